@@ -1,0 +1,240 @@
+"""Bundling: the source of a check and of everything in this project that it reaches, as one flat script.
+
+A reproducer must run where this project is not installed. Names are followed through the syntax trees of the
+modules: functions, classes and constants are copied with their comments, imports of torch, NumPy and the
+standard library are kept, and methods that nothing reached calls are left out.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+from collections.abc import Iterator
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
+
+PACKAGE = "conformance"
+ALLOWED = {"torch", "numpy"}
+
+
+class BundleError(Exception):
+    """A check that cannot be made into a script: it reaches a package that the script may not need."""
+
+
+@lru_cache(maxsize=None)
+def _source(module: str) -> _Source:
+    return _Source(importlib.import_module(module))
+
+
+class _Source:
+    """One module: its lines, and the statement that defines each of its top-level names."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self.name = module.__name__
+        with open(module.__file__ or "", encoding="utf-8") as file:
+            text = file.read()
+        self.lines = text.splitlines()
+        self.definitions: dict[str, ast.stmt] = {}
+        for statement in ast.parse(text).body:
+            for name in _defined(statement):
+                self.definitions.setdefault(name, statement)
+
+    def text(self, node: ast.stmt, without: list[ast.stmt] = [], decorated: bool = True) -> str:  # noqa: B006
+        """Source of a top-level statement, with the comments above it, less some of its members."""
+        first = _first_line(node) if decorated else node.lineno
+        while decorated and first > 1 and self.lines[first - 2].startswith("#"):
+            first -= 1
+        dropped = {i for member in without for i in range(_first_line(member), (member.end_lineno or 0) + 1)}
+        kept = [line for i, line in enumerate(self.lines, 1) if first <= i <= (node.end_lineno or 0) and i not in dropped]
+        return "\n".join(line for i, line in enumerate(kept) if line or (i and kept[i - 1]))
+
+
+class Bundle:
+    """Collects definitions; ``script`` is the text of all that the roots reach."""
+
+    def __init__(self) -> None:
+        self.imports: dict[str, str] = {}
+        self.order: list[tuple[str, str]] = []
+        self.owners: dict[str, str] = {}
+        self.spaces: dict[str, set[str]] = {}  # module of this project, by the name it was imported as -> names used
+        self.modules: dict[str, str] = {}
+        self.aliases: dict[str, str] = {}
+        self.attributes: set[str] = set()
+        self.roots: set[tuple[str, str]] = set()
+
+    def add_function(self, function: Any) -> None:
+        """Add a check; its own decorators are left out."""
+        key = (function.__module__, function.__name__)
+        self.roots.add(key)
+        self._reach(*key)
+
+    def add_names(self, expression: str, module: str) -> None:
+        """Add what an expression needs, its names looked up in ``module``."""
+        for name in _free_names(ast.parse(expression, mode="eval")):
+            self._reach(module, name)
+
+    def script(self) -> tuple[str, str]:
+        """The import lines and the definitions, in an order in which they can be executed."""
+        while True:
+            before = (len(self.order), len(self.attributes))
+            for module, name in list(self.order):
+                self._follow_class(module, name)
+            if before == (len(self.order), len(self.attributes)):
+                break
+        order = sorted(set(self.order), key=self.order.index)
+        pieces = [self._piece(*key) for key in self._sorted(order)]
+        imports = sorted(set(self.imports.values()), key=lambda line: (line.startswith("from"), line))
+        pieces += [f"{alias} = {name}" for alias, name in self.aliases.items()]
+        if self.spaces:
+            imports.append("from types import SimpleNamespace")
+            for alias, names in sorted(self.spaces.items()):
+                members = ", ".join(f"{name}={name}" for name in sorted(names))
+                pieces.append(f"{alias} = SimpleNamespace({members})")
+        return "\n".join(sorted(set(imports), key=lambda s: (s.startswith("from"), s))), "\n\n\n".join(pieces)
+
+    def _reach(self, module: str, name: str) -> None:
+        source = _source(module)
+        node = source.definitions.get(name)
+        if node is None:
+            return
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            self._import(node, name)
+            return
+        if (module, name) in self.order:
+            return
+        owner = self.owners.setdefault(name, module)
+        if owner != module:
+            raise BundleError(f"name {name!r}: expected in one module; found in {owner} and {module}")
+        self.order.append((module, name))
+        if not isinstance(node, ast.ClassDef):
+            self._follow(module, node, skip_decorators=(module, name) in self.roots)
+        else:
+            self._follow_class(module, name)
+
+    def _import(self, node: ast.Import | ast.ImportFrom, name: str) -> None:
+        for alias in node.names:
+            bound = alias.asname or alias.name.split(".")[0]
+            if bound != name:
+                continue
+            suffix = f" as {alias.asname}" if alias.asname else ""
+            origin = node.module if isinstance(node, ast.ImportFrom) else alias.name
+            assert origin is not None
+            top = origin.split(".")[0]
+            if top == "__future__":
+                return
+            if top == PACKAGE:
+                self._project_import(node, origin, alias, bound)
+            elif top in ALLOWED or _standard(top):
+                line = f"from {origin} import {alias.name}{suffix}" if isinstance(node, ast.ImportFrom) else f"import {alias.name}{suffix}"
+                self.imports[bound] = line
+            else:
+                raise BundleError(f"import of {origin}: expected the standard library, numpy or torch in code that a check reaches")
+
+    def _project_import(self, node: ast.stmt, origin: str, alias: ast.alias, bound: str) -> None:
+        if not isinstance(node, ast.ImportFrom):
+            raise BundleError(f"import {alias.name}: expected 'from … import …' of this project's modules")
+        child = f"{origin}.{alias.name}"
+        if alias.name not in _source(origin).definitions:
+            self.spaces.setdefault(bound, set())
+            self.modules[bound] = child
+            return
+        self._reach(origin, alias.name)
+        if alias.asname and alias.asname != alias.name:
+            self.aliases[alias.asname] = alias.name
+
+    def _follow(self, module: str, node: ast.AST, skip_decorators: bool = False) -> None:
+        """Reach all that one statement names."""
+        for name in _free_names(node, skip_decorators):
+            self._reach(module, name)
+        for value, attribute in _attributes(node, skip_decorators):
+            self.attributes.add(attribute)
+            if isinstance(value, ast.Name) and value.id in self.spaces:
+                # a local variable may have the name of a module: then the module has no such member
+                if attribute in _source(self.modules[value.id]).definitions:
+                    self.spaces[value.id].add(attribute)
+                    self._reach(self.modules[value.id], attribute)
+
+    def _follow_class(self, module: str, name: str) -> None:
+        node = _source(module).definitions[name]
+        if not isinstance(node, ast.ClassDef):
+            return
+        for part in [*node.bases, *node.decorator_list, *(m for m in node.body if not _is_method(m) or self._kept(m))]:
+            self._follow(module, part)
+
+    def _kept(self, member: ast.stmt) -> bool:
+        assert isinstance(member, ast.FunctionDef)
+        if member.name.startswith("__") and member.name != "__repr__":
+            return True
+        return member.name in self.attributes
+
+    def _sorted(self, order: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Constants and base classes before what needs them at import; otherwise as reached, callees first."""
+        done: list[tuple[str, str]] = []
+        names = {name: (module, name) for module, name in order}
+        active: set[tuple[str, str]] = set()
+
+        def visit(key: tuple[str, str]) -> None:
+            if key in done or key in active:
+                return
+            active.add(key)
+            for needed in _free_names(_source(key[0]).definitions[key[1]], key in self.roots):
+                if needed in names:
+                    visit(names[needed])
+            done.append(key)
+
+        for key in order:
+            visit(key)
+        return done
+
+    def _piece(self, module: str, name: str) -> str:
+        source = _source(module)
+        node = source.definitions[name]
+        if isinstance(node, ast.ClassDef):
+            return source.text(node, [m for m in node.body if _is_method(m) and not self._kept(m)])
+        return source.text(node, decorated=(module, name) not in self.roots)
+
+
+def _defined(statement: ast.stmt) -> Iterator[str]:
+    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+        yield statement.name
+    elif isinstance(statement, ast.Assign):
+        for target in statement.targets:
+            yield from (node.id for node in ast.walk(target) if isinstance(node, ast.Name))
+    elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+        yield statement.target.id
+    elif isinstance(statement, ast.Import | ast.ImportFrom):
+        yield from (alias.asname or alias.name.split(".")[0] for alias in statement.names)
+
+
+def _walk(node: ast.AST, skip_decorators: bool = False) -> Iterator[ast.AST]:
+    """Every node but annotations, which the script never evaluates."""
+    yield node
+    for field, value in ast.iter_fields(node):
+        if field in ("annotation", "returns") or (field == "decorator_list" and skip_decorators):
+            continue
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST):
+                yield from _walk(child)
+
+
+def _free_names(node: ast.AST, skip_decorators: bool = False) -> list[str]:
+    return list(dict.fromkeys(n.id for n in _walk(node, skip_decorators) if isinstance(n, ast.Name)))
+
+
+def _attributes(node: ast.AST, skip_decorators: bool = False) -> list[tuple[ast.expr, str]]:
+    return [(n.value, n.attr) for n in _walk(node, skip_decorators) if isinstance(n, ast.Attribute)]
+
+
+def _is_method(member: ast.stmt) -> bool:
+    return isinstance(member, ast.FunctionDef)
+
+
+def _first_line(node: ast.stmt) -> int:
+    decorators = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(d.lineno for d in decorators)])
+
+
+def _standard(top: str) -> bool:
+    return top in sys.stdlib_module_names

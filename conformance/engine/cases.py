@@ -1,0 +1,37 @@
+"""Cases: how a check says which inputs it wants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+    from conformance.engine.cells import Cell
+
+CheckT = TypeVar("CheckT", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs of one cell: corners that always run, in this order, and a strategy for the sampled rest.
+
+    A case is any object whose ``repr`` is executable Python. It may also have ``code()`` (plain torch, for
+    people), ``facets()`` (what evidence counts: ``dtypes``, ``layouts``, ``shapes``, …) and ``reductions()``
+    (simpler cases to try when it fails).
+    """
+
+    corners: Iterable[Any]
+    samples: SearchStrategy[Any] | None = None
+
+
+def cases(source: Callable[[Cell], Inputs]) -> Callable[[CheckT], CheckT]:
+    """Give a check its inputs: ``source`` is called once a cell, with that cell."""
+
+    def mark(check: CheckT) -> CheckT:
+        check.__conformance_inputs__ = source  # type: ignore[attr-defined]
+        return check
+
+    return mark

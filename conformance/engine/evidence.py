@@ -1,0 +1,56 @@
+"""Evidence: what a cell's cases met and measured, counted while they run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+# What oracles measured since the engine last looked; one cell runs at a time in a process.
+measured: dict[str, float] = {}
+
+
+def measure(name: str, value: float) -> None:
+    """Keep the largest ``value`` seen under ``name`` (say ``largest_error_ulp``) for the running cell."""
+    if value > measured.get(name, -1.0):
+        measured[name] = value
+
+
+class Evidence:
+    """Counts of one cell: cases run, discarded and refused, and the facets that they showed."""
+
+    def __init__(self) -> None:
+        self.corner = 0
+        self.sampled = 0
+        self.discarded = 0
+        self.refused: Counter[str] = Counter()
+        self.refusals: dict[str, str] = {}
+        self.facets: dict[str, set[str]] = {}
+        measured.clear()
+
+    def met(self, case: Any) -> None:
+        """Count the facets of a case that ran to its end."""
+        describe = getattr(case, "facets", None)
+        if describe is not None:
+            for name, value in describe().items():
+                seen = self.facets.get(name)
+                if seen is None:
+                    seen = self.facets[name] = set()
+                seen.update((value,) if isinstance(value, str) else value)
+
+    def refuse(self, case: Any, refusal: BaseException) -> None:
+        """Count a case that the target says it cannot do."""
+        describe = getattr(case, "facets", None)
+        dtype = describe().get("dtypes", "any") if describe is not None else "any"
+        for name in (dtype,) if isinstance(dtype, str) else dtype:
+            self.refused[name] += 1
+            self.refusals.setdefault(name, str(refusal).strip().split("\n")[0][:200])
+
+    def record(self) -> dict[str, Any]:
+        """The ``evidence`` object of the run record, in a stable order."""
+        found: dict[str, Any] = {name: sorted(seen) for name, seen in sorted(self.facets.items())}
+        found.update(sorted(measured.items()))
+        if self.discarded:
+            found["discarded"] = self.discarded
+        if self.refusals:
+            found["unsupported"] = dict(sorted(self.refusals.items()))
+        return found

@@ -1,0 +1,84 @@
+"""Failures in words: within a screen, in the order in which a person needs it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from conformance.engine import reproducer
+from conformance.engine.cells import Cell
+from conformance.engine.runner import Outcome
+from conformance.engine.settings import Settings
+from conformance.engine.words import Verdict
+
+LONGEST = 3000
+
+
+@dataclass
+class Report:
+    """What a cell that did not pass shows of itself; empty for one that did."""
+
+    message: str | None = None
+    expected: str | None = None
+    found: str | None = None
+    minimal: str | None = None
+    rerun: str | None = None
+    reason: str | None = None
+    reproducer: str | None = None
+
+
+def describe(
+    cell: Cell, check: Callable[[Any], Any], outcome: Outcome, settings: Settings, node: str, kills: bool = False
+) -> Report:
+    """The report of one outcome; writes the reproducer where a case failed. Raises BundleError."""
+    rerun = rerun_command(cell, settings, node)
+    if outcome.verdict is Verdict.ERROR:
+        return Report(f"{heading(cell, outcome)}\n\n{outcome.reason}\n\nrerun: {rerun}", rerun=rerun)
+    failure = outcome.failure
+    if failure is None:
+        if outcome.verdict in (Verdict.CRASH, Verdict.TIMEOUT):
+            return Report(f"{heading(cell, outcome)}\n\n{outcome.reason}\n\nrerun: {rerun}", rerun=rerun)
+        return Report()
+    minimal = _short(reproducer.plain_code(failure.case))
+    script = reproducer.script(cell, check, failure.case, failure.expected, failure.found, kills)
+    folder = settings.record.with_suffix(".reproducers")
+    path = reproducer.write(folder, cell, script)
+    where = f" (first difference at {failure.where})" if failure.where else ""
+    message = (
+        f"{heading(cell, outcome)}\n\n"
+        f"minimal input ({failure.phase} case):\n\n{_indented(minimal)}\n\n"
+        f"{failure.what}{where}\n"
+        f"  expected: {_short(failure.expected)}\n  found:    {_short(failure.found)}\n\n"
+        f"torch {torch.__version__}, target {cell.target.name}\n"
+        f"rerun:      {rerun}\n"
+        f"reproducer: {os.path.relpath(path)}"
+    )
+    return Report(
+        message, f"{failure.what}{where}: {failure.expected}", failure.found, minimal, rerun,
+        reproducer=path.relative_to(settings.record.parent).as_posix(),
+    )  # fmt: skip
+
+
+def heading(cell: Cell, outcome: Outcome) -> str:
+    """Cell, statement, level and link."""
+    behaviour = cell.behaviour
+    link = behaviour.docs.url(cell.subject_name) or "(no page)"
+    return f"{outcome.verdict.value.upper()} {cell.id}\n{behaviour.level.value}: {behaviour.statement}\n{link}"
+
+
+def rerun_command(cell: Cell, settings: Settings, node: str) -> str:
+    """The command that runs this one cell again, with the same cases."""
+    seed = f" --seed {settings.seed}" if settings.seed else ""
+    return f"pytest -n 1 --device {cell.target.name} --profile {settings.profile.name}{seed} '{node}'"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else text[:LONGEST] + " …"
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines())

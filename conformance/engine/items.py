@@ -1,0 +1,127 @@
+"""Items: cells as pytest collects and runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from conformance.engine.binding import bind
+from conformance.engine.bundle import BundleError
+from conformance.engine.cells import Cell, cells_of
+from conformance.engine.crashes import corner_at, lost
+from conformance.engine.failure import Report, describe
+from conformance.engine.runner import Outcome, Plan, run_cell
+from conformance.engine.settings import Settings
+from conformance.engine.specs import area_of, load_area, specs_of
+from conformance.engine.words import BROKEN, Verdict
+from conformance.engine.yamlfile import SpecError
+
+SETTINGS = pytest.StashKey[Settings]()
+
+
+class CellFailed(Exception):
+    """A cell whose verdict fails the run; its text is all that the terminal needs."""
+
+
+class AreaModule(pytest.Module):
+    """The test module of an area: collects cells instead of functions."""
+
+    def collect(self) -> Iterator[CellItem]:
+        """One item a cell, in the order of the spec file; a fault in spec or binding is a collection error."""
+        settings = self.config.stash[SETTINGS]
+        try:
+            loaded = load_area(area_of(self.path), specs_of(self.path))
+            checks = bind(loaded, self.obj)
+            for behaviour in loaded.area.behaviours:
+                for cell in cells_of(loaded, behaviour, settings.targets):
+                    yield CellItem.from_parent(self, name=cell.node, cell=cell, check=checks[behaviour.id])
+        except SpecError as error:
+            raise self.CollectError(str(error)) from None
+
+
+class CellItem(pytest.Item):
+    """One cell: runs its cases and carries its verdict."""
+
+    def __init__(self, *, cell: Cell, check: Callable[[Any], Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.cell, self.check = cell, check
+        self.result: dict[str, Any] | None = None
+        self.add_marker(cell.behaviour.level.value)
+
+    def runtest(self) -> None:
+        """Run the cell, judge its outcome against the listed deviations, and report it to pytest."""
+        settings = self.config.stash[SETTINGS]
+        trail = Trail(self.config.stash[NOTE])
+        try:
+            outcome = run_cell(self.cell, self.check, Plan(settings.profile.samples, settings.seed, trail.note))
+        except pytest.fail.Exception as stopped:
+            # pytest-timeout interrupts from a signal handler
+            outcome = Outcome(Verdict.TIMEOUT, reason=str(stopped).splitlines()[0])
+            outcome.failure = lost(trail.case_of(self.cell, self.check), trail.phase, outcome.reason or "")
+        kills = outcome.verdict is Verdict.TIMEOUT
+        self.result = settle(self.cell, self.check, outcome, settings, self.nodeid, kills)
+        verdict = Verdict(self.result["verdict"])
+        if settings.fails(self.cell.behaviour.level, verdict):
+            raise CellFailed(self.result["message"])
+        if verdict not in (Verdict.PASS, Verdict.FIXED):
+            pytest.skip(f"{verdict.value}: {self.result['reason'] or self.result['found'] or ''}")
+
+    def repr_failure(self, excinfo: Any, style: Any = None) -> Any:
+        """The failure in the suite's own words; a traceback only for what nobody foresaw."""
+        if isinstance(excinfo.value, CellFailed):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Any, int, str]:
+        """Where the check stands."""
+        return self.path, self.check.__code__.co_firstlineno - 1, self.cell.id
+
+
+class Trail:
+    """Remembers the case that runs, and passes the note on."""
+
+    def __init__(self, forward: Callable[[str, int, Any], None]) -> None:
+        self.forward = forward
+        self.phase, self.index, self.case = "", 0, None
+
+    def note(self, phase: str, index: int, case: Any) -> None:
+        """Note which case runs."""
+        self.phase, self.index, self.case = phase, index, case
+        self.forward(phase, index, case)
+
+    def case_of(self, cell: Cell, check: Callable[[Any], Any]) -> Any:
+        """The case that ran last."""
+        return corner_at(cell, check, self.index) if self.phase == "corner" else self.case
+
+
+NOTE = pytest.StashKey[Callable[[str, int, Any], None]]()
+
+
+def settle(
+    cell: Cell, check: Callable[[Any], Any], outcome: Outcome, settings: Settings, node: str, kills: bool = False
+) -> dict[str, Any]:
+    """The cell's entry in the run record: the verdict after the listed deviations, and the failure in words.
+
+    ``node`` is pytest's id of the item; ``kills`` says that the failing case ended or hung the process.
+    """
+    deviation = settings.expectations.of(cell)
+    if deviation is not None and outcome.verdict in BROKEN:
+        outcome.verdict, outcome.reason = Verdict.KNOWN, deviation.reason
+    elif deviation is not None and outcome.verdict is Verdict.PASS:
+        outcome.verdict, outcome.reason = Verdict.FIXED, f"passes, but is listed: {deviation.reason}"
+    issue = deviation.link if deviation is not None else None
+    try:
+        report = describe(cell, check, outcome, settings, node, kills)
+    except BundleError as error:
+        report = Report(message=str(error), reason=f"no reproducer could be written: {error}")
+        outcome.verdict, outcome.reason = Verdict.ERROR, report.reason
+    return {
+        "id": cell.id, "area": cell.area, "behaviour": cell.behaviour.id, "subject": cell.subject_name,
+        "target": cell.target.name, "level": cell.behaviour.level.value, "verdict": outcome.verdict.value,
+        "cases": {"corner": outcome.corner, "sampled": outcome.sampled}, "evidence": outcome.evidence,
+        "seconds": round(outcome.seconds, 6), "message": report.message, "expected": report.expected,
+        "found": report.found, "minimal": report.minimal, "rerun": report.rerun, "reason": outcome.reason,
+        "issue": issue, "reproducer": report.reproducer,
+    }  # fmt: skip

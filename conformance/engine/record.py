@@ -1,0 +1,95 @@
+"""The run record: one JSON file that is valid after every cell, and complete at the end.
+
+While the run goes on, each cell is put in front of the closing brackets in a single write, so that a killed run
+leaves a readable record whose ``complete`` is false. The end rewrites the file at one stroke, sorted by cell id.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+SCHEMA = 1
+TAIL = b"\n]}\n"
+
+
+class RunRecord:
+    """The record of one run, written to ``path`` as cells arrive."""
+
+    def __init__(self, path: Path, header: dict[str, Any]) -> None:
+        """Start the file; raises OSError where it cannot be written."""
+        self.path = path
+        self.header = {"schema": SCHEMA, "complete": False, **header, "started": _now(), "finished": None, "seconds": None}
+        self.cells: dict[str, dict[str, Any]] = {}
+        self.errors: list[str] = []
+        self.planned = 0
+        self.areas: list[dict[str, Any]] = []
+        self.behaviours: list[dict[str, Any]] = []
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._start_file()
+
+    def plan(self, cells: int, areas: list[dict[str, Any]], behaviours: list[dict[str, Any]]) -> None:
+        """Say how many cells this run means to have, and of what; before the first of them."""
+        self.planned, self.areas, self.behaviours = cells, areas, behaviours
+        if not self.cells:
+            self._start_file()
+
+    def add(self, cell: dict[str, Any]) -> None:
+        """Append one cell; a second verdict for one cell replaces the first in the end."""
+        self.cells[cell["id"]] = cell
+        text = (b",\n" if self.written else b"\n") + _json(cell)
+        os.pwrite(self.descriptor, text + TAIL, self.end)
+        self.end += len(text)
+        self.written += 1
+
+    def finish(self) -> None:
+        """Rewrite the whole record in its final form; it is complete where every planned cell has its verdict."""
+        os.close(self.descriptor)
+        started = datetime.fromisoformat(str(self.header["started"]).replace("Z", "+00:00"))
+        now = datetime.now(timezone.utc)
+        whole = {
+            **self.header, "complete": not self.errors and len(self.cells) == self.planned, "finished": _stamp(now),
+            "seconds": round((now - started).total_seconds(), 3), "planned": self.planned,
+            "areas": self.areas, "behaviours": self.behaviours, "errors": self.errors,
+            "cells": [self.cells[key] for key in sorted(self.cells)],
+        }  # fmt: skip
+        write_atomically(self.path, json.dumps(whole, indent=1, ensure_ascii=True, default=str) + "\n")
+
+    def _start_file(self) -> None:
+        if hasattr(self, "descriptor"):
+            os.close(self.descriptor)
+        head = {**self.header, "planned": self.planned, "areas": self.areas, "behaviours": self.behaviours,
+                "errors": self.errors}  # fmt: skip
+        text = json.dumps(head, default=str).encode()[:-1] + b', "cells": ['
+        write_atomically(self.path, (text + TAIL).decode())
+        self.descriptor = os.open(self.path, os.O_WRONLY)
+        self.end, self.written = len(text), 0
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Put ``text`` into ``path`` so that no reader ever sees half of it."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, default=str).encode()
+
+
+def _now() -> str:
+    return _stamp(datetime.now(timezone.utc))
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"

@@ -1,0 +1,202 @@
+"""The runner: one cell's cases, corners first, and the verdict that they add up to.
+
+It knows neither pytest nor any behaviour: the plugin and the self-tests both call ``run_cell``.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from conformance.engine.cells import Cell
+from conformance.engine.documentation import standing
+from conformance.engine.evidence import Evidence
+from conformance.engine.minimal import minimize
+from conformance.engine.mismatch import Discard, Mismatch
+from conformance.engine.sampling import sample
+from conformance.engine.words import Verdict
+
+# What a target says when it cannot: torch's own wordings, beside NotImplementedError.
+REFUSAL = re.compile(
+    r"not implemented for '|is not implemented for|not supported on |not yet implemented|Could not run '[^']+' with arguments"
+)
+# Exceptions that only a fault of this suite raises inside a check.
+OUR_FAULT = (NameError, ImportError, SyntaxError, RecursionError)
+
+
+@dataclass
+class Failure:
+    """How a cell failed: the minimal case, and what was expected and found there."""
+
+    case: Any
+    error: BaseException
+    what: str
+    expected: str
+    found: str
+    where: str = ""
+    phase: str = "corner"
+
+
+@dataclass
+class Outcome:
+    """What came of a cell."""
+
+    verdict: Verdict
+    evidence: dict[str, Any] = field(default_factory=dict)
+    corner: int = 0
+    sampled: int = 0
+    seconds: float = 0.0
+    reason: str | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much to run of each cell: sampled cases, the seed, and where to note the case that is running."""
+
+    samples: int = 5
+    seed: int = 0
+    note: Callable[[str, int, Any], None] = lambda phase, index, case: None
+
+
+def run_cell(cell: Cell, check: Callable[[Any], Any], plan: Plan) -> Outcome:
+    """Run one cell to its verdict; never raises for anything that torch or the suite does."""
+    started = time.perf_counter()
+    outcome = _decide(cell, check, plan)
+    outcome.seconds = time.perf_counter() - started
+    outcome.evidence["documentation"] = standing(cell.behaviour.docs, cell.subject_name)
+    return outcome
+
+
+def _decide(cell: Cell, check: Callable[[Any], Any], plan: Plan) -> Outcome:
+    reason = cell.out_of_scope()
+    if reason is not None:
+        return Outcome(Verdict.NOT_APPLICABLE, reason=reason)
+    evidence = Evidence()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            inputs = check.__conformance_inputs__(cell)  # type: ignore[attr-defined]
+            corners = list(inputs.corners)
+        except Exception as error:
+            return Outcome(Verdict.ERROR, reason=_own_fault("the inputs could not be made", error))
+        attempt = _Attempt(check, evidence, plan)
+        failure = attempt.corners(corners)
+        if failure is None and inputs.samples is not None and plan.samples:
+            try:
+                failure = attempt.samples(inputs.samples, plan.samples, cell.digest() ^ plan.seed)
+            except Exception as error:
+                return Outcome(Verdict.ERROR, reason=_own_fault("the samples could not be drawn", error))
+        failure = failure or attempt.half_supported()
+    found = Outcome(Verdict.PASS, evidence.record(), evidence.corner, evidence.sampled, failure=failure)
+    if failure is not None:
+        ours = isinstance(failure.error, OUR_FAULT)
+        found.verdict = Verdict.ERROR if ours else Verdict.FAIL
+        found.reason = _own_fault("the check broke", failure.error) if ours else None
+    elif not evidence.corner + evidence.sampled:
+        refused = bool(evidence.refused)
+        found.verdict = Verdict.UNSUPPORTED if refused else Verdict.INCONCLUSIVE
+        found.reason = next(iter(evidence.refusals.values())) if refused else "no valid case ran"
+    return found
+
+
+class _Attempt:
+    """The cases of one cell, run one by one and counted."""
+
+    def __init__(self, check: Callable[[Any], Any], evidence: Evidence, plan: Plan) -> None:
+        self.check, self.evidence, self.plan = check, evidence, plan
+        self.refused: list[tuple[Any, BaseException]] = []
+
+    def corners(self, corners: list[Any]) -> Failure | None:
+        """Every corner in order, up to the first that fails, which is then minimized."""
+        note, check, met = self.plan.note, self.check, self.evidence.met
+        for index, case in enumerate(corners):
+            note("corner", index, None)
+            try:
+                check(case)
+            except Exception as error:
+                if not self.settle(case, error):
+                    return self.simplest(case, error)
+            else:
+                self.evidence.corner += 1
+                met(case)
+        return None
+
+    def samples(self, strategy: Any, count: int, number: int) -> Failure | None:
+        """``count`` cases of ``strategy``; the failing one as Hypothesis shrinks it."""
+
+        def one(case: Any) -> None:
+            self.plan.note("sampled", self.evidence.sampled, case)
+            try:
+                self.check(case)
+            except Exception as error:
+                if not self.settle(case, error):
+                    raise
+            else:
+                self.evidence.sampled += 1
+                self.evidence.met(case)
+
+        found = sample(strategy, one, count, number)
+        return None if found is None else explain(found[0], found[1], "sampled")
+
+    def settle(self, case: Any, error: Exception) -> bool:
+        """Count a case that was discarded or refused; False where the exception is a failure."""
+        if isinstance(error, Discard):
+            self.evidence.discarded += 1
+            return True
+        if is_refusal(error):
+            self.evidence.refuse(case, error)
+            self.refused.append((case, error))
+            return True
+        return False
+
+    def simplest(self, case: Any, error: Exception) -> Failure:
+        """The failure at a corner, at the simplest case that fails with the same kind of exception."""
+
+        def fails(candidate: Any) -> BaseException | None:
+            try:
+                self.check(candidate)
+            except Exception as found:
+                return found if type(found) is type(error) and not is_refusal(found) else None
+            return None
+
+        smallest, smaller_error = minimize(case, fails)
+        return explain(smallest, smaller_error or error, "corner")
+
+    def half_supported(self) -> Failure | None:
+        """A failure where a dtype that worked in one case was refused in another: support is declared by use."""
+        worked = self.evidence.facets.get("dtypes", set())
+        for case, error in self.refused:
+            facets = case.facets() if hasattr(case, "facets") else {}
+            dtypes = facets.get("dtypes", ())
+            names = (dtypes,) if isinstance(dtypes, str) else tuple(dtypes)
+            if names and all(name in worked for name in names):
+                failure = explain(case, error, "corner")
+                failure.what = f"{failure.what}: {', '.join(names)} worked in other cases of this cell"
+                return failure
+        return None
+
+
+def explain(case: Any, error: BaseException, phase: str) -> Failure:
+    """A failure in words: what a Mismatch says, or the exception that nobody expected."""
+    if isinstance(error, Mismatch):
+        return Failure(case, error, error.what, error.expected, error.found, error.where, phase)
+    text = str(error).strip().split("\n")[0]
+    return Failure(case, error, "an exception that the statement does not speak of", "no exception",
+                   f"{type(error).__name__}: {text}", "", phase)  # fmt: skip
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether an exception is the target's way to say that it cannot do this at all."""
+    if isinstance(error, NotImplementedError):
+        return True
+    return isinstance(error, RuntimeError) and bool(REFUSAL.search(str(error)))
+
+
+def _own_fault(what: str, error: BaseException) -> str:
+    return f"{what}: " + "".join(traceback.format_exception(error)).strip()

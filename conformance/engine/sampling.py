@@ -1,0 +1,70 @@
+"""Sampling: the Hypothesis phase of a cell, one freshly wrapped function per cell.
+
+Hypothesis' pytest plugin nests settings once per parametrized item, so a shared ``@given`` function dies of
+RecursionError after some 950 cells; wrapping here also costs less. Seeds come from the cell's own id: a cell
+meets the same cases whatever else is run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.errors import HypothesisException
+from hypothesis.strategies import SearchStrategy
+
+
+def _forget_local_constants() -> None:
+    """Keep Hypothesis from drawing constants of whatever modules happen to be loaded.
+
+    They would make the cases of a cell depend on which other areas were collected, so that the command that
+    reruns one failing cell could miss the failing case. There is no public switch.
+    """
+    from hypothesis.internal.conjecture import providers
+
+    if hasattr(providers, "_get_local_constants") and hasattr(providers, "Constants"):
+        nothing = providers.Constants()
+        providers._get_local_constants = lambda: nothing
+
+
+_forget_local_constants()
+
+
+class Unstable(Exception):
+    """A case failed once and passed when Hypothesis ran it again."""
+
+
+def sample(
+    strategy: SearchStrategy[Any], run: Callable[[Any], None], count: int, number: int
+) -> tuple[Any, BaseException] | None:
+    """Run ``count`` cases drawn with seed ``number``; the minimal failing case and its exception, or None.
+
+    ``run`` raises for a failing case. An exception of Hypothesis itself (an unsatisfiable strategy, say) is
+    raised on, but for its report that a failure does not repeat: then the first failing case is returned.
+    """
+    failing: list[tuple[Any, BaseException]] = []
+
+    def one(case: Any) -> None:
+        try:
+            run(case)
+        except Exception as error:
+            failing.append((case, error))
+            raise
+
+    wrapped = settings(
+        max_examples=count, database=None, deadline=None, derandomize=False, print_blob=False,
+        phases=(Phase.generate, Phase.shrink), suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+    )(seed(number)(given(strategy)(one)))  # fmt: skip
+    try:
+        wrapped()
+    except HypothesisException:
+        if not failing:
+            raise
+        return failing[0]
+    except Exception:
+        if not failing:
+            raise
+        return failing[-1]
+    return None

@@ -1,0 +1,179 @@
+"""Spec files: what is promised, as data.
+
+The models below are the format; ``conformance/engine/schema.py`` writes their JSON Schemas to ``specs/schema/``.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from conformance.engine.versions import release
+from conformance.engine.words import Level
+from conformance.engine.yamlfile import SpecError, behaviour_lines, load, shown
+
+SPECS = Path(__file__).resolve().parents[2] / "specs"
+GENERATED = "https://docs.pytorch.org/docs/stable/generated"
+
+
+def _version(value: str) -> str:
+    release(value)
+    return value
+
+
+def _statement(value: str) -> str:
+    if not value.endswith(".") or value != value.strip():
+        raise ValueError("one sentence that ends with a full stop")
+    return value
+
+
+VersionText = Annotated[str, AfterValidator(_version)]
+Sentence = Annotated[str, AfterValidator(_statement)]
+Kebab = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+AreaName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Link = Annotated[str, Field(pattern=r"^https://")]
+
+
+class Model(BaseModel):
+    """Base of everything that is read from YAML: no unknown key, no silent conversion, no change afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Documentation(Model):
+    """Where the documentation promises it: an object whose docstring says so, or a page and section."""
+
+    object: str | None = Field(None, description="Dotted path; {subject} stands for the cell's subject.")
+    page: Link | None = Field(None, description="Documentation page, where no docstring carries the promise.")
+    section: str | None = Field(None, description="Anchor on the page.")
+    says: str | None = Field(None, max_length=160, description="Short phrase of the docstring that carries the promise.")
+
+    @model_validator(mode="after")
+    def _names_a_place(self) -> Documentation:
+        if self.object is None and self.page is None:
+            raise ValueError("a key 'object' or a key 'page'")
+        if self.section is not None and self.page is None:
+            raise ValueError("a key 'page' beside 'section'")
+        return self
+
+    def url(self, subject: str | None) -> str | None:
+        """The page to open."""
+        if self.page is not None:
+            return self.page + (f"#{self.section}" if self.section else "")
+        name = self.path(subject)
+        return f"{GENERATED}/{name}.html" if name and name.startswith("torch.") else None
+
+    def path(self, subject: str | None) -> str | None:
+        """The object's dotted path for one subject."""
+        return self.object.replace("{subject}", subject or "") if self.object else None
+
+
+class Subjects(Model):
+    """Which entries of a catalogue a behaviour is asserted of."""
+
+    catalogue: str
+    where: dict[str, Any] = Field(default_factory=dict, description="Attributes that the row must have.")
+    names: list[str] | None = Field(None, description="Only these rows.")
+    except_: dict[str, str] = Field(default_factory=dict, alias="except", description="Rows left out, each with its reason.")
+
+
+class Behaviour(Model):
+    """One normative statement of the documentation."""
+
+    id: Kebab
+    statement: Sentence
+    level: Level
+    docs: Documentation
+    since: VersionText | None = Field(None, description="First release in which it holds.")
+    until: VersionText | None = Field(None, description="First release in which it holds no longer.")
+    requires: str | list[str] = Field(default_factory=list, description="Dotted names that the build must have.")
+    devices: str | list[str] = Field("any", description="'any', 'accelerator', or a list of device types.")
+    subjects: Subjects | None = None
+    covers: list[str] = Field(default_factory=list, description="Rows of the collected statements that it covers.")
+    note: str | None = None
+
+    @property
+    def check(self) -> str:
+        """Name of the check, by the one rule: ``returns-self`` is checked by ``test_returns_self``."""
+        return "test_" + self.id.replace("-", "_")
+
+    @cached_property
+    def required(self) -> list[str]:
+        """The capabilities that the build must have."""
+        return [self.requires] if isinstance(self.requires, str) else self.requires
+
+    def covers_device(self, kind: str) -> bool:
+        """Whether the statement speaks of devices of this type."""
+        if self.devices == "any":
+            return True
+        if self.devices == "accelerator":
+            return kind != "cpu"
+        return kind in ([self.devices] if isinstance(self.devices, str) else self.devices)
+
+
+class Area(Model):
+    """One spec file."""
+
+    area: AreaName
+    title: str
+    page: Link
+    behaviours: list[Behaviour] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _ids_are_unique(self) -> Area:
+        seen: set[str] = set()
+        for behaviour in self.behaviours:
+            if behaviour.id in seen:
+                raise ValueError(f"each behaviour id once; {behaviour.id!r} is there twice")
+            seen.add(behaviour.id)
+        return self
+
+
+class LoadedArea:
+    """An area with the file that it came from."""
+
+    def __init__(self, area: Area, path: Path) -> None:
+        self.area, self.path = area, path
+
+    @cached_property
+    def lines(self) -> dict[str, int]:
+        """Line of each behaviour in the file."""
+        return behaviour_lines(self.path, "behaviours")
+
+    def where(self, behaviour: str) -> str:
+        """``specs/inplace.yaml:12`` of a behaviour."""
+        return f"{shown(self.path)}:{self.lines.get(behaviour, 1)}"
+
+
+def load_area(name: str, specs: Path = SPECS) -> LoadedArea:
+    """The area of ``specs/<name>.yaml``; raises SpecError."""
+    path = specs / f"{name}.yaml"
+    area = load(path, Area)
+    if area.area != name:
+        raise SpecError(f"{shown(path)}:1: area: expected: {name!r}, the file's own name; found: {area.area!r}")
+    return LoadedArea(area, path)
+
+
+def area_of(module: Path) -> str:
+    """Area whose checks a file would hold, by its name: ``inplace`` for ``conformance/test_inplace.py``."""
+    return module.stem.removeprefix("test_")
+
+
+def specs_of(module: Path) -> Path:
+    """Folder of the specs that belong to a file of checks: ``specs`` beside the file's own folder."""
+    return module.resolve().parents[1] / "specs"
+
+
+def is_area_module(module: Path) -> bool:
+    """Whether a file holds the checks of an area: ``test_<area>.py`` with a ``../specs/<area>.yaml``."""
+    return module.name.startswith("test_") and (specs_of(module) / f"{area_of(module)}.yaml").is_file()
+
+
+def area_names(specs: Path = SPECS) -> list[str]:
+    """Areas that have a spec file."""
+    special = {"deviations", "claims"}
+    return sorted(p.stem for p in specs.glob("*.yaml") if p.stem not in special and re.match(r"[a-z]\w*$", p.stem))

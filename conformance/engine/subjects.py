@@ -1,0 +1,73 @@
+"""Subjects: the rows of a catalogue that a behaviour is asserted of."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from conformance.engine import catalogue as operators
+from conformance.engine.specs import SPECS, Model, Subjects
+from conformance.engine.yamlfile import SpecError, load, shown
+
+
+class Row(BaseModel):
+    """A row of a catalogue that needs no model of its own: a name, and whatever its checks read."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+    since: str | None = None
+    until: str | None = None
+
+
+class Rows(Model):
+    """A catalogue file with free rows."""
+
+    catalogue: str
+    rows: list[Row] = Field(min_length=1)
+
+
+@lru_cache(maxsize=None)
+def rows(name: str, specs: Path = SPECS) -> dict[str, Any]:
+    """The rows of ``specs/catalogue/<name>.yaml`` by name; raises SpecError."""
+    if name == "operators" and specs == SPECS:
+        return dict(operators.rows())
+    path = specs / "catalogue" / f"{name}.yaml"
+    found = load(path, Rows)
+    if found.catalogue != name:
+        raise SpecError(f"{shown(path)}:1: catalogue: expected: {name!r}; found: {found.catalogue!r}")
+    return {row.name: row for row in found.rows}
+
+
+def select(wanted: Subjects, where: str) -> list[Any]:
+    """The rows that ``wanted`` describes, in catalogue order; ``where`` is the place to name in an error."""
+    try:
+        table = rows(wanted.catalogue)
+    except SpecError as error:
+        raise SpecError(f"{where}: subjects.catalogue: {error}") from None
+    for name in [*(wanted.names or ()), *wanted.except_]:
+        if name not in table:
+            raise SpecError(f"{where}: subjects: expected: a name of catalogue {wanted.catalogue!r}; found: {name!r}")
+    found = [
+        row
+        for name, row in table.items()
+        if (wanted.names is None or name in wanted.names) and name not in wanted.except_ and _fits(row, wanted, where)
+    ]
+    if not found:
+        raise SpecError(f"{where}: subjects: expected: at least one row that fits; found: none for {wanted.where!r}")
+    return found
+
+
+def _fits(row: Any, wanted: Subjects, where: str) -> bool:
+    for key, allowed in wanted.where.items():
+        if not hasattr(row, key):
+            raise SpecError(f"{where}: subjects.where: expected: an attribute of the rows; found: {key!r}")
+        value = getattr(row, key)
+        choices = allowed if isinstance(allowed, list) else [allowed]
+        values = value if isinstance(value, list | tuple) else [value]
+        if not any(v in choices for v in values):
+            return False
+    return True

@@ -1,0 +1,161 @@
+"""The terminal: what a person sees before, while and after the cells run."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import Counter, defaultdict
+from typing import Any
+
+import hypothesis
+import numpy
+import pytest
+import torch
+
+from conformance.engine.settings import Settings
+from conformance.engine.words import BROKEN, Level, Verdict
+
+EVERY = 5.0  # seconds between progress lines where the output is no terminal
+COLUMNS = [verdict.value for verdict in Verdict]
+
+
+class Terminal:
+    """Header, live progress and summary of a run."""
+
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        self.config, self.settings = config, settings
+        self.cells: dict[str, dict[str, Any]] = {}
+        self.total = 0
+        self.started = self.shown = time.monotonic()
+        self.live = sys.stdout.isatty() and config.get_verbosity() == 0
+        self.line = ""
+
+    def pytest_report_header(self) -> list[str]:
+        """Name what is under test, and how."""
+        s = self.settings
+        git = (torch.version.git_version or "unknown")[:12]
+        targets = ", ".join(f"{t.name} ({t.model})" for t in s.targets)
+        shard = f", shard {s.shard[0]}/{s.shard[1]}" if s.shard else ""
+        workers = getattr(self.config.option, "numprocesses", None)
+        isolation = "" if workers else "; crashes end the run (no -n)"
+        return [
+            f"conformance: torch {torch.__version__} (git {git}), NumPy {numpy.__version__}, Hypothesis {hypothesis.__version__}",
+            f"targets: {targets}",
+            f"profile: {s.profile.name} (corners and {s.profile.samples} samples a cell), seed {s.seed}, "
+            f"levels down to {s.level.value}, fails on {s.fail_on.value if s.fail_on else 'none'}{shard}{isolation}",
+        ]
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Count what is to come."""
+        self.total = self.total or len(session.items)
+        self.started = time.monotonic()
+
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """Count what is to come, where workers collect."""
+        self.total = len(ids)
+        self.started = time.monotonic()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: Any) -> tuple[str, str, Any] | None:
+        """Sort cells by verdict instead of pytest's outcome; the progress line stands in for letters."""
+        entry = getattr(report, "conformance", None)
+        if entry is None:
+            return None
+        verdict = Verdict(entry["verdict"])
+        category = {"passed": "passed", "failed": "failed"}.get(report.outcome, verdict.value)
+        category = verdict.value if verdict is Verdict.FIXED else category
+        if category == "fail":
+            category = f"fail ({entry['level']}, allowed)"
+        markup = {"red": report.failed, "green": report.passed, "yellow": report.skipped}
+        return category, "", (verdict.value.upper(), markup)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Say each broken cell as it comes, and how far the run is."""
+        entry = getattr(report, "conformance", None)
+        if entry is None:
+            return
+        self.cells[entry["id"]] = entry
+        verdict = Verdict(entry["verdict"])
+        if verdict in BROKEN or verdict in (Verdict.ERROR, Verdict.FIXED):
+            self._say(entry, verdict)
+        now = time.monotonic()
+        if self.config.get_verbosity() == 0 and now - self.shown >= (0.2 if self.live else EVERY):
+            self.shown = now
+            self._progress(now)
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """One row an area, then where the record lies."""
+        self._clear()
+        if not self.cells:
+            return
+        write = terminalreporter.write_line
+        terminalreporter.section("conformance")
+        verdicts = [v for v in COLUMNS if any(c["verdict"] == v for c in self.cells.values())]
+        areas: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for cell in self.cells.values():
+            areas[cell["area"]].append(cell)
+        rows = [["area", "cells", *verdicts, "cases", "seconds"]]
+        for name, cells in sorted(areas.items()):
+            rows.append(_row(name, cells, verdicts))
+        if len(areas) > 1:
+            rows.append(_row("total", list(self.cells.values()), verdicts))
+        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        for row in rows:
+            write("  ".join(v.ljust(w) if i == 0 else v.rjust(w) for i, (v, w) in enumerate(zip(row, widths, strict=True))))
+        write("")
+        by_level = Counter(c["level"] for c in self.cells.values() if Verdict(c["verdict"]) in BROKEN)
+        broken = ", ".join(f"{by_level[level.value]} {level.value}" for level in Level if by_level[level.value])
+        write(f"broken cells: {broken or 'none'}", red=bool(by_level["must"]), bold=bool(broken), green=not broken)
+        recorder = self.config.pluginmanager.get_plugin("conformance-recorder")
+        if recorder is not None and recorder.record is not None:
+            path = os.path.relpath(recorder.record.path)
+            whole = "" if len(self.cells) == self.total and not recorder.errors else (
+                f" (INCOMPLETE: {len(self.cells)} of {self.total} cells)"
+            )  # fmt: skip
+            write(f"run record:   {path}{whole}")
+            write(f"report:       python -m reports build {path} -o reports/out")
+
+    def _say(self, entry: dict[str, Any], verdict: Verdict) -> None:
+        self._clear()
+        reporter = self._reporter()
+        if reporter is None or self.config.get_verbosity() != 0:
+            return
+        reporter.write(f"{verdict.value.upper()} {entry['id']} ({entry['level']})", red=verdict is not Verdict.FIXED, bold=True)
+        found = (entry["found"] or entry["reason"] or "").strip().splitlines()
+        expected = (entry["expected"] or "").strip().splitlines()
+        brief = f" expected {expected[0]}; found {found[0] if found else ''}" if expected else f" {found[-1] if found else ''}"
+        reporter.write(brief[:300] + "\n")
+
+    def _progress(self, now: float) -> None:
+        done = len(self.cells)
+        if not self.total or not done:
+            return
+        left = (now - self.started) / done * (self.total - done)
+        counts = Counter(Verdict(c["verdict"]) in BROKEN for c in self.cells.values())
+        text = f"{100 * done // self.total:3d} %  {done} of {self.total} cells, about {left:.0f} s left, {counts[True]} broken"
+        reporter = self._reporter()
+        if reporter is None:
+            return
+        if self.live:
+            reporter.rewrite(text, erase=True)
+            self.line = text
+        else:
+            reporter.write_line(text)
+
+    def _clear(self) -> None:
+        reporter = self._reporter()
+        if self.line and reporter is not None:
+            reporter.rewrite("", erase=True)
+            self.line = ""
+
+    def _reporter(self) -> Any:
+        return self.config.pluginmanager.get_plugin("terminalreporter")
+
+
+def _row(name: str, cells: list[dict[str, Any]], verdicts: list[str]) -> list[str]:
+    counts = Counter(cell["verdict"] for cell in cells)
+    cases = sum(cell["cases"]["corner"] + cell["cases"]["sampled"] for cell in cells)
+    seconds = sum(cell["seconds"] for cell in cells)
+    return [name, f"{len(cells):,}", *(f"{counts[v]:,}" for v in verdicts), f"{cases:,}", f"{seconds:.1f}"]

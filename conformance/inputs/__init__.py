@@ -1,0 +1,1 @@
+"""What checks are fed: corner cases that are always run and Hypothesis strategies for the rest."""

@@ -1,0 +1,105 @@
+"""Values: short deterministic lists of numbers that an element type can hold, by kind and domain.
+
+Kinds: ``ordinary`` (distinct, moderate), ``special`` (NaN, infinities, signed zeros, subnormals, extremes,
+as far as type and domain have them), ``zeros``. A domain restricts values to where an operation is documented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from conformance.inputs.dtypes import ELEMENT_TYPES, limits, representable
+
+KINDS = ("ordinary", "special", "zeros")
+
+# A domain says which values a subject's operand may take; NaN passes only where ``any`` says so.
+DOMAINS: dict[str, Callable[[Any], bool]] = {
+    "any": lambda x: True,
+    "finite": lambda x: bool(np.isfinite(x)),
+    "nonzero": lambda x: bool(np.isfinite(x)) and x != 0,
+    "positive": lambda x: bool(np.isfinite(x)) and x > 0,
+    "nonnegative": lambda x: bool(np.isfinite(x)) and x >= 0,
+    "unit": lambda x: -1 <= x <= 1,
+    "probability": lambda x: 0 <= x <= 1,
+    "at-least-one": lambda x: bool(np.isfinite(x)) and x >= 1,
+    "small": lambda x: bool(np.isfinite(x)) and abs(x) <= 8,
+    "small-nonnegative": lambda x: bool(np.isfinite(x)) and 0 <= x <= 6,
+}
+
+
+@lru_cache(maxsize=None)
+def values(dtype: str, kind: str = "ordinary", domain: str = "any") -> tuple[Any, ...]:
+    """A short tuple of Python numbers that ``dtype`` represents exactly and ``domain`` admits.
+
+    Falls back to ordinary values, then to 1, where nothing of the kind lies in the domain; raises KeyError
+    for an unknown domain.
+    """
+    admit = DOMAINS[domain]
+    for candidates in (_candidates(dtype, kind), _candidates(dtype, "ordinary"), (1,)):
+        admitted = tuple(x for x in _exact(dtype, candidates) if admit(x))
+        if admitted:
+            return admitted
+    raise ValueError(f"domain {domain!r} admits no value of {dtype}")
+
+
+@lru_cache(maxsize=None)
+def pool(dtype: str, domain: str = "any") -> tuple[Any, ...]:
+    """Everything that a sampled element may be, simplest first: zeros, then ordinary, then special values."""
+    merged = [*values(dtype, "zeros", domain), *values(dtype, "ordinary", domain), *values(dtype, "special", domain)]
+    return tuple({repr(x): x for x in merged}.values())
+
+
+def _exact(dtype: str, candidates: tuple[Any, ...]) -> list[Any]:
+    carried = representable(np.array(candidates, dtype=ELEMENT_TYPES[dtype].carrier), dtype)
+    found: list[Any] = carried.tolist()
+    return list({repr(x): x for x in found}.values())
+
+
+@lru_cache(maxsize=None)
+def _candidates(dtype: str, kind: str) -> tuple[Any, ...]:
+    element = ELEMENT_TYPES[dtype]
+    if kind == "zeros":
+        return {"bool": (False,), "complex": (0j,)}.get(element.kind, (0,))
+    if element.kind == "bool":
+        return (True, False, False, True, True)
+    if element.kind == "unsigned":
+        low, high = limits(dtype)
+        return (1, 2, 3, 5, 7, 11, 13, 64) if kind == "ordinary" else (0, 1, high, high - 1, high // 2, high // 2 + 1)
+    if element.kind == "signed":
+        low, high = limits(dtype)
+        return (1, -2, 3, -5, 7, 11, -13, 64, -1, 2) if kind == "ordinary" else (0, -1, 1, low, high, low + 1, high - 1)
+    if element.kind == "floating":
+        return _real_ordinary() if kind == "ordinary" else _real_special(dtype)
+    return _complex_ordinary() if kind == "ordinary" else _complex_special(dtype)
+
+
+def _real_ordinary() -> tuple[float, ...]:
+    return (1.0, -2.0, 0.5, 3.25, -0.75, 0.125, 2.5, -1.5, 0.9375, -0.25, 5.0, -7.0, 0.0625, 1.75)
+
+
+def _real_special(dtype: str) -> tuple[float, ...]:
+    low, high = limits(dtype)
+    element = ELEMENT_TYPES[dtype]
+    tiny = 2.0**element.min_exponent
+    smallest = 2.0 ** (element.min_exponent - element.mantissa)
+    return (
+        float("nan"), float("inf"), float("-inf"), 0.0, -0.0, 1.0, -1.0, high, low, tiny, -tiny, smallest, -smallest,
+        1.0 + 2.0**-element.mantissa, 1.0 - 2.0 ** (-element.mantissa - 1),
+    )  # fmt: skip
+
+
+def _complex_ordinary() -> tuple[complex, ...]:
+    return (1 + 2j, -2 + 0.5j, 0.5 - 3j, 3.25 + 0.125j, -0.75 - 1.5j, 2j, -1 + 0j, 0.25 + 0.75j, 2.5 - 0.5j)
+
+
+def _complex_special(dtype: str) -> tuple[complex, ...]:
+    tiny = 2.0 ** ELEMENT_TYPES[dtype].min_exponent
+    nan, inf = float("nan"), float("inf")
+    return (
+        complex(nan, 0.0), complex(0.0, nan), complex(inf, 1.0), complex(-1.0, -inf), complex(0.0, 0.0),
+        complex(-0.0, 0.0), complex(0.0, -0.0), complex(-0.0, -0.0), complex(tiny, -tiny), complex(1.0, -1.0),
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""What decides right and wrong: memory, numbers, written-out references; never the code under test."""

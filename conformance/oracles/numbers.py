@@ -1,0 +1,96 @@
+"""Numbers: results against a reference of higher precision, in units in the last place (ULP).
+
+The one table of tolerances is ``TOLERANCES``. A catalogue row names its accuracy class; nothing else widens it.
+Reference: https://docs.pytorch.org/docs/stable/notes/numerical_accuracy.html
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from conformance.engine.evidence import measure
+from conformance.inputs.dtypes import ELEMENT_TYPES, limits
+from conformance.oracles.expect import Mismatch
+
+# Largest error in ULP of the result's type that a class of operations may show.
+TOLERANCES = {
+    "exact": 0.5,  # correctly rounded by IEEE 754: the reference rounded once; integers and bools are always exact
+    "rounded": 1.0,  # a few correctly rounded steps in a wider type, rounded once or twice (alpha, lerp in half)
+    "fused": 2.0,  # a multiply and an add, fused or not, at the result's own precision
+    "elementary": 4.0,  # exp, log, trigonometry: vectorized kernels promise 1 ULP, the C library a little more
+    "special": 16.0,  # erf, lgamma, Bessel functions and the like
+    "accumulated": 32.0,  # sums and products of many terms in any order
+}
+
+
+def close(expected: Any, found: np.ndarray, dtype: str, accuracy: str, what: str) -> None:
+    """Expect ``found`` (a carrier array of ``dtype``) to be ``expected`` within the tolerance of ``accuracy``.
+
+    ``expected`` holds exact integers, or floats of higher precision. NaN must meet NaN and an infinity the same
+    infinity. Integers and bools are compared exactly. Complex numbers are compared by the distance in the plane,
+    in ULP of the larger part. The largest error goes to the evidence.
+    """
+    expected = np.asarray(expected)
+    if expected.shape != found.shape:
+        raise Mismatch(what, f"shape {expected.shape}", f"shape {found.shape}")
+    if not found.size:
+        return
+    if ELEMENT_TYPES[dtype].kind in ("bool", "unsigned", "signed"):
+        wrong = expected != found
+    else:
+        errors = ulp_errors(expected, found, dtype)
+        measure("largest_error_ulp", float(round(errors.max(initial=0.0, where=np.isfinite(errors)), 3)))
+        wrong = ~(errors <= TOLERANCES[accuracy])
+    if wrong.any():
+        first = tuple(int(i) for i in np.argwhere(wrong)[0])
+        allowed = "" if ELEMENT_TYPES[dtype].kind not in ("floating", "complex") else (
+            f" (within {TOLERANCES[accuracy]} ULP of {dtype}, class {accuracy})"
+        )  # fmt: skip
+        raise Mismatch(what, f"{expected[first].item()!r}{allowed}", f"{found[first].item()!r}", f"index {first}")
+
+
+def ulp_errors(expected: np.ndarray, found: np.ndarray, dtype: str) -> np.ndarray:
+    """Error of each element in ULP of ``dtype`` at the expected value; 0 where both are NaN or the same infinity."""
+    with np.errstate(all="ignore"):
+        if expected.dtype.kind == "c" or found.dtype.kind == "c":
+            return _complex_errors(expected, found, dtype)
+        return _real_errors(expected, found, dtype)
+
+
+def spacing(values: np.ndarray, dtype: str) -> np.ndarray:
+    """Size of one ULP of ``dtype`` at each of ``values`` (finite, any sign)."""
+    element = ELEMENT_TYPES[dtype]
+    _, exponent = np.frexp(np.abs(values))
+    exponent = np.where(values == 0, element.min_exponent, exponent - 1)
+    wide = np.longdouble if dtype in ("float64", "complex128") else np.float64
+    return np.ldexp(wide(1.0), np.maximum(exponent, element.min_exponent) - element.mantissa)
+
+
+def _real_errors(expected: np.ndarray, found: np.ndarray, dtype: str) -> np.ndarray:
+    wide = np.longdouble if dtype in ("float64", "complex128") else np.float64
+    exact, got = expected.astype(wide), found.astype(wide)
+    finite = np.isfinite(exact)
+    unit = spacing(np.where(finite, exact, 0), dtype)
+    errors = np.abs(got - exact) / unit
+    # a finite value too large for the type rounds to an infinity: then the distance to the first such value counts
+    largest = wide(limits(_part(dtype))[1])
+    beyond = finite & np.isinf(got) & (np.sign(got) == np.sign(exact))
+    errors = np.where(beyond, np.maximum(0, (largest + spacing(largest, dtype) / 2 - np.abs(exact)) / spacing(largest, dtype)), errors)
+    same = (np.isnan(exact) & np.isnan(got)) | (~finite & (exact == got))
+    return np.where(same, 0.0, np.where(np.isnan(errors), np.inf, errors)).astype(np.float64)
+
+
+def _complex_errors(expected: np.ndarray, found: np.ndarray, dtype: str) -> np.ndarray:
+    wide = np.clongdouble if dtype == "complex128" else np.complex128
+    exact, got = expected.astype(wide), found.astype(wide)
+    finite = np.isfinite(exact)
+    scale = np.where(finite, np.maximum(np.abs(exact.real), np.abs(exact.imag)), 0)
+    errors = np.abs(got - exact) / spacing(scale, dtype)
+    unfinite = np.maximum(_real_errors(exact.real, got.real, dtype), _real_errors(exact.imag, got.imag, dtype))
+    return np.where(finite & np.isfinite(got), errors, unfinite).astype(np.float64)
+
+
+def _part(dtype: str) -> str:
+    return {"complex32": "float16", "complex64": "float32", "complex128": "float64"}.get(dtype, dtype)

@@ -1,0 +1,1 @@
+"""Small deliberate breaks of torch, one module an area: each shows that a check can fail."""
