@@ -6,9 +6,13 @@ values, by what its result is judged. The models refuse unknown keys, so that a 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from conformance.engine.specs import SPECS
+from conformance.engine.yamlfile import load
 
 Kind = Literal[
     "elementwise", "scan", "norm", "matrix", "triangle", "indexed", "fill", "copy", "random", "view", "storage",
@@ -44,7 +48,8 @@ class Variant(_Model):
     dtypes: tuple[str, ...] | None = Field(None, description="families or element types; the row's, if absent")
     reference: str | None = Field(None, description="where it differs from the row's")
     accuracy: str | None = Field(None, description="where it differs from the row's")
-    numbers: bool = Field(True, description="whether a Python number may stand for an operand that allows one")
+    operands: int | None = Field(None, description="how many of the row's operands come before; all, if absent")
+    domain: str | None = Field(None, description="of self and every operand, where it is narrower than theirs")
 
 
 class Operator(_Model):
@@ -132,3 +137,15 @@ def _filled(name: str, row: dict[str, Any]) -> dict[str, Any]:
         full["functional"] = name[:-1]
     full.setdefault("broadcasts", any(x.get("shape", "broadcast") == "broadcast" for x in row.get("arguments", ())))
     return full
+
+
+@lru_cache(maxsize=None)
+def operators() -> Operators:
+    """The catalogue of in-place methods; raises SpecError where the file cannot be used."""
+    return load(SPECS / "catalogue" / "operators.yaml", Operators)
+
+
+@lru_cache(maxsize=None)
+def rows() -> dict[str, Operator]:
+    """Every operator of the catalogue by name, in the order of the file."""
+    return operators().rows()

@@ -1,0 +1,100 @@
+"""``python -m conformance``: run the suite and its report, list what there is, keep the schemas in step."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RECORD = ROOT / "reports" / "runs" / "latest.json"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit status is that of the command."""
+    parser = argparse.ArgumentParser(prog="python -m conformance", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="run pytest with the arguments given, then build the report")
+    run.add_argument("--report", default="reports/out", metavar="DIR", help="folder of the page (default: reports/out)")
+    listing = commands.add_parser("list", help="list the behaviours, or the cells of every device here")
+    listing.add_argument("--cells", action="store_true", help="one line a cell instead of one a behaviour")
+    listing.add_argument("--json", action="store_true", help="as JSON")
+    listing.add_argument("area", nargs="*", help="only these areas")
+    schema = commands.add_parser("schema", help="write the JSON Schemas of the YAML files to specs/schema/")
+    schema.add_argument("--check", action="store_true", help="write nothing; exit 1 where one is out of step")
+    options, rest = parser.parse_known_args(arguments)
+    if rest and options.command != "run":
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if options.command == "run":
+        return run_suite(rest, options.report)
+    if options.command == "schema":
+        return keep_schemas(options.check)
+    return list_behaviours(options.area, options.cells, options.json)
+
+
+def run_suite(arguments: list[str], report: str) -> int:
+    """Run pytest, then build the page from its run record; pytest's exit status."""
+    arguments = [argument for argument in arguments if argument != "--"]
+    record = next((a.partition("=")[2] for a in arguments if a.startswith("--run-record=")), None)
+    if "--run-record" in arguments[:-1]:
+        record = arguments[arguments.index("--run-record") + 1]
+    path = Path(record) if record else RECORD
+    before = path.stat().st_mtime_ns if path.exists() else None
+    status = subprocess.call([sys.executable, "-m", "pytest", *arguments], cwd=ROOT)
+    if not path.exists() or path.stat().st_mtime_ns == before:
+        return status or 1
+    built = subprocess.call([sys.executable, "-m", "reports", "build", str(path), "-o", report], cwd=ROOT)
+    return status or built
+
+
+def keep_schemas(check: bool) -> int:
+    """Write, or check, the JSON Schemas."""
+    from conformance.engine import schema
+
+    if check:
+        stale = [p for p, text in schema.schemas().items() if not p.exists() or p.read_text(encoding="utf-8") != text]
+    else:
+        stale = schema.write()
+    for path in stale:
+        print(f"{path.relative_to(ROOT)}: {'out of step with the models' if check else 'written'}")
+    return 1 if check and stale else 0
+
+
+def list_behaviours(areas: list[str], cells: bool, as_json: bool) -> int:
+    """Print behaviours or cells; exit status 2 for an area that there is not, or a spec that cannot be read."""
+    from conformance.engine.cells import cells_of
+    from conformance.engine.specs import area_names, load_area
+    from conformance.engine.targets import available
+    from conformance.engine.yamlfile import SpecError
+
+    known = area_names()
+    unknown = [name for name in areas if name not in known]
+    if unknown:
+        print(f"area: expected one of {', '.join(known)}; found {unknown[0]!r}", file=sys.stderr)
+        return 2
+    rows: list[dict[str, Any]] = []
+    try:
+        for name in areas or known:
+            loaded = load_area(name)
+            for behaviour in loaded.area.behaviours:
+                shared = {"level": behaviour.level.value, "statement": behaviour.statement}
+                if cells:
+                    rows += [{"id": cell.id, **shared} for cell in cells_of(loaded, behaviour, available())]
+                else:
+                    rows.append({"id": f"{name}.{behaviour.id}", **shared, "source": loaded.where(behaviour.id)})
+    except SpecError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if as_json:
+        print(json.dumps(rows, indent=1))
+    else:
+        for row in rows:
+            print(f"{row['level']:6}  {row['id']}  {row['statement'] if not cells else ''}".rstrip())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

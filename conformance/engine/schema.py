@@ -1,0 +1,42 @@
+"""JSON Schemas of the YAML files, for editors: generated from the models, kept in ``specs/schema/``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from conformance.engine.catalogue import Operators
+from conformance.engine.expectations import Deviations
+from conformance.engine.specs import SPECS, Area
+from conformance.engine.subjects import Rows
+
+FOLDER = SPECS / "schema"
+MODELS: dict[str, type[BaseModel]] = {
+    "area": Area,
+    "deviations": Deviations,
+    "operators": Operators,
+    "catalogue": Rows,
+}
+
+
+def schemas() -> dict[Path, str]:
+    """Path and text of every schema."""
+    return {FOLDER / f"{name}.schema.json": _text(name, model) for name, model in MODELS.items()}
+
+
+def write() -> list[Path]:
+    """Bring the files into step; returns those that were not."""
+    stale = [path for path, text in schemas().items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for path in stale:
+        path.write_text(schemas()[path], encoding="utf-8")
+    return stale
+
+
+def _text(name: str, model: type[BaseModel]) -> str:
+    schema: dict[str, Any] = model.model_json_schema(by_alias=True)
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"{name}.schema.json", **schema}
+    return json.dumps(schema, indent=2) + "\n"
