@@ -32,7 +32,9 @@ def bind(loaded: LoadedArea, module: ModuleType) -> dict[str, Callable[[Any], An
     faults = []
     for name, behaviour in wanted.items():
         if name not in checks:
-            faults.append(f"{loaded.where(behaviour)}: behaviour {behaviour!r}: expected: a check {name} in {file}; found: none")
+            faults.append(
+                f"{loaded.where(behaviour)}: behaviour {behaviour!r}: expected: a check {name} in {file}; found: none"
+            )
     for name, check in checks.items():
         place = f"{file}:{check.__code__.co_firstlineno}"
         if name not in wanted:

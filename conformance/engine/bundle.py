@@ -47,7 +47,9 @@ class _Source:
         while decorated and first > 1 and self.lines[first - 2].startswith("#"):
             first -= 1
         dropped = {i for member in without for i in range(_first_line(member), (member.end_lineno or 0) + 1)}
-        kept = [line for i, line in enumerate(self.lines, 1) if first <= i <= (node.end_lineno or 0) and i not in dropped]
+        kept = [
+            line for i, line in enumerate(self.lines, 1) if first <= i <= (node.end_lineno or 0) and i not in dropped
+        ]
         return "\n".join(line for i, line in enumerate(kept) if line or (i and kept[i - 1]))
 
 
@@ -127,10 +129,16 @@ class Bundle:
             if top == PACKAGE:
                 self._project_import(node, origin, alias, bound)
             elif top in ALLOWED or _standard(top):
-                line = f"from {origin} import {alias.name}{suffix}" if isinstance(node, ast.ImportFrom) else f"import {alias.name}{suffix}"
+                line = (
+                    f"from {origin} import {alias.name}{suffix}"
+                    if isinstance(node, ast.ImportFrom)
+                    else f"import {alias.name}{suffix}"
+                )
                 self.imports[bound] = line
             else:
-                raise BundleError(f"import of {origin}: expected the standard library, numpy or torch in code that a check reaches")
+                raise BundleError(
+                    f"import of {origin}: expected the standard library, numpy or torch in code that a check reaches"
+                )
 
     def _project_import(self, node: ast.stmt, origin: str, alias: ast.alias, bound: str) -> None:
         if not isinstance(node, ast.ImportFrom):
@@ -138,7 +146,8 @@ class Bundle:
         child = f"{origin}.{alias.name}"
         if alias.name not in _source(origin).definitions:
             self.spaces.setdefault(bound, set())
-            self.modules[bound] = child
+            if self.modules.setdefault(bound, child) != child:
+                raise BundleError(f"name {bound!r}: expected one module; found {self.modules[bound]} and {child}")
             return
         self._reach(origin, alias.name)
         if alias.asname and alias.asname != alias.name:
@@ -232,7 +241,7 @@ def _is_method(member: ast.stmt) -> bool:
 
 
 def _first_line(node: ast.stmt) -> int:
-    decorators = getattr(node, "decorator_list", [])
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
     return min([node.lineno, *(d.lineno for d in decorators)])
 
 

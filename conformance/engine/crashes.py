@@ -62,10 +62,9 @@ def _cell(module: Path, name: str, settings: Settings) -> Cell | None:
 def _case(cell: Cell, check: Callable[[Any], Any], crumb: Crumb) -> Any:
     """The case that was running: made again from its number, or read from the text that the worker left."""
     if crumb.phase == "corner":
-        return corner_at(cell, check, crumb.index)
+        return corner_at(cell, check, crumb.number)
     if crumb.phase == "sampled" and crumb.case:
         module = importlib.import_module(type(corner_at(cell, check, 0)).__module__)
         # the text is the repr that our own worker wrote a moment ago
         return eval(crumb.case, {**vars(module), "float": float})  # noqa: S307
     return None
-

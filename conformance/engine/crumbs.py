@@ -19,7 +19,7 @@ class Crumb(NamedTuple):
 
     node: str
     phase: str
-    index: int
+    number: int
     case: str
     dump: str
 

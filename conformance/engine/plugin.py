@@ -9,7 +9,7 @@ import faulthandler
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -40,18 +40,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
                     help="device to test (cpu, cuda:0, …); repeatable; default: every device that torch can use here")  # fmt: skip
     group.addoption("--profile", default="default", metavar="NAME",
                     help="smoke (corners and 5 samples a cell), default (50) or thorough (1,000)")  # fmt: skip
-    group.addoption("--level", default="may", metavar="LEVEL", help="run behaviours of this level and above: must, should, may (default)")
+    group.addoption(
+        "--level",
+        default="may",
+        metavar="LEVEL",
+        help="run behaviours of this level and above: must, should, may (default)",
+    )
     group.addoption("--expectations", action="append", metavar="FILE", help="further listed deviations; repeatable")
     group.addoption("--shard", metavar="I/N", help="run the I-th of N shards of the cells")
-    group.addoption("--run-record", metavar="FILE", help="where the run record goes (default: reports/runs/latest.json)")
-    group.addoption("--fail-on", default="must", metavar="LEVEL", help="failing cells of this level and above fail the run: must (default), should, none")
-    group.addoption("--seed", type=int, metavar="N", help="seed of the sampled cases (default 0: the same cases every time)")
+    group.addoption(
+        "--run-record", metavar="FILE", help="where the run record goes (default: reports/runs/latest.json)"
+    )
+    group.addoption(
+        "--fail-on",
+        default="must",
+        metavar="LEVEL",
+        help="failing cells of this level and above fail the run: must (default), should, none",
+    )
+    group.addoption(
+        "--seed", type=int, metavar="N", help="seed of the sampled cases (default 0: the same cases every time)"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Check the options, and prepare this process to be a worker or the one that records."""
     for level in Level:
-        config.addinivalue_line("markers", f"{level.value}: cells of behaviours that the documentation states as '{level.value}'")
+        config.addinivalue_line(
+            "markers", f"{level.value}: cells of behaviours that the documentation states as '{level.value}'"
+        )
     try:
         settings = Settings.of(config.option, tuple(config.invocation_params.args), config.rootpath)
     except UsageError as error:
@@ -94,7 +110,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[Any]:
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
     """Leave a crumb, and set the watchdog that even a hang inside C cannot escape."""
     trail = item.config.stash.get(CRUMBS, None)
     if not isinstance(item, CellItem):
@@ -113,7 +129,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[Any]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Iterator[Any]:
+def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Generator[None, Any, Any]:
     """Attach the cell's entry of the run record to the report that workers send."""
     report = yield
     if isinstance(item, CellItem) and call.when == "call":

@@ -23,10 +23,18 @@ class RunRecord:
     def __init__(self, path: Path, header: dict[str, Any]) -> None:
         """Start the file; raises OSError where it cannot be written."""
         self.path = path
-        self.header = {"schema": SCHEMA, "complete": False, **header, "started": _now(), "finished": None, "seconds": None}
+        self.header = {
+            "schema": SCHEMA,
+            "complete": False,
+            **header,
+            "started": _now(),
+            "finished": None,
+            "seconds": None,
+        }
         self.cells: dict[str, dict[str, Any]] = {}
         self.errors: list[str] = []
         self.planned = 0
+        self.descriptor = -1
         self.areas: list[dict[str, Any]] = []
         self.behaviours: list[dict[str, Any]] = []
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +68,7 @@ class RunRecord:
         write_atomically(self.path, json.dumps(whole, indent=1, ensure_ascii=True, default=str) + "\n")
 
     def _start_file(self) -> None:
-        if hasattr(self, "descriptor"):
+        if self.descriptor >= 0:
             os.close(self.descriptor)
         head = {**self.header, "planned": self.planned, "areas": self.areas, "behaviours": self.behaviours,
                 "errors": self.errors}  # fmt: skip

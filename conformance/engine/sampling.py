@@ -21,8 +21,9 @@ def _forget_local_constants() -> None:
     They would make the cases of a cell depend on which other areas were collected, so that the command that
     reruns one failing cell could miss the failing case. There is no public switch.
     """
-    from hypothesis.internal.conjecture import providers
+    import hypothesis.internal.conjecture.providers as internal
 
+    providers: Any = internal
     if hasattr(providers, "_get_local_constants") and hasattr(providers, "Constants"):
         nothing = providers.Constants()
         providers._get_local_constants = lambda: nothing

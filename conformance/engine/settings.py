@@ -111,7 +111,9 @@ def _writable(record: Path) -> Path:
         if record.is_dir() or not os.access(record if record.exists() else record.parent, os.W_OK):
             raise PermissionError(errno.EACCES, "a folder, or no right to write", str(record))
     except OSError as error:
-        raise UsageError(f"--run-record: expected a file that can be written; found {record}: {error.strerror}") from None
+        raise UsageError(
+            f"--run-record: expected a file that can be written; found {record}: {error.strerror}"
+        ) from None
     return record.resolve()
 
 

@@ -50,7 +50,9 @@ class Documentation(Model):
     object: str | None = Field(None, description="Dotted path; {subject} stands for the cell's subject.")
     page: Link | None = Field(None, description="Documentation page, where no docstring carries the promise.")
     section: str | None = Field(None, description="Anchor on the page.")
-    says: str | None = Field(None, max_length=160, description="Short phrase of the docstring that carries the promise.")
+    says: str | None = Field(
+        None, max_length=160, description="Short phrase of the docstring that carries the promise."
+    )
 
     @model_validator(mode="after")
     def _names_a_place(self) -> Documentation:
@@ -78,7 +80,9 @@ class Subjects(Model):
     catalogue: str
     where: dict[str, Any] = Field(default_factory=dict, description="Attributes that the row must have.")
     names: list[str] | None = Field(None, description="Only these rows.")
-    except_: dict[str, str] = Field(default_factory=dict, alias="except", description="Rows left out, each with its reason.")
+    except_: dict[str, str] = Field(
+        default_factory=dict, alias="except", description="Rows left out, each with its reason."
+    )
 
 
 class Behaviour(Model):

@@ -103,7 +103,11 @@ class Terminal:
             rows.append(_row("total", list(self.cells.values()), verdicts))
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         for row in rows:
-            write("  ".join(v.ljust(w) if i == 0 else v.rjust(w) for i, (v, w) in enumerate(zip(row, widths, strict=True))))
+            write(
+                "  ".join(
+                    v.ljust(w) if i == 0 else v.rjust(w) for i, (v, w) in enumerate(zip(row, widths, strict=True))
+                )
+            )
         write("")
         by_level = Counter(c["level"] for c in self.cells.values() if Verdict(c["verdict"]) in BROKEN)
         broken = ", ".join(f"{by_level[level.value]} {level.value}" for level in Level if by_level[level.value])
@@ -122,10 +126,16 @@ class Terminal:
         reporter = self._reporter()
         if reporter is None or self.config.get_verbosity() != 0:
             return
-        reporter.write(f"{verdict.value.upper()} {entry['id']} ({entry['level']})", red=verdict is not Verdict.FIXED, bold=True)
+        reporter.write(
+            f"{verdict.value.upper()} {entry['id']} ({entry['level']})", red=verdict is not Verdict.FIXED, bold=True
+        )
         found = (entry["found"] or entry["reason"] or "").strip().splitlines()
         expected = (entry["expected"] or "").strip().splitlines()
-        brief = f" expected {expected[0]}; found {found[0] if found else ''}" if expected else f" {found[-1] if found else ''}"
+        brief = (
+            f" expected {expected[0]}; found {found[0] if found else ''}"
+            if expected
+            else f" {found[-1] if found else ''}"
+        )
         reporter.write(brief[:300] + "\n")
 
     def _progress(self, now: float) -> None:

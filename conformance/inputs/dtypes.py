@@ -100,7 +100,7 @@ def decode(memory: bytes, name: str) -> np.ndarray:
     if name == "complex32":
         return np.frombuffer(memory, np.float16).astype(np.float32).view(np.complex64)
     if name == "bool":
-        return np.frombuffer(memory, np.uint8) != 0
+        return np.asarray(np.frombuffer(memory, np.uint8) != 0)
     return np.frombuffer(memory, ELEMENT_TYPES[name].carrier).copy()
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from math import prod
 from typing import NamedTuple
 
+import numpy as np
+
 # Layouts in which every element has its own place: safe for a tensor that is written.
 DISJOINT = ("contiguous", "transposed", "stepped", "offset", "sliced", "channels_last")
 # Layouts that repeat places: documented for reading, undefined or refused for writing.
@@ -78,9 +80,9 @@ def place(shape: tuple[int, ...], layout: str) -> Placement:
     raise ValueError(f"layout: expected one of {', '.join(DISJOINT + REPEATING)}; found {layout!r}")
 
 
-def places(shape: tuple[int, ...], stride: tuple[int, ...], offset: int) -> list[int]:
+def places(shape: tuple[int, ...], stride: tuple[int, ...], offset: int) -> np.ndarray:
     """Storage index of every element, in row-major order of the elements."""
-    found = [offset]
+    found = np.array([offset], np.int64)
     for extent, step in zip(shape, stride, strict=True):
-        found = [start + step * index for start in found for index in range(extent)]
+        found = (found[:, None] + np.arange(extent, dtype=np.int64) * step).ravel()
     return found

@@ -16,6 +16,8 @@ from conformance.inputs.dtypes import ELEMENT_TYPES, limits, representable
 
 KINDS = ("ordinary", "special", "zeros")
 
+_LOWEST = frozenset(-(2 ** (bits - 1)) for bits in (8, 16, 32, 64))
+
 # A domain says which values a subject's operand may take; NaN passes only where ``any`` says so.
 DOMAINS: dict[str, Callable[[Any], bool]] = {
     "any": lambda x: True,
@@ -28,6 +30,28 @@ DOMAINS: dict[str, Callable[[Any], bool]] = {
     "at-least-one": lambda x: bool(np.isfinite(x)) and x >= 1,
     "small": lambda x: bool(np.isfinite(x)) and abs(x) <= 8,
     "small-nonnegative": lambda x: bool(np.isfinite(x)) and 0 <= x <= 6,
+    "small-positive": lambda x: 2**-10 <= x <= 8,
+    "small-complex": lambda x: bool(np.isfinite(x)) and x.imag == 0 and 0 <= x.real <= 6,
+    "moderate": lambda x: not np.isfinite(x) or abs(x) <= 8,
+    "not-nan": lambda x: not np.isnan(x),
+    "not-lowest": lambda x: x not in _LOWEST,
+    # quotients of very different size round to whole numbers that no two algorithms agree on
+    "rounding": lambda x: not np.isfinite(x) or x == 0 or 2**-10 <= abs(x) <= 64 or isinstance(x, int),
+    "rounding-divisor": lambda x: bool(np.isfinite(x)) and (2**-10 <= abs(x) <= 64 or (isinstance(x, int) and x != 0)),
+    "below-8": lambda x: 0 <= x < 8,
+    "below-16": lambda x: 0 <= x < 16,
+    "below-32": lambda x: 0 <= x < 32,
+    "below-64": lambda x: 0 <= x < 64,
+}
+# Values that a domain is about and that the general lists miss.
+_TYPICAL: dict[str, tuple[Any, ...]] = {
+    "unit": (-0.875, 0.71875, -0.5, 0.03125),
+    "probability": (0.875, 0.03125, 0.71875),
+    "at-least-one": (1, 2, 4, 1.5, 6.25),
+    "below-8": (0, 4, 6, 7),
+    "below-16": (0, 4, 8, 14, 15),
+    "below-32": (0, 4, 16, 30, 31),
+    "below-64": (0, 4, 16, 32, 62, 63),
 }
 
 
@@ -39,7 +63,8 @@ def values(dtype: str, kind: str = "ordinary", domain: str = "any") -> tuple[Any
     for an unknown domain.
     """
     admit = DOMAINS[domain]
-    for candidates in (_candidates(dtype, kind), _candidates(dtype, "ordinary"), (1,)):
+    typical = _TYPICAL.get(domain, ()) if kind == "ordinary" else ()
+    for candidates in (_candidates(dtype, kind) + typical, _candidates(dtype, "ordinary") + typical, (1,)):
         admitted = tuple(x for x in _exact(dtype, candidates) if admit(x))
         if admitted:
             return admitted
