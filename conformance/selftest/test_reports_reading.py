@@ -1,0 +1,217 @@
+"""A run record is read whole, or refused in lines that say where, what was expected and what was found."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conformance.selftest import records
+from reports import schema
+from reports.reading import UnreadableError, load
+
+
+def faults(path: Path) -> list[str]:
+    """The faults of a file, each a line."""
+    with pytest.raises(UnreadableError) as caught:
+        load(path)
+    return [str(fault) for fault in caught.value.faults]
+
+
+def read(path: Path) -> list[str]:
+    """The faults of a file, if it has any."""
+    with contextlib.suppress(UnreadableError):
+        load(path)
+        return []
+    return faults(path)
+
+
+def changed(**changes: Any) -> records.Json:
+    """A small record with other top keys."""
+    return {**records.small("pass", "fail"), **changes}
+
+
+def with_cell(**changes: Any) -> records.Json:
+    """A small record whose first cell has other values."""
+    found = records.small("pass")
+    found["cells"][0] |= changes
+    return found
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+    """What the suite writes comes back key by key."""
+    expected = records.record()
+
+    found = load(records.save(tmp_path, expected)).run.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+    assert found == expected
+
+
+def test_a_run_still_going_on_is_read(tmp_path: Path) -> None:
+    """An incomplete record with fewer cells than planned is no fault."""
+    record = changed(complete=False, planned=10, finished=None, seconds=None)
+
+    assert load(records.save(tmp_path, record)).run.complete is False
+
+
+def test_evidence_may_have_further_keys(tmp_path: Path) -> None:
+    """Evidence is open: what a check adds to it is kept."""
+    record = with_cell(evidence={"workers": [0, 2], "nested": {"deep": None}})
+
+    evidence = load(records.save(tmp_path, record)).run.cells[0].evidence
+
+    assert evidence.model_dump()["workers"] == [0, 2]
+    assert evidence.model_dump()["nested"] == {"deep": None}
+
+
+def test_lone_surrogates_become_replacement_characters(tmp_path: Path) -> None:
+    """JSON can hold half a character, and no file that is written here can."""
+    record = with_cell(message="half \ud800 a character")
+
+    assert load(records.save(tmp_path, record)).run.cells[0].message == "half \ufffd a character"
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        (changed(schema=2), "schema: expected 1, found 2"),
+        (changed(schema=True), "schema: expected 1, found true"),
+        (changed(complete="yes"), 'complete: expected a valid boolean, found "yes"'),
+        (changed(seconds="12"), 'seconds: expected a valid number, found "12"'),
+        (changed(planned=2.5), "planned: expected a valid integer, found 2.5"),
+        (changed(colour="red"), 'colour: expected no such key, found "red"'),
+        (changed(cells={}), "cells: expected a valid list, found an object with 0 keys"),
+        (changed(planned=1), "cells: expected at most the 1 planned, found 2"),
+        (changed(planned=3), "cells: expected the 3 planned, as the record is complete, found 2"),
+        (changed(behaviours=[]), 'cells[0] (inplace.returns-self[add_-cpu]): expected a behaviour of the record'),
+        (changed(areas=[]), 'behaviours (inplace.returns-self).area: expected an area of the record, found "inplace"'),
+        (with_cell(verdict="passed"), "cells[0] (inplace.returns-self[add_-cpu]).verdict: expected one of 'pass'"),
+        (with_cell(level="may"), 'cells[0] (inplace.returns-self[add_-cpu]).level: expected "must", as of inplace.ret'),
+        (with_cell(cases={"corner": -1, "sampled": 0}), "cases.corner: expected greater than or equal to 0, found -1"),
+        (with_cell(cases={"corner": 1}), "cases.sampled: expected this key, found none"),
+        (with_cell(evidence={"dtypes": "float32"}), 'evidence.dtypes: expected a valid list, found "float32"'),
+        (with_cell(evidence={"largest_error_ulp": float("inf")}), "expected JSON, which has neither NaN nor Infinity"),
+        (changed(cells=[*records.small("pass")["cells"]] * 2), "cells[1]: expected each id once, found"),
+    ],
+)  # fmt: skip
+def test_a_fault_says_place_expected_and_found(tmp_path: Path, record: records.Json, expected: str) -> None:
+    """Each fault is one line with the file, the place, what was expected and what was found."""
+    path = records.save(tmp_path, record)
+
+    found = faults(path)
+
+    assert any(expected in fault for fault in found), found
+    assert all(fault.startswith(f"{path}: ") and "\n" not in fault for fault in found)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "found an empty file"),
+        (b"  \n", "found an empty file"),
+        (b"<!DOCTYPE html><title>404</title>", "line 1 column 1: expected JSON"),
+        (b"\x1f\x8b\x08\x00", "byte 1: expected a run record as UTF-8 text, found byte 0x8b"),
+        (b"[1, 2]", "expected a run record (an object), found a list of 2"),
+        (b"null", "expected a run record (an object), found null"),
+        (b'{"name": "package"}', "schema: expected 1, found no such key: is this a run record?"),
+        (b"[" * 100_000, "expected a run record, found JSON that cannot be read (RecursionError)"),
+        (b'{"schema": ' + b"9" * 5000 + b"}", "expected a run record, found JSON that cannot be read (ValueError)"),
+    ],
+    ids=["empty", "blank", "html", "gzip", "list", "null", "foreign", "deep", "digits"],
+)
+def test_a_foreign_file_is_one_fault(tmp_path: Path, content: bytes, expected: str) -> None:
+    """A file that never was a run record is refused in one line."""
+    path = tmp_path / "run.json"
+    path.write_bytes(content)
+
+    found = faults(path)
+
+    assert len(found) == 1
+    assert expected in found[0]
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: None], ids=["folder", "missing"])
+def test_a_file_that_cannot_be_read_is_one_fault(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    """A folder and a file that is not there are refused in one line, by name."""
+    path = tmp_path / "run.json"
+    make(path)
+
+    assert len(faults(path)) == 1
+    assert str(path) in faults(path)[0]
+
+
+def test_every_truncation_is_told_as_one(tmp_path: Path) -> None:
+    """A record that was cut off anywhere is refused in one line that says so."""
+    text = records.save(tmp_path, records.small("pass", "fail")).read_text(encoding="utf-8")
+    path = tmp_path / "cut.json"
+
+    for length in range(1, len(text) - 1, 7):
+        path.write_text(text[:length], encoding="utf-8")
+
+        found = faults(path)
+
+        assert len(found) == 1, text[:length]
+        assert "line 1 column" in found[0]
+
+
+def test_many_faults_are_cut_short(tmp_path: Path) -> None:
+    """A file with a fault in each of thousand cells does not fill a screen."""
+    record = records.record(areas=10, behaviours=10, subjects=5)
+    for cell in record["cells"]:
+        cell["verdict"] = "perhaps"
+
+    found = faults(records.save(tmp_path, record))
+
+    assert len(found) == 21
+    assert found[-1].endswith("expected no further fault, found 480 more")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_a_wrong_value_anywhere_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Whatever stands in the place of a value, there is no traceback, and the published schema agrees."""
+    record = records.small("fail", "unsupported")
+    holder: Any = record
+    key: Any = data.draw(st.sampled_from(sorted(record)))
+    while isinstance(holder[key], (dict, list)) and holder[key] and data.draw(st.booleans()):
+        holder = holder[key]
+        key = data.draw(st.sampled_from(sorted(holder) if isinstance(holder, dict) else range(len(holder))))
+    holder[key] = data.draw(JSON)
+    path = records.save(tmp_path_factory.mktemp("run"), record)
+    shaped = jsonschema.Draft202012Validator(json.loads(schema.text())).is_valid(record)
+
+    found = read(path)
+
+    if shaped:  # then it can still contradict itself, which no schema says
+        assert all(" once" in fault or "planned" in fault or " of " in fault for fault in found)
+    else:
+        assert found
+
+
+def test_the_published_schema_is_in_step() -> None:
+    """``reports/run.schema.json`` is what ``python -m reports schema`` writes."""
+    assert schema.PUBLISHED.read_text(encoding="utf-8") == schema.text()
+
+
+def test_the_published_schema_is_a_schema() -> None:
+    """The schema itself is valid, and takes records of every verdict."""
+    published = json.loads(schema.text())
+
+    jsonschema.Draft202012Validator.check_schema(published)
+    jsonschema.Draft202012Validator(published).validate(records.record(areas=3, behaviours=10, subjects=10))

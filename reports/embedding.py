@@ -1,0 +1,213 @@
+"""The data of the page: an index that every view needs, and the details of each behaviour, packed.
+
+A report of ten runs of 20,000 cells holds 200,000 results. The index keeps one character of verdict for
+each, and a number for the set of dtypes; whatever only a drill-down shows is packed for each behaviour
+apart (JSON, deflate, base64), and the browser unpacks it when somebody looks.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Hashable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from reports import reproducer
+from reports.headline import headline
+from reports.labels import labels
+from reports.model import Behaviour, Cell
+from reports.reading import Record
+from reports.tally import Tally, by_level, share, standing, whole
+from reports.verdicts import GROUP_MEANINGS, LEVELS, MEANINGS, VERDICTS
+
+LONGEST_TEXT = 64 * 1024
+FIELDS = ("cases", "message", "expected", "found", "minimal", "rerun", "reason", "issue", "reproducer", "evidence")
+DOCUMENTATION = {"quoted": "q", "changed": "c", "missing": "m", "unchecked": "u", None: "."}
+
+
+class Pool:
+    """Numbers for values, so that each is written once."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+        self._numbers: dict[Hashable, int] = {}
+
+    def number(self, value: Any) -> int:
+        """The number of a JSON value."""
+        key = self._key(value)
+        found = self._numbers.get(key)
+        if found is None:
+            found = self._numbers[key] = len(self.values)
+            self.values.append(value)
+        return found
+
+    @staticmethod
+    def _key(value: Any) -> Hashable:
+        """What tells values apart: 1, 1.0 and True are equal, and not the same JSON."""
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return (list, *value)
+        if isinstance(value, (list, dict)):
+            return (dict, json.dumps(value))
+        return (type(value), value)
+
+
+def script_json(value: Any) -> str:
+    """JSON that can stand inside a script element: ASCII, and without a character that HTML reads."""
+    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def index(records: Sequence[Record]) -> dict[str, Any]:
+    """What every view needs, column by column."""
+    behaviours = _behaviours(records)
+    order = _order(records, behaviours)
+    strings, sets = Pool(), Pool()
+    by_id = [{cell.id: cell for cell in record.run.cells} for record in records]
+    starts: list[int] = []
+    subjects: list[int] = []
+    targets: list[int] = []
+    names: list[str] = []
+    for behaviour, cells in order.items():
+        starts.append(len(names))
+        for cell in cells:
+            names.append(cell.id.removeprefix(behaviour))
+            subjects.append(strings.number(cell.subject or ""))
+            targets.append(strings.number(cell.target))
+    ids = [cell.id for cells in order.values() for cell in cells]
+    return {
+        "verdicts": [{"verdict": verdict, **asdict(MEANINGS[verdict])} for verdict in VERDICTS],
+        "groups": {name: asdict(meaning) for name, meaning in GROUP_MEANINGS.items()},
+        "levels": LEVELS,
+        "runs": _runs(records),
+        "areas": _areas(records),
+        "behaviours": [_behaviour(records, behaviours[name]) for name in order],
+        "starts": [*starts, len(names)],
+        "names": names,
+        "subjects": subjects,
+        "targets": targets,
+        "results": ["".join(_verdict(cells.get(name)) for name in ids) for cells in by_id],
+        "documentation": ["".join(_documentation(cells.get(name)) for name in ids) for cells in by_id],
+        "dtypes": [[sets.number(_dtypes(cells.get(name))) for name in ids] for cells in by_id],
+        "headlines": [_headlines(cells, ids, strings) for cells in by_id],
+        "sets": sets.values,
+        "strings": strings.values,
+    }
+
+
+def details(records: Sequence[Record]) -> list[str]:
+    """What a drill-down shows, one packed text for each behaviour, in the order of the index."""
+    order = _order(records, _behaviours(records))
+    by_id = [{cell.id: cell for cell in record.run.cells} for record in records]
+    packed = []
+    for cells in order.values():
+        pool = Pool()
+        rows = [
+            [_result(record, found.get(cell.id), pool) for record, found in zip(records, by_id, strict=True)]
+            for cell in cells
+        ]
+        packed.append(_pack({"fields": FIELDS, "pool": pool.values, "rows": rows}))
+    return packed
+
+
+def _pack(value: Any) -> str:
+    plain = json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode("ascii")
+    return base64.b64encode(zlib.compress(plain, 9)).decode("ascii")
+
+
+def _behaviours(records: Sequence[Record]) -> dict[str, Behaviour]:
+    """The behaviours of all runs, area by area, as the first run that has them states them."""
+    areas: dict[str, dict[str, Behaviour]] = {}
+    for record in records:
+        for behaviour in record.run.behaviours:
+            areas.setdefault(behaviour.area, {}).setdefault(behaviour.id, behaviour)
+    return {name: behaviour for found in areas.values() for name, behaviour in found.items()}
+
+
+def _order(records: Sequence[Record], behaviours: dict[str, Behaviour]) -> dict[str, list[Cell]]:
+    """The cells of all runs, each once, under their behaviours."""
+    found: dict[str, dict[str, Cell]] = {name: {} for name in behaviours}
+    for record in records:
+        for cell in record.run.cells:
+            found[f"{cell.area}.{cell.behaviour}"].setdefault(cell.id, cell)
+    return {name: [cells[key] for key in sorted(cells)] for name, cells in found.items()}
+
+
+def _runs(records: Sequence[Record]) -> list[dict[str, Any]]:
+    runs = []
+    for record, label in zip(records, labels(records), strict=True):
+        run, tally = record.run, Tally.of(record.run.cells)
+        runs.append(
+            {
+                **asdict(label),
+                "file": record.path.name,
+                "standing": asdict(standing(run)),
+                "share": share(run, tally),
+                "whole": whole(run),
+                "counts": tally.counts,
+                "levels": {level: found.counts for level, found in by_level(run).items()},
+                **run.model_dump(mode="json", exclude={"schema_", "areas", "behaviours", "cells"}),
+                "cells": len(run.cells),
+            }
+        )
+    return runs
+
+
+def _areas(records: Sequence[Record]) -> list[dict[str, Any]]:
+    areas: dict[str, dict[str, Any]] = {}
+    for record in records:
+        for area in record.run.areas:
+            areas.setdefault(area.area, area.model_dump())
+    return list(areas.values())
+
+
+def _behaviour(records: Sequence[Record], behaviour: Behaviour) -> dict[str, Any]:
+    """A behaviour, and how the runs' suites that state it otherwise do."""
+    others: list[dict[str, Any]] = []
+    for number, record in enumerate(records):
+        for other in record.run.behaviours:
+            if other.id == behaviour.id and (other.statement, other.level) != (behaviour.statement, behaviour.level):
+                others.append({"run": number, "statement": other.statement, "level": other.level})
+    return {**behaviour.model_dump(), "others": others}
+
+
+def _verdict(cell: Cell | None) -> str:
+    return "." if cell is None else str(VERDICTS.index(cell.verdict))
+
+
+def _documentation(cell: Cell | None) -> str:
+    return "." if cell is None else DOCUMENTATION[cell.evidence.documentation]
+
+
+def _dtypes(cell: Cell | None) -> list[str]:
+    return [] if cell is None else sorted({*cell.evidence.dtypes, *cell.evidence.unsupported})
+
+
+def _headlines(cells: dict[str, Cell], ids: list[str], strings: Pool) -> list[int]:
+    """What a cell has to say, in a line: cell, string, cell, string, …"""
+    found = []
+    for number, name in enumerate(ids):
+        if (cell := cells.get(name)) and (line := headline(cell)):
+            found += [number, strings.number(line)]
+    return found
+
+
+def _result(record: Record, cell: Cell | None, pool: Pool) -> list[int | float] | None:
+    """A cell's result: its seconds, then a number of the pool for each field."""
+    if cell is None:
+        return None
+    evidence = cell.evidence.model_dump(mode="json")
+    values: dict[str, Any] = {
+        **{name: _bounded(getattr(cell, name)) for name in FIELDS[1:8]},
+        "cases": cell.cases.model_dump(),
+        "reproducer": asdict(reproducer.read(record.path.parent, cell.reproducer)) if cell.reproducer else None,
+        "evidence": [pool.number(part) for item in evidence.items() for part in item],
+    }
+    return [float(f"{cell.seconds:.3g}"), *(pool.number(values[name]) for name in FIELDS)]
+
+
+def _bounded(text: str | None) -> str | None:
+    if text is None or len(text) <= LONGEST_TEXT:
+        return text
+    return f"{text[:LONGEST_TEXT]}\n… {len(text) - LONGEST_TEXT:,} characters more in the run record."

@@ -1,0 +1,164 @@
+"""Putting the shards of a run together again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from reports.model import Run
+from reports.reading import MOST_FAULTS, Record, shown
+from reports.tally import counted
+
+
+class UnmergeableError(Exception):
+    """Records that are not the parts of one run; a line for each reason."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        super().__init__("\n".join(reasons))
+        self.reasons = reasons
+
+
+def merge(records: Sequence[Record], into: Path, *, allow_gaps: bool = False) -> Run:
+    """One run of the shards, as it is written to ``into``.
+
+    Shards of different builds, devices or settings, a cell that two shards have, a shard that is missing
+    or was cut off: each is a reason not to merge. With ``allow_gaps`` missing and cut-off shards make an
+    incomplete run instead.
+    """
+    reasons = _strangers(records)
+    if not reasons:  # the parts of two runs have cells in common, and nothing is gained by naming them
+        reasons = [*_duplicates(records), *_contradictions(records)]
+    gaps = list(_gaps(records))
+    if not allow_gaps:
+        reasons += gaps
+    if reasons:
+        raise UnmergeableError(reasons)
+    first = records[0].run
+    runs = [record.run for record in records]
+    finished = [run.finished for run in runs if run.finished is not None]
+    cells = [cell for record in records for cell in _moved(record, into)]
+    merged = {
+        **first.model_dump(mode="json", by_alias=True, exclude_unset=True),
+        "complete": not gaps,
+        "settings": {
+            **first.settings.model_dump(exclude_unset=True),
+            "shard": None,
+            "arguments": _arguments(first.settings.arguments),
+        },
+        "started": min(run.started for run in runs),
+        "finished": max(finished) if len(finished) == len(runs) else None,
+        "seconds": sum(run.seconds or 0 for run in runs),
+        "planned": sum(run.planned for run in runs),
+        "areas": list({area.area: area.model_dump(exclude_unset=True) for run in runs for area in run.areas}.values()),
+        "behaviours": list(
+            {each.id: each.model_dump(exclude_unset=True) for run in runs for each in run.behaviours}.values()
+        ),
+        "errors": list(dict.fromkeys(error for run in runs for error in run.errors)),
+        "cells": sorted(cells, key=lambda cell: str(cell["id"])),
+    }
+    return Run.model_validate(merged)
+
+
+# What must be the same. The machine may differ: shards are made to run on several.
+_SAME: dict[str, Callable[[Run], Any]] = {
+    "suite": lambda run: run.suite.model_dump(),
+    "torch": lambda run: run.environment.torch.model_dump(),
+    "NumPy": lambda run: run.environment.numpy,
+    "Python": lambda run: run.environment.python,
+    "targets": lambda run: [
+        (target.name, target.type, None if target.type == "cpu" else (target.device, target.driver))
+        for target in run.environment.targets
+    ],
+    "settings": lambda run: run.settings.model_dump(exclude={"shard", "arguments"}),
+}
+
+
+def _strangers(records: Sequence[Record]) -> list[str]:
+    first = records[0]
+    found = []
+    for record in records[1:]:
+        for name, of in _SAME.items():
+            expected, met = of(first.run), of(record.run)
+            if expected != met:
+                found.append(f"{record.path}: {name}: {_difference(expected, met, first.path)}")
+    return found
+
+
+def _difference(expected: Any, found: Any, where: Path) -> str:
+    if isinstance(expected, dict) and isinstance(found, dict):
+        key = next(key for key in expected if expected[key] != found.get(key))
+        return f"{key}: expected {shown(expected[key])} as in {where}, found {shown(found[key])}"
+    return f"expected {expected} as in {where}, found {found}"
+
+
+def _duplicates(records: Sequence[Record]) -> list[str]:
+    owners: dict[str, Path] = {}
+    found = []
+    for record in records:
+        for cell in record.run.cells:
+            if cell.id in owners:
+                found.append(f"{record.path}: cell {cell.id} is in {owners[cell.id]} too")
+            owners.setdefault(cell.id, record.path)
+    more = [f"{len(found) - MOST_FAULTS} more cells are in two records"] if len(found) > MOST_FAULTS else []
+    return found[:MOST_FAULTS] + more
+
+
+def _contradictions(records: Sequence[Record]) -> list[str]:
+    known: dict[str, Any] = {}
+    found = []
+    for record in records:
+        for behaviour in record.run.behaviours:
+            if known.setdefault(behaviour.id, behaviour) != behaviour:
+                found.append(f"{record.path}: behaviour {behaviour.id} is defined otherwise than in {records[0].path}")
+    return found[:MOST_FAULTS]
+
+
+def _gaps(records: Sequence[Record]) -> list[str]:
+    """What is missing for the whole: shards, and the rest of shards that were cut off."""
+    found = []
+    for record in records:
+        run = record.run
+        if not run.complete:
+            left = run.planned - len(run.cells)
+            found.append(f"{record.path}: the run was cut off, {counted(left, 'planned cell')} without a verdict")
+    shards = [record.run.settings.shard for record in records]
+    if all(shard is None for shard in shards):
+        return found
+    for record, shard in zip(records, shards, strict=True):
+        if shard is None:
+            return [*found, f"{record.path}: expected a shard as the other records are, found a run that is not one"]
+    parts = [tuple(map(int, str(shard).split("/"))) for shard in shards]
+    total = parts[0][1]
+    for record, (_, of) in zip(records, parts, strict=True):
+        if of != total:
+            return [*found, f"{record.path}: expected a shard of {total}, found shard {record.run.settings.shard}"]
+    missing = sorted(set(range(1, total + 1)) - {part for part, _ in parts})
+    return found + [f"shard {part}/{total} is missing" for part in missing]
+
+
+def _moved(record: Record, into: Path) -> list[dict[str, Any]]:
+    """The cells, with the paths of reproducers seen from the folder of the merged record."""
+    folder = os.path.relpath(record.path.parent.resolve(), into.parent.resolve())
+    cells = []
+    for cell in record.run.cells:
+        found = cell.model_dump(mode="json", exclude_unset=True)
+        if cell.reproducer is not None:
+            found["reproducer"] = os.path.normpath(os.path.join(folder, cell.reproducer)).replace(os.sep, "/")
+        cells.append(found)
+    return cells
+
+
+def _arguments(arguments: Sequence[str]) -> list[str]:
+    """The arguments without those that are of one shard only."""
+    own = ("--shard", "--run-record")
+    found, skip = [], False
+    for argument in arguments:
+        if skip:
+            skip = False
+        elif argument in own:
+            skip = True
+        elif not argument.startswith(tuple(f"{name}=" for name in own)):
+            found.append(argument)
+    return found

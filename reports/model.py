@@ -1,0 +1,186 @@
+"""The run record, schema 1: what the suite writes and everything in this folder reads."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+SCHEMA = 1
+"""The one version of the record that this module describes."""
+
+Level = Literal["must", "should", "may"]
+Verdict = Literal[
+    "pass", "fail", "known", "fixed", "unsupported", "not-applicable", "inconclusive", "crash", "timeout", "error"
+]
+Documentation = Literal["quoted", "changed", "missing", "unchecked"]
+
+Text = Annotated[str, Field(min_length=1)]
+Count = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Moment = Annotated[
+    str,
+    Field(
+        pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$",
+        description="A time as RFC 3339 writes it, for example 2026-11-21T01:36:44Z.",
+    ),
+]
+
+
+class Part(BaseModel):
+    """A part of the record: exact types, and no key that the schema does not name."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Suite(Part):
+    """The suite that made the run."""
+
+    name: Text
+    version: Text
+    commit: str | None = None
+
+
+class Torch(Part):
+    """The torch build under test."""
+
+    version: Text
+    git: str | None = None
+    debug: bool | None = None
+    cuda: str | None = None
+    hip: str | None = None
+    config: str | None = Field(default=None, description="The text of torch.__config__.show().")
+
+
+class Target(Part):
+    """A device under test."""
+
+    name: Text
+    type: Text
+    device: str | None = Field(default=None, description="The model name of the device.")
+    driver: str | None = None
+
+
+class Environment(Part):
+    """Where the run was made."""
+
+    torch: Torch
+    numpy: str | None = None
+    python: Text
+    hypothesis: str | None = None
+    pytest: str | None = None
+    platform: str | None = None
+    machine: str | None = None
+    processor: str | None = None
+    cpus: Count | None = None
+    targets: list[Target]
+
+
+class Settings(Part):
+    """How the run was asked for."""
+
+    profile: Text
+    samples: Count | None = None
+    seed: int | None = None
+    level: Level | None = None
+    fail_on: Literal["must", "should", "none"] | None = None
+    shard: Annotated[str, Field(pattern=r"^[1-9]\d*/[1-9]\d*$")] | None = None
+    expectations: list[str] = []
+    timeout: Seconds | None = None
+    arguments: list[str] = []
+
+
+class Area(Part):
+    """An area of the documentation: one spec file."""
+
+    area: Text
+    title: Text
+    page: str | None = None
+
+
+class Docs(Part):
+    """Where the documentation makes the promise."""
+
+    url: str | None = None
+    object: str | None = None
+    says: str | None = Field(default=None, description="A short phrase of the docstring that carries the promise.")
+
+
+class Behaviour(Part):
+    """One normative statement."""
+
+    id: Text
+    area: Text
+    behaviour: Text
+    statement: Text
+    level: Level
+    docs: Docs
+    since: str | None = None
+    until: str | None = None
+    note: str | None = None
+    source: str | None = None
+
+
+class Cases(Part):
+    """How many inputs a cell ran."""
+
+    corner: Count
+    sampled: Count
+
+
+class Evidence(Part):
+    """What a verdict rests on. Other keys may stand beside these."""
+
+    model_config = ConfigDict(extra="allow")
+
+    __pydantic_extra__: dict[str, JsonValue] = Field(init=False)
+
+    dtypes: list[str] = []
+    layouts: list[str] = []
+    shapes: list[str] = []
+    values: list[str] = []
+    largest_error_ulp: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    discarded: Count = 0
+    unsupported: dict[str, str] = Field(default={}, description="The refusal of each dtype that the target declined.")
+    documentation: Documentation | None = None
+
+
+class Cell(Part):
+    """A behaviour of a subject on a target, and its verdict."""
+
+    id: Text
+    area: Text
+    behaviour: Text
+    subject: str | None = None
+    target: Text
+    level: Level
+    verdict: Verdict
+    cases: Cases
+    evidence: Evidence
+    seconds: Seconds
+    message: str | None = None
+    expected: str | None = None
+    found: str | None = None
+    minimal: str | None = None
+    rerun: str | None = None
+    reason: str | None = None
+    issue: str | None = None
+    reproducer: str | None = Field(default=None, description="A path relative to the folder of the record.")
+
+
+class Run(Part):
+    """The verdicts of one invocation of torch-conformance, with the environment and the evidence."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    complete: bool
+    suite: Suite
+    environment: Environment
+    settings: Settings
+    started: Moment
+    finished: Moment | None = None
+    seconds: Seconds | None = None
+    planned: Count
+    areas: list[Area]
+    behaviours: list[Behaviour]
+    errors: list[str]
+    cells: list[Cell]

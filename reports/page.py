@@ -1,0 +1,115 @@
+"""The page: one HTML file that asks nothing of anybody."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from reports.embedding import details, index, script_json
+from reports.labels import labels
+from reports.reading import Record, one_line
+from reports.tally import Tally, by_area, by_level, standing
+from reports.verdicts import GROUP_MEANINGS, GROUPS, LEVELS
+
+TEMPLATES = Path(__file__).with_name("templates")
+STYLES = ("base.css", "overview.css", "matrix.css", "cell.css", "print.css")
+SCRIPTS = (
+    "dom.js",
+    "data.js",
+    "query.js",
+    "route.js",
+    "parts.js",
+    "overview.js",
+    "environment.js",
+    "matrix.js",
+    "behaviour.js",
+    "cell.js",
+    "main.js",
+)
+
+
+def html(records: Sequence[Record]) -> str:
+    """The whole page for the given runs. The same runs give the same bytes."""
+    style = "\n".join(_asset(name) for name in STYLES)
+    script = '"use strict";\n(() => {\n' + "\n".join(_asset(name) for name in SCRIPTS) + "\n})();\n"
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["line"] = one_line
+    environment.filters["number"] = lambda value: f"{value:,}"
+    return environment.get_template("page.html").render(
+        policy=_policy(style, script),
+        # Ours, word for word: autoescape is for what comes out of a run.
+        style=Markup(style),
+        script=Markup(script),
+        index=Markup(script_json(index(records))),
+        details=Markup(script_json(details(records))),
+        title=_title(records),
+        summary=_summary(records),
+        areas=_areas(records),
+        levels=LEVELS,
+        groups={name: GROUP_MEANINGS[name] for name in GROUPS},
+    )
+
+
+def _asset(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _policy(style: str, script: str) -> str:
+    """A policy under which nothing is requested, and nothing runs but this one script."""
+
+    def digest(text: str) -> str:
+        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode('ascii')}'"
+
+    return (
+        f"default-src 'none'; script-src {digest(script)}; style-src {digest(style)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _title(records: Sequence[Record]) -> str:
+    versions = dict.fromkeys(record.run.environment.torch.version for record in records)
+    names = ", ".join(list(versions)[:3]) + ("…" if len(versions) > 3 else "")
+    return f"PyTorch conformance: {names}"
+
+
+def _summary(records: Sequence[Record]) -> list[dict[str, object]]:
+    """The runs as the page shows them where no script runs."""
+    return [
+        {
+            "label": label,
+            "standing": standing(record.run),
+            "levels": by_level(record.run),
+            "tally": Tally.of(record.run.cells),
+            "errors": record.run.errors,
+            "started": record.run.started,
+        }
+        for record, label in zip(records, labels(records), strict=True)
+    ]
+
+
+def _areas(records: Sequence[Record]) -> list[dict[str, object]]:
+    titles = {area.area: area.title for record in reversed(records) for area in record.run.areas}
+    counts = [by_area(record.run) for record in records]
+    rows: list[dict[str, object]] = []
+    for area, title in titles.items():
+        for level in LEVELS:
+            if any((area, level) in found for found in counts):
+                rows.append(
+                    {
+                        "title": title,
+                        "level": level,
+                        "tallies": [found.get((area, level), Tally.of(())) for found in counts],
+                    }
+                )
+    return rows

@@ -1,0 +1,197 @@
+"""Reading a run record: either the whole record, or faults of one line each."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from reports.model import SCHEMA, Run
+
+LONGEST_FOUND = 80
+MOST_FAULTS = 20
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong with a file: where, what was expected, what was found."""
+
+    file: str
+    place: str
+    expected: str
+    found: str
+
+    def __str__(self) -> str:
+        place = f": {self.place}" if self.place else ""
+        return one_line(f"{self.file}{place}: expected {self.expected}, found {self.found}")
+
+
+class UnreadableError(Exception):
+    """A file that is no valid run record."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__("\n".join(map(str, faults)))
+        self.faults = faults
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run and the file that it was read from."""
+
+    path: Path
+    run: Run
+
+
+def one_line(text: str) -> str:
+    """The text with everything that would break a line, or move the cursor, written as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def shown(value: object) -> str:
+    """A value as a fault shows it: JSON, and no longer than a line bears."""
+    if isinstance(value, dict):
+        return f"an object with {len(value)} keys"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST_FOUND else text[:LONGEST_FOUND] + "…"
+
+
+def load(path: Path) -> Record:
+    """Read a run record, or raise :class:`UnreadableError` with every fault found."""
+    document = _document(path)
+    _version(path, document)
+    try:
+        run = Run.model_validate(document)
+    except ValidationError as error:
+        raise UnreadableError(list(_shape(path, document, error))) from None
+    if faults := list(_sense(path, run)):
+        raise UnreadableError(faults)
+    return Record(path, run)
+
+
+def _document(path: Path) -> Any:
+    def fail(place: str, expected: str, found: str) -> NoReturn:
+        raise UnreadableError([Fault(str(path), place, expected, found)])
+
+    def constant(word: str) -> NoReturn:
+        fail("", "JSON, which has neither NaN nor Infinity", word)
+
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        fail(f"byte {error.start}", "a run record as UTF-8 text", f"byte 0x{error.object[error.start]:02x}")
+    except (OSError, ValueError) as error:
+        fail("", "a run record that can be read", getattr(error, "strerror", None) or str(error))
+    try:
+        document = json.loads(text, parse_constant=constant)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno} column {error.colno}"
+        if not text.strip():
+            fail(place, "a run record", "an empty file")
+        if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
+            fail(place, "the rest of the run record", "the end of the file (was it cut off?)")
+        fail(place, "JSON", f"{shown(text[error.pos : error.pos + 20])} ({error.msg})")
+    except (RecursionError, ValueError) as error:  # nested beyond all measure; integers of thousands of digits
+        fail("", "a run record", f"JSON that cannot be read ({type(error).__name__})")
+    # A lone surrogate can be written in JSON and in nothing else that is written here.
+    return _whole(document) if "\\ud" in text.lower() else document
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    if isinstance(value, dict):
+        return {_whole(key): _whole(item) for key, item in value.items()}
+    return value
+
+
+def _version(path: Path, document: Any) -> None:
+    if not isinstance(document, dict):
+        raise UnreadableError([Fault(str(path), "", "a run record (an object)", shown(document))])
+    if "schema" not in document:
+        raise UnreadableError([Fault(str(path), "schema", str(SCHEMA), "no such key: is this a run record?")])
+    found = document["schema"]
+    if found != SCHEMA or isinstance(found, bool):
+        raise UnreadableError([Fault(str(path), "schema", str(SCHEMA), shown(found))])
+
+
+def _shape(path: Path, document: Any, error: ValidationError) -> Iterator[Fault]:
+    details = error.errors(include_url=False, include_context=True)
+    for detail in details[:MOST_FAULTS]:
+        yield Fault(str(path), _place(document, detail["loc"]), _expected(detail), _found(detail))
+    if len(details) > MOST_FAULTS:
+        yield Fault(str(path), "", "no further fault", f"{len(details) - MOST_FAULTS} more")
+
+
+def _place(document: Any, loc: tuple[int | str, ...]) -> str:
+    words: list[str] = []
+    for key in loc:
+        words.append(f"[{key}]" if isinstance(key, int) else f".{key}" if words else key)
+        document = _inside(document, key)
+        if isinstance(key, int) and isinstance(document, dict) and isinstance(document.get("id"), str):
+            words.append(f" ({document['id'][:LONGEST_FOUND]})")
+    return "".join(words)
+
+
+def _inside(document: Any, key: int | str) -> Any:
+    try:
+        return document[key]
+    except (LookupError, TypeError):
+        return None
+
+
+def _expected(detail: ErrorDetails) -> str:
+    if detail["type"] == "missing":
+        return "this key"
+    if detail["type"] == "extra_forbidden":
+        return "no such key"
+    if detail["type"] == "literal_error":
+        return f"one of {detail['ctx']['expected']}"
+    return detail["msg"].removeprefix("Input should be ").removeprefix("String should ").strip()
+
+
+def _found(detail: ErrorDetails) -> str:
+    return "none" if detail["type"] == "missing" else shown(detail["input"])
+
+
+def _sense(path: Path, run: Run) -> Iterator[Fault]:
+    """What a record of the right shape can still contradict itself in."""
+    file = str(path)
+    levels = {behaviour.id: behaviour.level for behaviour in run.behaviours}
+    areas = {area.area for area in run.areas}
+    for kind, names in (
+        ("areas", [area.area for area in run.areas]),
+        ("behaviours", [behaviour.id for behaviour in run.behaviours]),
+        ("cells", [cell.id for cell in run.cells]),
+    ):
+        seen: set[str] = set()
+        for number, name in enumerate(names):
+            if name in seen:
+                yield Fault(file, f"{kind}[{number}]", "each id once", f"{shown(name)} again")
+            seen.add(name)
+    for behaviour in run.behaviours:
+        if behaviour.area not in areas:
+            yield Fault(file, f"behaviours ({behaviour.id}).area", "an area of the record", shown(behaviour.area))
+    for number, cell in enumerate(run.cells):
+        behaviour_id = f"{cell.area}.{cell.behaviour}"
+        level = levels.get(behaviour_id)
+        if level is None:
+            yield Fault(file, f"cells[{number}] ({cell.id})", "a behaviour of the record", shown(behaviour_id))
+        elif level != cell.level:
+            yield Fault(
+                file, f"cells[{number}] ({cell.id}).level", f"{shown(level)}, as of {behaviour_id}", shown(cell.level)
+            )
+    if len(run.cells) > run.planned:
+        yield Fault(file, "cells", f"at most the {run.planned} planned", str(len(run.cells)))
+    elif run.complete and len(run.cells) < run.planned:
+        yield Fault(file, "cells", f"the {run.planned} planned, as the record is complete", str(len(run.cells)))

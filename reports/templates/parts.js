@@ -1,0 +1,93 @@
+// The parts that several views share: verdicts, levels, runs, notices.
+
+/** A verdict: its symbol and its word. */
+function verdictMark(verdict, extra) {
+  if (!verdict) return h("span", { class: "verdict none" }, h("b", { "aria-hidden": "true" }, "·"), " not run");
+  return h("span", { class: `verdict ${verdict.group}`, title: verdict.says },
+    h("b", { "aria-hidden": "true" }, verdict.symbol), " ", verdict.word, extra || "");
+}
+
+function levelMark(level) {
+  return h("span", { class: `level ${level}` }, level);
+}
+
+function documentationMark(found) {
+  const words = {
+    quoted: "the quoted phrase is in the documentation of this build",
+    changed: "documentation changed: the phrase is gone from this build",
+    missing: "this build does not document it",
+    unchecked: "the phrase was not looked up in this build",
+  };
+  return found ? h("span", { class: `documentation ${found}` }, words[found]) : null;
+}
+
+/** A torch version that can be broken where a reader would break it: 2.15.0 | .dev20261120 | +cpu. */
+function torchName(version) {
+  return h("span", { class: "torch" }, version.split(/(?=\+|\.dev)/).map((part, i) =>
+    [i ? h("wbr") : null, h("span", { class: part.length <= 16 ? "whole" : null }, part)]));
+}
+
+/** The heading of a run's column. */
+function runHeading(run) {
+  return h("span", { class: "heading-of-run" }, runs.length > 1 ? h("span", { class: "letter" }, run.letter) : null, h("span", {}, torchName(run.torch), h("small", {}, run.detail)));
+}
+
+/** Groups with their counts: [{name, symbol, word, number}], the gravest first. */
+function grouped({ counts }) {
+  return GROUP_ORDER.map((name, g) => ({
+    name, ...index.groups[name],
+    number: counts.reduce((sum, count, verdict) => sum + (groupOf[verdict] === g ? count : 0), 0),
+  })).filter((group) => group.number);
+}
+
+/**
+ * What came of some cells in one run, in two lines of a narrow column: the gravest thing and how often,
+ * then of how many. Where all cells have one verdict, its own word.
+ */
+function outcome(found) {
+  const total = found.counts.reduce((sum, count) => sum + count, 0);
+  if (!total) return h("span", { class: "verdict none" }, h("b", { "aria-hidden": "true" }, "·"), " not run");
+  const groups = grouped(found), gravest = groups[0];
+  const kinds = found.counts.map((count, verdict) => (count ? verdict : -1)).filter((v) => v >= 0 && GROUP_ORDER[groupOf[v]] === gravest.name);
+  const { symbol, word } = kinds.length === 1 ? index.verdicts[kinds[0]] : gravest;
+  const all = groups.map((group) => `${group.number} ${group.word}`).join(", ") + (found.none ? `, ${found.none} without a verdict` : "");
+  return h("span", { class: `verdict ${gravest.name}`, title: all },
+    h("b", { "aria-hidden": "true" }, symbol), " ", total > 1 ? `${gravest.number.toLocaleString("en")} ` : "", word,
+    total > gravest.number ? h("small", {}, `of ${total.toLocaleString("en")}`) : null);
+}
+
+/** A bar of the groups' shares. The counts stand beside it in words, so a screen reader need not see it. */
+function bar(groups, missing = 0) {
+  const parts = [...groups, ...(missing ? [{ name: "none", number: missing }] : [])];
+  return h("div", { class: "bar", "aria-hidden": "true" }, parts.map((part) => {
+    const piece = h("i", { class: part.name });
+    piece.style.flexGrow = part.number;
+    return piece;
+  }));
+}
+
+/** What stands above every view: runs that were cut off, and places where the suite itself broke. */
+function notices() {
+  const found = [];
+  for (const run of runs) {
+    const name = `Run ${run.letter}, torch ${run.torch}`;
+    if (!run.complete) {
+      found.push(h("div", { class: "notice incomplete" }, h("p", {}, h("b", {}, "Incomplete. "),
+        `${name}: the run was cut off. ${run.cells.toLocaleString("en")} of ${run.planned.toLocaleString("en")} planned cells have a verdict; nothing is known of the others.`)));
+    } else if (run.settings.shard) {
+      found.push(h("div", { class: "notice incomplete" }, h("p", {}, h("b", {}, "A part. "),
+        `${name}: this is shard ${run.settings.shard} alone. Merge the shards to see the whole run.`)));
+    }
+    const broken = run.counts.error;
+    if (run.errors.length || broken) {
+      found.push(h("div", { class: "notice error" },
+        h("p", {}, h("b", {}, "Suite errors. "),
+          `${name}: the suite itself broke in ${counted(run.errors.length + broken, "place")}. That says nothing about the build. `,
+          broken ? h("a", { href: address({ view: "matrix", q: `status:error run:${run.letter.toLowerCase()}` }) }, `See ${counted(broken, "cell")}`) : null),
+        run.errors.length ? h("details", {}, h("summary", {}, `What it said (${run.errors.length})`),
+          run.errors.slice(0, 50).map((error) => h("pre", {}, error)),
+          run.errors.length > 50 ? h("p", {}, `${run.errors.length - 50} more in the run record.`) : null) : null));
+    }
+  }
+  return found;
+}
