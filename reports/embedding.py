@@ -23,7 +23,9 @@ from reports.tally import Tally, by_level, share, standing, whole
 from reports.verdicts import GROUP_MEANINGS, LEVELS, MEANINGS, VERDICTS
 
 LONGEST_TEXT = 64 * 1024
-FIELDS = ("cases", "message", "expected", "found", "minimal", "rerun", "reason", "issue", "reproducer", "evidence")
+FIELDS = (
+    "cases", "message", "compared", "expected", "found", "minimal", "rerun", "reason", "issue", "reproducer", "evidence",
+)  # fmt: skip
 DOCUMENTATION = {"quoted": "q", "changed": "c", "missing": "m", "unchecked": "u", None: "."}
 
 
@@ -199,7 +201,7 @@ def _result(record: Record, cell: Cell | None, pool: Pool) -> list[int | float] 
         return None
     evidence = cell.evidence.model_dump(mode="json")
     values: dict[str, Any] = {
-        **{name: _bounded(getattr(cell, name)) for name in FIELDS[1:8]},
+        **{name: _bounded(getattr(cell, name)) for name in FIELDS[1:-2]},
         "cases": cell.cases.model_dump(),
         "reproducer": asdict(reproducer.read(record.path.parent, cell.reproducer)) if cell.reproducer else None,
         "evidence": [pool.number(part) for item in evidence.items() for part in item],

@@ -12,7 +12,8 @@ def headline(cell: Cell) -> str:
     if cell.reason:
         text = cell.reason
     elif cell.expected and cell.found:
-        text = f"expected {' '.join(cell.expected.split())}, found {' '.join(cell.found.split())}"
+        what = f"{cell.compared}: " if cell.compared else ""
+        text = f"{what}expected {' '.join(cell.expected.split())}, found {' '.join(cell.found.split())}"
     else:
         text = cell.message or ""
     lines = [line.strip() for line in text.splitlines() if line.strip()]

@@ -159,6 +159,7 @@ class Cell(Part):
     evidence: Evidence
     seconds: Seconds
     message: str | None = None
+    compared: str | None = Field(default=None, description="What was compared, and where it first differs.")
     expected: str | None = None
     found: str | None = None
     minimal: str | None = None

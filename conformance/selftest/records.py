@@ -170,13 +170,14 @@ def cell(of: Json, subject: str | None = "add_", target: str = "cpu", verdict: s
             "dtypes": DTYPES, "layouts": LAYOUTS, "shapes": SHAPES, "values": ["special", "uniform"],
             "largest_error_ulp": 0.5, "discarded": 0, "unsupported": {}, "documentation": "quoted",
         },
-        "seconds": 0.0123, "message": None, "expected": None, "found": None, "minimal": None,
+        "seconds": 0.0123, "message": None, "compared": None, "expected": None, "found": None, "minimal": None,
         "rerun": f"pytest '{check}' --profile smoke --seed 0", "reason": None, "issue": None, "reproducer": None,
     }  # fmt: skip
     if verdict in ("fail", "known"):
         found |= {
             "message": f"AssertionError: {of['statement']}\nexpected tensor([2., nan, -0.], dtype=float16)\n"
             f"found    tensor([2., nan, 0.], dtype=float16)\nthe first difference is at index 2",
+            "compared": "self after the call (first difference at index 2)",
             "expected": "tensor([2., nan, -0.], dtype=torch.float16)",
             "found": "tensor([2., nan, 0.], dtype=torch.float16)",
             "minimal": "import torch\n\nx = torch.tensor([1.0, float('nan'), -0.0], dtype=torch.float16)[::2]\n"
@@ -244,7 +245,7 @@ def hostile(text: str) -> Json:
         "docs": {"url": text, "object": text, "says": text}, "since": text, "until": text, "note": text, "source": text,
     }  # fmt: skip
     found = cell(statement, text, text, "fail")
-    for key in ("message", "expected", "found", "minimal", "rerun", "reason", "issue", "reproducer"):
+    for key in ("message", "compared", "expected", "found", "minimal", "rerun", "reason", "issue", "reproducer"):
         found[key] = text
     found["evidence"] = {
         "dtypes": [text], "layouts": [text], "shapes": [text], "values": [text], "largest_error_ulp": 1.5,

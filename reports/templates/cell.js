@@ -64,7 +64,7 @@ function result(cell, run, verdict, found) {
 }
 
 /** Expected against found, and the first place where they differ. */
-function comparison({ expected, found }) {
+function comparison({ compared, expected, found }) {
   let same = 0;
   if (expected !== null && found !== null) {
     while (same < expected.length && expected[same] === found[same]) same++;
@@ -73,7 +73,8 @@ function comparison({ expected, found }) {
   if (same === 0) same = Infinity; // they have nothing in common, so there is no first place to mark
   const side = (name, text, klass) => h("div", {}, h("h2", {}, name), text === null ? h("p", { class: "muted" }, "not told")
     : h("pre", { tabindex: "0", role: "region", "aria-label": name }, text.slice(0, same), marked(text.slice(same), klass)));
-  return h("div", { class: "comparison" }, side("Expected", expected, "right"), side("Found", found, "wrong"));
+  return [compared ? h("p", { class: "compared" }, compared) : null,
+    h("div", { class: "comparison" }, side("Expected", expected, "right"), side("Found", found, "wrong"))];
 }
 
 function marked(text, klass) {
