@@ -6,13 +6,13 @@ values, by what its result is judged. The models refuse unknown keys, so that a 
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from conformance.engine.specs import SPECS
-from conformance.engine.yamlfile import load
+from conformance.engine.yamlfile import Faults, brief, faults_of, load
 
 Kind = Literal[
     "elementwise", "scan", "norm", "matrix", "triangle", "indexed", "fill", "copy", "random", "view", "storage",
@@ -38,6 +38,7 @@ class Argument(_Model):
     domain: str | dict[str, str] = Field("any", description="where its values lie; by family or element type")
     number: bool = Field(False, description="whether a Python number may stand for it")
     tensor: bool = Field(True, description="whether a tensor may stand for it")
+    dtypes: tuple[str, ...] | None = Field(None, description="families that it may have, where not all")
 
 
 class Variant(_Model):
@@ -45,11 +46,17 @@ class Variant(_Model):
 
     args: tuple[Any, ...] = Field((), description="further positional arguments, after the tensor operands")
     keywords: dict[str, Any] = Field(default_factory=dict)
-    dtypes: tuple[str, ...] | None = Field(None, description="families or element types; the row's, if absent")
+    dtypes: tuple[str, ...] | None = Field(
+        None, description="families or element types; the row's, if absent"
+    )
     reference: str | None = Field(None, description="where it differs from the row's")
     accuracy: str | None = Field(None, description="where it differs from the row's")
-    operands: int | None = Field(None, description="how many of the row's operands come before; all, if absent")
-    domain: str | None = Field(None, description="of self and every operand, where it is narrower than theirs")
+    operands: int | None = Field(
+        None, description="how many of the row's operands come before; all, if absent"
+    )
+    domain: str | None = Field(
+        None, description="of self and every operand, where it is narrower than theirs"
+    )
 
 
 class Operator(_Model):
@@ -62,12 +69,19 @@ class Operator(_Model):
     arguments: tuple[Argument, ...] = ()
     variants: tuple[Variant, ...] = (Variant(),)
     dtypes: tuple[str, ...] = Field(description="families or element types that self may have")
-    domain: str | dict[str, str] = Field("any", description="where self's values lie; by family or element type")
+    domain: str | dict[str, str] = Field(
+        "any", description="where self's values lie; by family or element type"
+    )
     promotion: Promotion = "same"
     functional: str | None = Field(None, description="the out-of-place variant")
     out: bool = Field(False, description="whether torch.<functional> is documented to take out=")
-    reference: str | None = Field(None, description="np.<ufunc>, or a function of conformance.oracles.references")
-    accuracy: str = "exact"
+    reference: str | None = Field(
+        None, description="np.<ufunc>, or a function of conformance.oracles.references"
+    )
+    accuracy: str | dict[str, str] = Field(
+        "exact", description="class of numbers.TOLERANCES; by family or element type"
+    )
+    layouts: tuple[str, ...] | None = Field(None, description="layouts that self may have, where not all")
     differentiable: bool = False
     broadcasts: bool = Field(False, description="whether an operand is broadcast to self's shape")
     contents: bool = Field(True, description="whether the call writes elements, and not metadata only")
@@ -75,6 +89,11 @@ class Operator(_Model):
     since: str = "1.13"
     until: str | None = None
     docs_says: str | None = None
+
+    @property
+    def tensor_operands(self) -> bool:
+        """Whether a tensor of numbers (not of indices, flags or exponents) may stand beside self."""
+        return any(x.tensor and x.dtype not in ("index", "bool", "int") for x in self.arguments)
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -117,35 +136,54 @@ class Operators(_Model):
     def rows(self) -> dict[str, Operator]:
         """Every row by name, with defaults and what an alias has from the row that it names filled in."""
         written: dict[str, dict[str, Any]] = {}
-        for group in self.groups:
-            for row in group.rows:
-                name = row.get("name", "")
-                if name in written:
-                    raise ValueError(f"operator {name!r}: expected one row, found two")
-                written[name] = {**group.defaults, **row}
+        places: dict[str, tuple[str | int, ...]] = {}
+        faults: list[tuple[tuple[str | int, ...], str, str]] = []
+        for g, group in enumerate(self.groups):
+            for r, row in enumerate(group.rows):
+                name, place = row.get("name"), ("groups", g, "rows", r)
+                if not isinstance(name, str):
+                    faults.append((place, "a key 'name' with text", brief(name)))
+                elif name in written:
+                    faults.append(((*place, "name"), "one row for each name", f"{name!r} again"))
+                else:
+                    written[name] = row if "alias_of" in row else {**group.defaults, **row}
+                    places[name] = place
         for name, row in written.items():
             if "alias_of" in row:
-                if row["alias_of"] not in written:
-                    raise ValueError(f"operator {name!r}: alias_of {row['alias_of']!r} has no row")
-                written[name] = {**written[row["alias_of"]], **row}
-        return {name: Operator(**_filled(name, row)) for name, row in written.items()}
+                if row["alias_of"] not in list(written):
+                    faults.append(
+                        ((*places[name], "alias_of"), "the name of another row", brief(row["alias_of"]))
+                    )
+                else:
+                    written[name] = {**written[row["alias_of"]], **row}
+        found: dict[str, Operator] = {}
+        for name, row in written.items():
+            try:
+                found[name] = Operator(**_filled(name, row))
+            except ValidationError as error:
+                faults += faults_of(error, places[name])
+        if faults:
+            raise Faults(faults)
+        return found
 
 
 def _filled(name: str, row: dict[str, Any]) -> dict[str, Any]:
     full = dict(row)
     if "functional" not in row or "alias_of" in row:
         full["functional"] = name[:-1]
-    full.setdefault("broadcasts", any(x.get("shape", "broadcast") == "broadcast" for x in row.get("arguments", ())))
+    arguments = row.get("arguments")
+    operands = [x for x in arguments if isinstance(x, dict)] if isinstance(arguments, list) else []
+    full.setdefault("broadcasts", any(x.get("shape", "broadcast") == "broadcast" for x in operands))
     return full
 
 
-@lru_cache(maxsize=None)
+@cache
 def operators() -> Operators:
     """The catalogue of in-place methods; raises SpecError where the file cannot be used."""
     return load(SPECS / "catalogue" / "operators.yaml", Operators)
 
 
-@lru_cache(maxsize=None)
+@cache
 def rows() -> dict[str, Operator]:
     """Every operator of the catalogue by name, in the order of the file."""
     return operators().rows()

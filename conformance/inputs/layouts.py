@@ -63,7 +63,7 @@ def place(shape: tuple[int, ...], layout: str) -> Placement:
     if layout == "channels_last":
         if len(shape) != 4:
             return place(shape, "transposed")
-        n, c, h, w = shape
+        _, c, h, w = shape
         return Placement((c * h * w, 1, w * c, c), 0, count, layout)
     if layout == "expanded":
         wide = next((d for d, extent in enumerate(shape) if extent > 1), None)

@@ -7,7 +7,7 @@ as far as type and domain have them), ``zeros``. A domain restricts values to wh
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -32,12 +32,25 @@ DOMAINS: dict[str, Callable[[Any], bool]] = {
     "small-nonnegative": lambda x: bool(np.isfinite(x)) and 0 <= x <= 6,
     "small-positive": lambda x: 2**-10 <= x <= 8,
     "small-complex": lambda x: bool(np.isfinite(x)) and x.imag == 0 and 0 <= x.real <= 6,
-    "moderate": lambda x: not np.isfinite(x) or abs(x) <= 8,
+    "coarse": lambda x: bool(np.isfinite(x)) and abs(x) <= 8 and _whole(16 * x),
+    "moderate": lambda x: not np.isfinite(x) or (abs(x) <= 8 and _whole(16 * x)),
+    "coarse-positive": lambda x: 0 < x <= 8 and _whole(16 * x),
+    "coarse-nonzero": lambda x: bool(np.isfinite(x)) and 0 < abs(x) <= 8 and _whole(16 * x),
+    # sin(pi x) of a whole number is 0, of which a rounded pi leaves no digit
+    "not-whole": lambda x: not np.isfinite(x) or x == 0 or (abs(x) <= 8 and _whole(16 * x) and not _whole(x)),
+    "binary": lambda x: not np.isfinite(x) or x == 0 or _power_of_two(x),
+    "binary-nonzero": lambda x: bool(np.isfinite(x)) and x != 0 and _power_of_two(x),
+    "above-minus-infinity": lambda x: x != float("-inf"),
     "not-nan": lambda x: not np.isnan(x),
+    # the quotient of the lowest integer and -1 is none; torch ends the process there
     "not-lowest": lambda x: x not in _LOWEST,
     # quotients of very different size round to whole numbers that no two algorithms agree on
-    "rounding": lambda x: not np.isfinite(x) or x == 0 or 2**-10 <= abs(x) <= 64 or isinstance(x, int),
-    "rounding-divisor": lambda x: bool(np.isfinite(x)) and (2**-10 <= abs(x) <= 64 or (isinstance(x, int) and x != 0)),
+    "rounding": lambda x: (
+        not np.isfinite(x) or x == 0 or 2**-10 <= abs(x) <= 64 or (isinstance(x, int) and x not in _LOWEST)
+    ),
+    "rounding-divisor": lambda x: (
+        bool(np.isfinite(x)) and (2**-10 <= abs(x) <= 64 or (isinstance(x, int) and x != 0))
+    ),
     "below-8": lambda x: 0 <= x < 8,
     "below-16": lambda x: 0 <= x < 16,
     "below-32": lambda x: 0 <= x < 32,
@@ -55,7 +68,17 @@ _TYPICAL: dict[str, tuple[Any, ...]] = {
 }
 
 
-@lru_cache(maxsize=None)
+def _whole(x: Any) -> bool:
+    """Few bits, so that sums of a few products are exact in any order and lose nothing where they cancel."""
+    return bool(x.real == np.floor(x.real) and x.imag == np.floor(x.imag))
+
+
+def _power_of_two(x: Any) -> bool:
+    """A quotient by such a number loses nothing."""
+    return 2**-6 <= abs(x) <= 64 and bool(np.frexp(abs(x))[0] == 0.5) and (x.real == 0 or x.imag == 0)
+
+
+@cache
 def values(dtype: str, kind: str = "ordinary", domain: str = "any") -> tuple[Any, ...]:
     """A short tuple of Python numbers that ``dtype`` represents exactly and ``domain`` admits.
 
@@ -71,10 +94,14 @@ def values(dtype: str, kind: str = "ordinary", domain: str = "any") -> tuple[Any
     raise ValueError(f"domain {domain!r} admits no value of {dtype}")
 
 
-@lru_cache(maxsize=None)
+@cache
 def pool(dtype: str, domain: str = "any") -> tuple[Any, ...]:
     """Everything that a sampled element may be, simplest first: zeros, then ordinary, then special values."""
-    merged = [*values(dtype, "zeros", domain), *values(dtype, "ordinary", domain), *values(dtype, "special", domain)]
+    merged = [
+        *values(dtype, "zeros", domain),
+        *values(dtype, "ordinary", domain),
+        *values(dtype, "special", domain),
+    ]
     return tuple({repr(x): x for x in merged}.values())
 
 
@@ -84,7 +111,7 @@ def _exact(dtype: str, candidates: tuple[Any, ...]) -> list[Any]:
     return list({repr(x): x for x in found}.values())
 
 
-@lru_cache(maxsize=None)
+@cache
 def _candidates(dtype: str, kind: str) -> tuple[Any, ...]:
     element = ELEMENT_TYPES[dtype]
     if kind == "zeros":
@@ -93,10 +120,18 @@ def _candidates(dtype: str, kind: str) -> tuple[Any, ...]:
         return (True, False, False, True, True)
     if element.kind == "unsigned":
         low, high = limits(dtype)
-        return (1, 2, 3, 5, 7, 11, 13, 64) if kind == "ordinary" else (0, 1, high, high - 1, high // 2, high // 2 + 1)
+        return (
+            (1, 2, 3, 5, 7, 11, 13, 64)
+            if kind == "ordinary"
+            else (0, 1, high, high - 1, high // 2, high // 2 + 1)
+        )
     if element.kind == "signed":
         low, high = limits(dtype)
-        return (1, -2, 3, -5, 7, 11, -13, 64, -1, 2) if kind == "ordinary" else (0, -1, 1, low, high, low + 1, high - 1)
+        return (
+            (1, -2, 3, -5, 7, 11, -13, 64, -1, 2)
+            if kind == "ordinary"
+            else (0, -1, 1, low, high, low + 1, high - 1)
+        )
     if element.kind == "floating":
         return _real_ordinary() if kind == "ordinary" else _real_special(dtype)
     return _complex_ordinary() if kind == "ordinary" else _complex_special(dtype)

@@ -32,7 +32,7 @@ def same_object(expected: Any, found: Any, what: str) -> None:
     """Expect ``found`` to be the object ``expected``, and not an equal one."""
     if found is not expected:
         raise Mismatch(
-            what, f"the same object (id {id(expected):#x})", f"another {type(found).__name__} (id {id(found):#x})"
+            what, "the same object", f"another {type(found).__name__}"
         )
 
 

@@ -115,4 +115,4 @@ def shares(expected: bool, first: tuple[int, int], second: tuple[int, int], what
     overlap = first[0] < second[0] + second[1] and second[0] < first[0] + first[1]
     if overlap is not expected:
         says = {True: "memory shared", False: "memory of its own"}
-        raise Mismatch(what, says[expected], f"{says[overlap]} (addresses {first[0]:#x} and {second[0]:#x})")
+        raise Mismatch(what, says[expected], says[overlap])

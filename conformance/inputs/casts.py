@@ -1,0 +1,303 @@
+"""Conversions and clones: the inputs of to, its shorthands and clone, and the pairs of element types to convert.
+
+References: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.to.html and
+https://docs.pytorch.org/docs/stable/generated/torch.clone.html
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from conformance.engine.cases import Inputs
+from conformance.inputs.bridges import Applied
+from conformance.inputs.covering import covering
+from conformance.inputs.crossings import (
+    ABOVE_GRAIN,
+    ALL,
+    ARRAY_FORMS,
+    COMPLEX,
+    DIFFERENTIABLE,
+    FEW,
+    FLOATS,
+    HISTORY,
+    LAZY,
+    LEAF,
+    PARAMETER,
+    REPEATED,
+    TENSOR_FORMS,
+    VALUES,
+    Form,
+    applied,
+    applied_seen,
+    crossed_once,
+    listed,
+    make_applied_seen,
+    make_seen,
+    make_tensor,
+    merged,
+    states_of,
+)  # fmt: skip
+from conformance.inputs.dtypes import ELEMENT_TYPES, family, representable
+from conformance.inputs.ndarrays import LISTED, array
+from conformance.inputs.tensors import corner, strided
+from conformance.inputs.values import values
+
+if TYPE_CHECKING:
+    from conformance.engine.cells import Cell
+
+
+def convertible(source: str, target: str) -> tuple[str, str] | None:
+    """Kind and domain of values whose conversion is defined, or None where no page defines any."""
+    from_, to = ELEMENT_TYPES[source].kind, ELEMENT_TYPES[target].kind
+    if from_ == "complex" and to != "complex":
+        return None
+    if to in ("unsigned", "signed") and from_ == "floating":
+        return "ordinary", "small-nonnegative" if to == "unsigned" else "small"
+    exact = to == from_ or {to, from_} == {"signed", "unsigned"}
+    return "special" if exact else "ordinary", "any" if to != "complex" else "finite"
+
+
+def convertible_data(source: str, target: str) -> tuple[Any, ...]:
+    """Values of ``source`` with a defined conversion, those with more digits than ``target`` has included."""
+    kind, domain = convertible(source, target) or ("", "")
+    data = values(source, kind, domain) + values(source, "ordinary", domain)
+    if ELEMENT_TYPES[source].kind == "floating":
+        data += tuple(representable(np.array([0.1, 1 / 3, 2.7182818284590452, 7.7]), source).tolist())
+    return tuple({repr(x): x for x in data}.values())
+
+
+def conversions(cell: Cell, *expressions: str, forms: tuple[Form, ...] = TENSOR_FORMS) -> Inputs:
+    """Every element type to every other one; ``{0}`` stands for the target in an expression.
+
+    Each pair meets one form with many elements and one form of any kind.
+    """
+    cases = []
+    wide = [form for form in forms if prod(form[0]) > 16]
+    pairs = [(a, b) for a in ALL for b in ALL if a != b and convertible(a, b)]
+    for turn, (source, target) in enumerate(pairs):
+        data = convertible_data(source, target)
+        for step, form in enumerate((wide[turn % len(wide)], forms[turn % len(forms)])):
+            plan = strided(source, *form, data, cell.target.device)
+            expression = expressions[(turn + step) % len(expressions)]
+            cases.append(Applied(plan, expression.format(f"torch.{target}"), target))
+    return listed(*cases)
+
+
+def truncations(cell: Cell) -> Inputs:
+    """Floats with a fraction, up to the last one whose integral part the target holds."""
+    fractions = (
+        0.5,
+        -0.5,
+        0.99,
+        -0.99,
+        1.5,
+        -1.5,
+        2.5,
+        -2.5,
+        2.999,
+        -2.999,
+        126.5,
+        -127.5,
+        100.25,
+        7.75,
+        -3.0,
+        0.0,
+    )
+    edges = {
+        "int8": (127.5, -128.5), "int16": (2047.5, -2047.5), "int32": (4095.5, -4095.5), "int64": (8191.5, -8191.5),
+        "uint8": (255.5,), "uint16": (511.5,), "uint32": (1023.75,), "uint64": (2047.5,),
+    }  # fmt: skip
+    cases = []
+    for source in FLOATS:
+        for target in family("integral", "barebones"):
+            signed = ELEMENT_TYPES[target].kind == "signed"
+            wanted = [x for x in (*edges[target], *fractions) if signed or x > -1]
+            exact = tuple(x for x in wanted if _held(source, x))
+            for shape, layout in (
+                ((len(exact),), "contiguous"),
+                ((65,), "contiguous"),
+                ((2, 9), "transposed"),
+                ((), "offset"),
+            ):
+                plan = strided(source, shape, layout, exact, cell.target.device)
+                cases.append(Applied(plan, f"x.to(torch.{target})", target))
+    return listed(*cases)
+
+
+def _held(dtype: str, value: float) -> bool:
+    return float(representable(np.array(value), dtype)) == value
+
+
+GRADIENT_PAIRS = tuple(
+    (a, b)
+    for a in DIFFERENTIABLE
+    for b in DIFFERENTIABLE
+    if a != b and not (a in COMPLEX and b not in COMPLEX)
+)
+
+
+def histories(cell: Cell, *expressions: str) -> Inputs:
+    """Leaves and tensors with a history, and every other differentiable type to convert them to."""
+    rows = covering(GRADIENT_PAIRS, FEW, (LEAF, HISTORY), expressions)
+    return listed(
+        *(
+            Applied(
+                make_seen(cell.target.device, steps, source, form), call.format(f"torch.{target}"), target
+            )
+            for (source, target), form, steps, call in rows
+        )
+    )
+
+
+def array_conversions_to(cell: Cell, expression: str) -> Inputs:
+    """Arrays of every listed type, and every other type to convert them to; forms as in ``conversions``."""
+    cases = []
+    wide = [form for form in ARRAY_FORMS if 4 < prod(form[0]) < 100]
+    for turn, (source, target) in enumerate(
+        (a, b) for a in LISTED for b in ALL if a != b and convertible(a, b)
+    ):
+        data = convertible_data(source, target)
+        for form in (wide[turn % len(wide)], ARRAY_FORMS[turn % len(ARRAY_FORMS)]):
+            cases.append(Applied(array(source, *form, data), expression.format(f"torch.{target}"), target))
+    return listed(*cases)
+
+
+# ---- to, clone and their relatives ----
+
+
+def to_same(cell: Cell) -> Inputs:
+    """Tensor.to with nothing to change, in every spelling, in every state of autograd and lazily seen."""
+    calls = (
+        "x.to(x.dtype)", "x.to(x.device)", "x.to(x)", "x.to(x.device, x.dtype)", "x.to(dtype=x.dtype, copy=False)",
+        "x.to(device=x.device)", "x.to(x.dtype, non_blocking=True)", "x.to(str(x.device))",
+        "x.to(torch.empty(0, dtype=x.dtype, device=x.device))",
+    )  # fmt: skip
+    states = applied_seen(cell, (LEAF, HISTORY, PARAMETER), *calls)
+    return merged(applied(cell, *calls), states, applied_seen(cell, LAZY, *calls, dtypes=COMPLEX))
+
+
+def to_copied(cell: Cell) -> Inputs:
+    """Tensor.to(copy=True) with nothing to change."""
+    calls = (
+        "x.to(x.dtype, copy=True)", "x.to(x, copy=True)", "x.to(x.device, copy=True)",
+        "x.to(x.device, x.dtype, copy=True)",
+    )  # fmt: skip
+    return merged(applied(cell, *calls), *states_of(cell, *calls))
+
+
+def to_conversions(cell: Cell) -> Inputs:
+    """Tensor.to with every other element type; of lazily seen tensors too, and above the grain of parallel loops."""
+    calls = (
+        "x.to({0})", "x.to(x.device, {0})", "x.to(dtype={0})", "x.to({0}, copy=True)",
+        "x.to(torch.empty(0, dtype={0}, device=x.device))",
+    )  # fmt: skip
+    device = cell.target.device
+    cases = list(conversions(cell, *calls, forms=TENSOR_FORMS + REPEATED).corners)
+    for source, target in (
+        ("float32", "float64"),
+        ("int16", "float32"),
+        ("float32", "bfloat16"),
+        ("uint8", "int64"),
+    ):
+        plan = corner(source, (32769,), "stepped", "ordinary", "small", device)
+        cases.append(Applied(plan, f"x.to(torch.{target})", target))
+    for steps, source, form in covering((*LAZY, LEAF, HISTORY), ("complex32", "complex64"), TENSOR_FORMS):
+        cases.append(
+            Applied(make_seen(device, steps, source, form, "special"), "x.to(torch.complex128)", "complex128")
+        )
+    return listed(*cases)
+
+
+def to_formats(cell: Cell) -> Inputs:
+    """Tensor.to with another element type, of every element type in every form."""
+    calls = ("x.to(torch.complex128)", "x.to(x.device, torch.complex64)", "x.to(dtype=torch.complex64)")
+    others = tuple(dtype for dtype in ALL if dtype not in ("complex64", "complex128"))
+    return merged(applied(cell, *calls, dtypes=others), applied(cell, "x.to(x.dtype, copy=True)"))
+
+
+def to_integral(cell: Cell) -> Inputs:
+    """Tensor.to with an integer type or bool, of tensors that require grad."""
+    calls = tuple(f"x.to(torch.{name})" for name in family("bool", "integral"))
+    return crossed_once(
+        make_applied_seen, cell.target.device, calls, (LEAF, HISTORY), FLOATS, FEW, ("zeros",)
+    )
+
+
+SHORTHANDS = {
+    "float32": "float", "float64": "double", "float16": "half", "bfloat16": "bfloat16", "int64": "long", "int32": "int",
+    "int16": "short", "int8": "char", "uint8": "byte", "bool": "bool", "complex64": "cfloat", "complex128": "cdouble",
+}  # fmt: skip
+
+
+def shorthands_same(cell: Cell) -> Inputs:
+    """Shorthands with nothing to change."""
+    device = cell.target.device
+    plans: list[Any] = [
+        make_tensor(device, dtype, form) for dtype in ALL for form in (*TENSOR_FORMS, *REPEATED, ABOVE_GRAIN)
+    ]
+    plans += [make_seen(device, steps, dtype, form) for steps in LAZY for dtype in COMPLEX for form in FEW]
+    plans += [
+        make_seen(device, steps, dtype, form)
+        for steps in (LEAF, HISTORY)
+        for dtype in DIFFERENTIABLE
+        for form in FEW
+    ]
+    cases = []
+    for plan in plans:
+        calls = ["x.type(x.dtype)", "x.type_as(x)"]
+        calls += [f"x.{SHORTHANDS[plan.dtype]}()"] if plan.dtype in SHORTHANDS else []
+        calls += ["x.cpu()"] if device == "cpu" else []
+        cases += [Applied(plan, call) for call in calls]
+    return listed(*cases)
+
+
+def shorthands(cell: Cell) -> Inputs:
+    """Shorthands with a conversion to make."""
+    cases = []
+    for case in conversions(
+        cell, "x.type({0})", "x.type_as(torch.empty(0, dtype={0}, device=x.device))"
+    ).corners:
+        cases.append(case)
+        if case.dtype in SHORTHANDS:
+            cases.append(Applied(case.plan, f"x.{SHORTHANDS[case.dtype]}()", case.dtype))
+    return listed(*cases)
+
+
+def cloned(cell: Cell) -> Inputs:
+    """clone of tensors, lazily seen ones too, and of one above the grain of parallel loops."""
+    calls = ("x.clone()", "torch.clone(x)", "x.clone(memory_format=torch.contiguous_format)")
+    lazy = crossed_once(make_applied_seen, cell.target.device, calls, LAZY, COMPLEX, TENSOR_FORMS, VALUES)
+    found = merged(applied(cell, *calls), lazy)
+    large = Applied(corner("float32", (32769,), "stepped", "special", "any", cell.target.device), "x.clone()")
+    return Inputs([*found.corners, large], found.samples)
+
+
+def cloned_graphs(cell: Cell) -> Inputs:
+    """clone of leaves and of tensors with a history."""
+    return applied_seen(
+        cell,
+        (LEAF, HISTORY),
+        "x.clone()",
+        "torch.clone(x)",
+        "x.clone(memory_format=torch.contiguous_format)",
+        forms=TENSOR_FORMS,
+    )
+
+
+def gapped(cell: Cell) -> Inputs:
+    """clone of tensors with gaps or repeated places, their axes in order and out of it."""
+    forms: tuple[Form, ...] = (
+        ((2, 3), "stepped"), ((33,), "stepped"), ((2, 3, 4), "sliced"), ((2, 3), "expanded"), ((2, 3), "overlapping"),
+    )  # fmt: skip
+    plain = applied(cell, "x.clone()", forms=forms)
+    permuted = [
+        Applied(
+            strided(dtype, (3, 4), "transposed", tuple(values(dtype)), cell.target.device),
+            "x[:, ::2].clone()",
+        )
+        for dtype in ALL
+    ]
+    return Inputs([*plain.corners, *permuted])

@@ -1,0 +1,281 @@
+"""Arrays and what becomes of them: the inputs of from_numpy, Tensor.numpy and NumPy's own protocols.
+
+References: https://docs.pytorch.org/docs/stable/generated/torch.from_numpy.html and
+https://docs.pytorch.org/docs/stable/generated/torch.Tensor.numpy.html
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from conformance.engine.cases import Inputs
+from conformance.inputs import ndarrays
+from conformance.inputs.bridges import Applied, Buffer, Data, Scalar, Seen
+from conformance.inputs.covering import covering
+from conformance.inputs.crossings import (
+    ALL,
+    ARRAY_FORMS,
+    DIFFERENTIABLE,
+    FEW,
+    HISTORY,
+    LAZY,
+    LEAF,
+    REPEATED,
+    TENSOR_FORMS,
+    TWINS,
+    VALUES,
+    applied,
+    applied_arrays,
+    crossed_once,
+    listed,
+    make_applied_array,
+    make_array,
+    make_seen,
+    make_tensor,
+    merged,
+    twins,
+)  # fmt: skip
+from conformance.inputs.dtypes import ELEMENT_TYPES, family
+from conformance.inputs.ndarrays import LISTED
+from conformance.inputs.tensors import strided
+
+if TYPE_CHECKING:
+    from conformance.engine.cells import Cell
+
+# ---- from_numpy ----
+
+SPELLINGS = (
+    "?", "b", "B", "h", "i", "l", "q", "e", "f", "d", "F", "D", "intc", "intp", "short", "longlong", "int8", "uint8",
+    "int16", "int32", "int64", "float16", "float32", "float64", "complex64", "complex128", "bool",
+)  # fmt: skip
+STRANGERS = (
+    "object",
+    "datetime64[s]",
+    "timedelta64[ns]",
+    "longdouble",
+    "clongdouble",
+    "S3",
+    "U3",
+    "V4",
+    "i4,f4",
+)
+
+
+def spelled_arrays(cell: Cell) -> Inputs:
+    """Arrays of the listed element types under every name that NumPy has for them."""
+    return listed(
+        *(ndarrays.array(name, shape, data=(1,)) for name in SPELLINGS for shape in ((2, 3), (0,), ()))
+    )
+
+
+def stranger_arrays(cell: Cell) -> Inputs:
+    """Arrays of types that torch has no counterpart of."""
+    names = [name for name in STRANGERS if name != "longdouble" or np.dtype(name).itemsize != 8]
+    return listed(*(ndarrays.array(name, shape) for name in names for shape in ((2, 3), (0,), ())))
+
+
+def unsigned_arrays(cell: Cell) -> Inputs:
+    """Arrays of the unsigned types that the page does not list, under all their names."""
+    names = ("uint16", "uint32", "uint64", "H", "I", "L", "Q")
+    return crossed_once(make_array, "cpu", names[:3], ARRAY_FORMS, VALUES).__class__(
+        [ndarrays.array(name, *form, (1, 2, 3)) for name in names for form in ARRAY_FORMS]
+    )
+
+
+def readonly_arrays(cell: Cell) -> Inputs:
+    """Arrays that must not be written."""
+    return listed(
+        *(ndarrays.array(name, s, "readonly", (1, 0, 1)) for name in LISTED for s in ((2, 3), (), (0,)))
+    )
+
+
+def backward_arrays(cell: Cell) -> Inputs:
+    """Arrays that step backwards along one axis."""
+    forms = [
+        (s, layout) for s in ((2, 3), (1,), (5,), (1, 3, 1), (3, 2, 2)) for layout in ("reversed", "flipped")
+    ]
+    return crossed_once(make_array, "cpu", LISTED, tuple(forms), VALUES)
+
+
+def packed_arrays(cell: Cell) -> Inputs:
+    """Fields of records whose length is no multiple of the field's."""
+    wide = tuple(name for name in LISTED if ELEMENT_TYPES[name].itemsize > 1)
+    return crossed_once(
+        make_array, "cpu", wide, (((2, 3), "packed"), ((17,), "packed"), ((2,), "packed")), VALUES
+    )
+
+
+def swapped_arrays(cell: Cell) -> Inputs:
+    """Arrays in the byte order that is not the machine's."""
+    wide = tuple(name for name in LISTED if ELEMENT_TYPES[name].itemsize > 1)
+    return crossed_once(
+        make_array, "cpu", wide, (((2, 3), "swapped"), ((17,), "swapped"), ((), "swapped")), VALUES
+    )
+
+
+def unaligned_arrays(cell: Cell) -> Inputs:
+    """Arrays whose elements lie at odd addresses."""
+    wide = tuple(name for name in LISTED if ELEMENT_TYPES[name].itemsize > 1)
+    return listed(
+        *(ndarrays.array(name, shape, "unaligned", (1, 2)) for name in wide for shape in ((2, 3), (5,), ()))
+    )
+
+
+def no_arrays(cell: Cell) -> Inputs:
+    """What looks like an array and is none."""
+    return listed(
+        Data([1, 2]), Data(3), Data(2.5), Scalar("float32", 1.5), Scalar("int64", 3), Buffer("bytearray", b"1234"),
+        strided("float32", (2, 3)),
+    )  # fmt: skip
+
+
+# ---- Tensor.numpy ----
+
+
+def unconvertible(cell: Cell) -> Inputs:
+    """Tensors that the page excludes from a plain ``numpy()``."""
+    device = cell.target.device
+    cases: list[Any] = [
+        make_seen(device, steps, dtype, form)
+        for dtype in DIFFERENTIABLE
+        for form in FEW
+        for steps in (LEAF, HISTORY)
+        if dtype in TWINS
+    ]
+    cases += [make_seen(device, ("conj()",), dtype, form) for dtype in family("complex") for form in FEW]
+    cases += [make_tensor(device, dtype, form) for dtype in ALL if dtype not in TWINS for form in FEW]
+    plain = [make_tensor(device, dtype, ((2, 3), "contiguous")) for dtype in ("float32", "float64")]
+    cases += [
+        Seen(plan, (step,)) for plan in plain for step in ("to_sparse()", "to_sparse_csr()", "to('meta')")
+    ]
+    if device != "cpu":
+        cases += [make_tensor(device, dtype, form) for dtype in TWINS for form in FEW]
+    return listed(*cases)
+
+
+def negated(cell: Cell) -> Inputs:
+    """Tensors with the negative bit set: imaginary parts of conjugated tensors."""
+    return crossed_once(
+        make_seen, cell.target.device, (("conj()", "imag"),), family("complex"), TENSOR_FORMS, VALUES
+    )
+
+
+def forced(cell: Cell) -> Inputs:
+    """Tensors of every kind that ``numpy(force=True)`` is for."""
+    device = cell.target.device
+    return merged(
+        crossed_once(make_seen, device, ((),), TWINS, TENSOR_FORMS + REPEATED, VALUES),
+        crossed_once(make_seen, device, LAZY, family("complex"), TENSOR_FORMS, VALUES),
+        crossed_once(
+            make_seen,
+            device,
+            (LEAF, HISTORY),
+            tuple(d for d in DIFFERENTIABLE if d in TWINS),
+            TENSOR_FORMS,
+            VALUES,
+        ),
+    )
+
+
+def forced_plain(cell: Cell) -> Inputs:
+    """Tensors that ``numpy(force=True)`` has nothing to copy of."""
+    device = cell.target.device
+    return merged(
+        crossed_once(make_seen, device, ((),), TWINS, TENSOR_FORMS + REPEATED, VALUES),
+        crossed_once(
+            make_seen, device, (("real",), ("imag",), ("conj()", "conj()")), family("complex"), FEW, VALUES
+        ),
+        crossed_once(
+            make_seen,
+            device,
+            (LEAF, HISTORY),
+            tuple(d for d in DIFFERENTIABLE if d in TWINS),
+            TENSOR_FORMS,
+            VALUES,
+        ),
+    )
+
+
+def forced_copies(cell: Cell) -> Inputs:
+    """Tensors that ``numpy(force=True)`` must materialize, or bring over from another device."""
+    lazy = crossed_once(
+        make_seen,
+        cell.target.device,
+        (("conj()",), ("conj()", "imag")),
+        family("complex"),
+        TENSOR_FORMS,
+        VALUES,
+    )
+    return lazy if cell.target.device == "cpu" else merged(lazy, twins(cell))
+
+
+def subclassed(cell: Cell) -> Inputs:
+    """Arrays seen as masked arrays, record arrays and a class of the user's own."""
+    calls = (
+        "torch.from_numpy(x.view(type('Own', (np.ndarray,), {})))", "torch.from_numpy(x.view(np.ma.MaskedArray))",
+    )  # fmt: skip
+    return applied_arrays(cell, *calls)
+
+
+OWNING = (
+    "torch.from_numpy(x)", "torch.as_tensor(x)", "torch.asarray(x)", "torch.from_dlpack(x)",
+    "torch.from_numpy(x).view(x.shape)", "torch.from_numpy(x).numpy()", "np.asarray(torch.from_numpy(x))",
+    "torch.from_dlpack(torch.from_numpy(x))", "torch.from_numpy(x).detach()",
+)  # fmt: skip
+
+
+def owners(cell: Cell) -> Inputs:
+    """Everything that shares an array's memory, over arrays of every listed type."""
+    forms = (((2, 3), "contiguous"), ((17,), "stepped"), ((1,), "offset"), ((2, 3), "fortran"))
+    return crossed_once(make_applied_array, "cpu", OWNING, LISTED, forms, ("ordinary",))
+
+
+# ---- NumPy's protocols ----
+
+
+def array_conversions(cell: Cell) -> Inputs:
+    """np.asarray of tensors with another NumPy type, in every form."""
+    types_ = ("float64", "complex128", "bool_", "float32", "int64")
+    pairs = [(a, b) for a in TWINS for b in types_ if _widens(a, b)]
+    calls = ("np.asarray(x, dtype=np.{0})", "x.__array__(np.{0})")
+    return listed(
+        *(
+            Applied(make_tensor("cpu", source, form), call.format(target), target.rstrip("_"))
+            for (source, target), form, call in covering(
+                pairs, (*FEW, TENSOR_FORMS[0], TENSOR_FORMS[-1]), calls
+            )
+        )
+    )
+
+
+def _widens(source: str, target: str) -> bool:
+    """Whether another type holds every ordinary value of the source's, or says whether it is zero."""
+    kind = ELEMENT_TYPES[source].kind
+    if target == "int64":
+        return kind in ("bool", "unsigned", "signed") and source not in ("int64", "uint64")
+    return source != target.rstrip("_") and (kind != "complex" or target in ("complex128", "bool_"))
+
+
+def unconvertible_by_protocol(cell: Cell) -> Inputs:
+    """The same tensors that ``numpy()`` refuses, given to NumPy."""
+    return listed(*(Applied(plan, "np.asarray(x)") for plan in unconvertible(cell).corners))
+
+
+def ufuncs(cell: Cell) -> Inputs:
+    """NumPy functions of one tensor whose result torch has a type for."""
+    calls = ("np.negative(x)", "np.square(x)", "np.abs(x)", "np.add(x, x)")
+    dtypes = family("floating", "integral")
+    return crossed_once(
+        _ufunc, "cpu", calls, tuple(d for d in dtypes if d in TWINS), TENSOR_FORMS, ("ordinary", "zeros")
+    )
+
+
+def _ufunc(device: str, call: str, dtype: str, form: Any, kind: str) -> Applied:
+    return Applied(make_tensor(device, dtype, form, kind), call)
+
+
+def np_from_dlpack(cell: Cell) -> Inputs:
+    """np.from_dlpack of tensors of every type that NumPy has too."""
+    return applied(cell, "np.from_dlpack(x)", dtypes=TWINS)

@@ -1,0 +1,222 @@
+"""Buffers, files and shared memory: memory that something else than torch owns or sees.
+
+References: https://docs.pytorch.org/docs/stable/generated/torch.frombuffer.html,
+https://docs.pytorch.org/docs/stable/generated/torch.from_file.html and
+https://docs.pytorch.org/docs/stable/generated/torch.Tensor.share_memory_.html
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from conformance.engine.cases import Inputs
+from conformance.inputs.bridges import Applied, Buffer, Data, Excerpt
+from conformance.inputs.crossings import (
+    ALL,
+    DIFFERENTIABLE,
+    FEW,
+    TENSOR_FORMS,
+    VALUES,
+    crossed_once,
+    listed,
+    make_tensor,
+)  # fmt: skip
+from conformance.inputs.dtypes import ELEMENT_TYPES, encode
+from conformance.inputs.tensors import strided
+from conformance.inputs.values import pool
+
+if TYPE_CHECKING:
+    from conformance.engine.cells import Cell
+
+# ---- buffers ----
+
+BUFFERS = ("bytearray", "memoryview", "array", "ctypes", "ndarray")
+
+
+def _memory(dtype: str, count: int) -> bytes:
+    choices = pool(dtype)
+    return encode(np.array([choices[i % len(choices)] for i in range(count)]), dtype)
+
+
+def buffers(cell: Cell, expression: str = "torch.frombuffer(x, dtype=torch.{0})") -> Inputs:
+    """Every element type over every kind of buffer."""
+    cases = [
+        Applied(Buffer(kind, _memory(dtype, count)), expression.format(dtype), dtype)
+        for turn, dtype in enumerate(ALL)
+        for step, kind in enumerate(BUFFERS)
+        for count in (1, (2, 3, 17, 5000)[(turn + step) % 4])
+        # a memoryview that starts at an odd address suits one-byte elements only, and asarray has arrays apart
+        if (kind != "memoryview" or ELEMENT_TYPES[dtype].itemsize == 1)
+        and (kind != "ndarray" or "frombuffer" in expression)
+    ]
+    return listed(*cases)
+
+
+def cut_buffers(cell: Cell) -> Inputs:
+    """Parts of a buffer: offsets in whole elements, counts short of the end, and all that is left."""
+    cases = []
+    for dtype in ALL:
+        size = ELEMENT_TYPES[dtype].itemsize
+        for total, skipped, count in (
+            (5, 1, 2), (5, 0, 1), (5, 3, -1), (5, 0, -1), (5, 4, -1), (5, 2, -7), (17, 15, 1), (17, 1, -1), (4, 2, 1),
+        ):  # fmt: skip
+            offset = skipped * size
+            call = f"torch.frombuffer(x, dtype=torch.{dtype}, offset={offset}, count={count})"
+            cases.append(
+                Excerpt(Buffer("bytearray", _memory(dtype, total)), call, dtype, offset=offset, count=count)
+            )
+        # bytes left over behind the elements that are asked for
+        call = f"torch.frombuffer(x, dtype=torch.{dtype}, count=2)"
+        cases.append(Excerpt(Buffer("bytearray", _memory(dtype, 2) + b"?"), call, dtype, count=2))
+    return listed(*cases)
+
+
+def full_buffers(cell: Cell) -> Inputs:
+    """Counts that reach exactly to the last byte."""
+    cases = []
+    for dtype in ALL:
+        size = ELEMENT_TYPES[dtype].itemsize
+        for total, skipped in ((1, 0), (5, 0), (5, 2), (17, 16)):
+            offset, count = skipped * size, total - skipped
+            call = f"torch.frombuffer(x, dtype=torch.{dtype}, offset={offset}, count={count})"
+            cases.append(
+                Excerpt(Buffer("bytearray", _memory(dtype, total)), call, dtype, offset=offset, count=count)
+            )
+    return listed(*cases)
+
+
+def misfit_buffers(cell: Cell) -> Inputs:
+    """Buffers too short for what is asked of them, or with a rest that is no element."""
+    cases = []
+    for dtype in ALL:
+        size = ELEMENT_TYPES[dtype].itemsize
+        for length, offset, count in (
+            (3 * size - 1, 0, 3), (3 * size, 0, 4), (3 * size, 1, 3), (3 * size, 3 * size + 1, 1), (2 * size, size, 2),
+        ):  # fmt: skip
+            cases.append(_frombuffer(dtype, length, offset, count))
+        if size > 1:
+            cases += [_frombuffer(dtype, 3 * size + 1, 0, -1), _frombuffer(dtype, 3 * size, 1, -1)]
+            cases += [_frombuffer(dtype, 3 * size - 1, 0, -1), _frombuffer(dtype, 2 * size, size - 1, -1)]
+    return listed(*cases)
+
+
+def _frombuffer(dtype: str, length: int, offset: int, count: int) -> Applied:
+    call = f"torch.frombuffer(x, dtype=torch.{dtype}, offset={offset}, count={count})"
+    return Applied(Buffer("bytearray", bytes(length)), call, dtype)
+
+
+def untyped_buffers(cell: Cell) -> Inputs:
+    """``frombuffer`` without a dtype."""
+    calls = ("torch.frombuffer(x)", "torch.frombuffer(x, count=2)", "torch.frombuffer(x, dtype=None)")
+    return listed(*(Applied(Buffer(kind, bytes(8)), call) for kind in BUFFERS for call in calls))
+
+
+def default_buffers(cell: Cell) -> Inputs:
+    """Buffers for ``asarray`` without a dtype, under each default dtype."""
+    sizes = (("float32", 8), ("float64", 16), ("float32", 12), ("float16", 6))
+    return listed(
+        *(
+            Applied(Buffer(k, bytes(range(n))), "torch.asarray(x)", d)
+            for k in BUFFERS
+            if k != "ndarray"
+            for d, n in sizes
+            if k != "memoryview"
+        )
+    )
+
+
+def growing_buffers(cell: Cell) -> Inputs:
+    """Buffers that can grow, and so move."""
+    return listed(
+        *(
+            Applied(Buffer(kind, bytes(8)), "torch.frombuffer(x, dtype=torch.uint8)", "uint8")
+            for kind in ("bytearray", "array")
+        )
+    )
+
+
+def flagged_buffers(cell: Cell) -> Inputs:
+    """``frombuffer`` with ``requires_grad``."""
+    return listed(
+        *(
+            Applied(
+                Buffer("bytearray", _memory(dtype, 3)),
+                f"torch.frombuffer(x, dtype=torch.{dtype}, requires_grad={flag})",
+                dtype,
+            )
+            for dtype in DIFFERENTIABLE
+            for flag in (True, False)
+        )
+    )
+
+
+# ---- files ----
+
+
+def file_contents(cell: Cell) -> Inputs:
+    """What lies in a file: one or a few elements of every type, and once more than a page of them."""
+    sizes = [(dtype, count) for turn, dtype in enumerate(ALL) for count in ((1, 17) if turn % 2 else (3,))]
+    plans = (
+        strided(dtype, (count,), "contiguous", pool(dtype)) for dtype, count in (*sizes, ("float32", 4099))
+    )
+    return listed(*plans)
+
+
+def default_types(cell: Cell) -> Inputs:
+    """The default floating types."""
+    return listed(
+        *(Applied(Data(0), "torch.from_file(…)", default) for default in ("float32", "float64", "float16"))
+    )
+
+
+def shareable(cell: Cell) -> Inputs:
+    """Tensors to be put into shared memory."""
+    return crossed_once(make_tensor, cell.target.device, ALL, (*FEW, ((2, 3), "expanded")), ("ordinary",))
+
+
+def unshared(cell: Cell) -> Inputs:
+    """Tensors in memory of the process' own."""
+    return crossed_once(make_tensor, cell.target.device, ALL, TENSOR_FORMS, VALUES)
+
+
+def shared_resizes(cell: Cell) -> Inputs:
+    """Ways to make a tensor in shared memory larger."""
+    calls = tuple(f"x.share_memory_().{call}" for call in ("resize_(70)", "resize_(9, 9)"))
+    plans = (strided("float32", (1,)), strided("int8", ()))
+    return listed(*(Applied(plan, call) for call in calls for plan in plans))
+
+
+def owned_buffers(cell: Cell) -> Inputs:
+    """Buffers that can be watched: objects that weak references can point to."""
+    return listed(
+        *(
+            Applied(Buffer(kind, _memory(dtype, 3)), f"torch.frombuffer(x, dtype=torch.{dtype})", dtype)
+            for dtype in ALL
+            for kind in ("array", "ndarray")
+        )
+    )
+
+
+def formatted_buffers(cell: Cell) -> Inputs:
+    """Buffers with a format of their own: arrays, seen as nothing but buffers."""
+    formats = {
+        "B": "uint8",
+        "b": "int8",
+        "h": "int16",
+        "i": "int32",
+        "q": "int64",
+        "f": "float32",
+        "d": "float64",
+    }
+    return listed(
+        *(
+            Applied(
+                Buffer("bytearray", bytes(range(8)) * 2),
+                f"torch.asarray(memoryview(x).cast({letter!r}))",
+                dtype,
+            )
+            for letter, dtype in formats.items()
+        )
+    )

@@ -1,0 +1,374 @@
+"""Calls with ``out=``: functions, their arguments, the tensors handed to them, and the results written out.
+
+The results come from NumPy (``conformance.oracles.results``) when the case is made and are part of it.
+Reference: https://docs.pytorch.org/docs/stable/notes/out.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cache, reduce
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from conformance.engine.cases import Inputs
+from conformance.inputs.covering import covering
+from conformance.inputs.dtypes import ELEMENT_TYPES
+from conformance.inputs.layouts import DISJOINT
+from conformance.inputs.positions import Shape
+from conformance.inputs.tensors import Strided, strided
+
+if TYPE_CHECKING:
+    from conformance.engine.cells import Cell
+
+KIND_ORDER = {"bool": 0, "unsigned": 1, "signed": 1, "floating": 2, "complex": 3}
+OPERANDS = (1.0, -2.0, 0.5, 3.25, -0.75, 0.125, 2.5, -1.5, 0.9375, -0.25, 5.0, -7.0)
+GARBAGE = 77  # what an out holds beforehand: no result of any case
+Size = tuple[int, int, str]  # rows, columns and type of the operands
+EXACT_ON_INTEGERS = (
+    "add", "sub", "mul", "maximum", "minimum", "eq", "lt", "abs", "neg", "sign", "square", "amax", "amin", "tril",
+    "cat", "stack", "index_select", "gather", "take", "masked_select", "sort", "max", "min", "topk", "where",
+)  # fmt: skip
+UNTYPED = ("counting", "spacing", "filling", "identity", "integer_pair")  # operands that have no type to vary
+UNFIT = ((5,), (1, 1), (2, 2), (1,), (3, 3, 3), (40,))  # shapes of outs that some results do not have
+
+
+@dataclass(frozen=True, eq=False)
+class OutCall:
+    """``torch.function(*args, **kwargs, out=outs)`` and what it is to write."""
+
+    function: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    outs: tuple[Strided, ...]
+    results: tuple[Strided, ...]
+    accuracy: str = "exact"
+    floating: str = "float32"  # type of the floating results before they are copied to an out
+    marked: int | None = field(default=None)  # the out that requires grad
+
+    def build(self) -> list[torch.Tensor]:
+        """New tensors to write to."""
+        found = [plan.build() for plan in self.outs]
+        if self.marked is not None:
+            found[self.marked].requires_grad_()
+        return found
+
+    def apply(self, outs: list[torch.Tensor]) -> Any:
+        """The call; ``out`` is a tuple where there are several."""
+        args = [made(x) for x in self.args]
+        kwargs = {key: made(x) for key, x in self.kwargs.items()}
+        function = reduce(getattr, self.function.split("."), torch)
+        return function(*args, **kwargs, out=tuple(outs) if len(outs) > 1 else outs[0])
+
+    def without_out(self) -> tuple[torch.Tensor, ...]:
+        """The results of the same call without ``out=``."""
+        function = reduce(getattr, self.function.split("."), torch)
+        found = function(*[made(x) for x in self.args], **{key: made(x) for key, x in self.kwargs.items()})
+        return (found,) if isinstance(found, torch.Tensor) else tuple(found)
+
+    def base_of(self, outs: list[torch.Tensor]) -> torch.Tensor:
+        """The tensor that the first out is a view of."""
+        base = outs[0]._base
+        return outs[0] if base is None else base
+
+    def facets(self) -> dict[str, Any]:
+        """What evidence counts: the types, layouts and shapes of the outs."""
+        return {
+            "dtypes": [plan.dtype for plan in self.outs], "layouts": [plan.layout for plan in self.outs],
+            "shapes": [str(plan.shape) for plan in self.outs],
+        }  # fmt: skip
+
+    def code(self) -> str:
+        """Plain torch."""
+        lines = ["import torch"] + [f"out{i} = {plan.code()}" for i, plan in enumerate(self.outs)]
+        if self.marked is not None:
+            lines.append(f"out{self.marked}.requires_grad_()")
+        shown = [written_out(x) for x in self.args] + [f"{key}={written_out(x)}" for key, x in self.kwargs.items()]
+        names = [f"out{i}" for i in range(len(self.outs))]
+        outs = names[0] if len(names) == 1 else f"({', '.join(names)})"
+        return "\n".join([*lines, f"torch.{self.function}({', '.join([*shown, f'out={outs}'])})"])
+
+    def reductions(self) -> Iterator[OutCall]:
+        """The same with a plainer out."""
+        for i, plan in enumerate(self.outs):
+            if plan.layout != "contiguous":
+                plain = replace(plan, stride=None, offset=0, size=None, layout="contiguous")
+                yield replace(self, outs=(*self.outs[:i], plain, *self.outs[i + 1 :]))
+
+
+def made(value: Any) -> Any:
+    """A tensor for a plan, also within a tuple; anything else as it is."""
+    if isinstance(value, tuple):
+        return tuple(made(x) for x in value)
+    return value.build() if isinstance(value, Strided) else value
+
+
+def written_out(value: Any) -> str:
+    """An argument as plain torch."""
+    if isinstance(value, tuple):
+        return "(" + ", ".join(written_out(x) for x in value) + ("," if len(value) == 1 else "") + ")"
+    return value.code() if isinstance(value, Strided) else repr(value)
+
+
+def operands_of(kind: str, size: Size, device: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Positional and keyword arguments of a row, for a matrix of some rows and columns of a type."""
+    m, n, dtype = size
+
+    def numbers(*shape: int, start: int = 0, data: tuple[Any, ...] = OPERANDS) -> Strided:
+        data = data if dtype != "int16" else tuple(int(4 * x) for x in data)
+        return strided(dtype, shape, "contiguous", ((data[start:] + data[:start]) * 4)[: prod(shape) or 1], device)
+
+    def integers(*shape: int, data: tuple[int, ...], dtype: str = "int64") -> Strided:
+        return strided(dtype, shape, "contiguous", data, device)
+
+    def marks(*data: bool) -> Strided:
+        return strided("bool", (m, n), "contiguous", data, device)
+
+    x, y = numbers(m, n), numbers(m, n, start=4)
+    positive = numbers(m, n, data=tuple(abs(v) for v in OPERANDS))
+    regular = numbers(2, 2, data=(2.0, 1.0, 1.0, 3.0))
+    bits = integers(m, n, data=(6, 9, 12, 35, 4, 7), dtype="int32")
+    found: dict[str, Any] = {
+        "pair": (x, y), "powers": (positive, 2.0), "single": (x,), "positive": (positive,),
+        "integer_pair": (bits, integers(m, n, data=(4, 6, 5, 10, 6, 3), dtype="int32")),
+        "clamping": (x, -1.0, 2.0), "weighted": (x, y, 0.5), "triple": (x, y, numbers(m, n, start=7)),
+        "choice": (marks(True, False, False, True, True, False), x, y), "along": (x, 1), "along_two": (x, 2, 1),
+        "second_along": (x, 2, 1), "matrices": (x, numbers(n, 4, start=2)),
+        "batches": (numbers(2, m, n), numbers(2, n, 4, start=3)), "matrix_vector": (x, numbers(n, start=5)),
+        "added_matrices": (numbers(m, 4, start=6), x, numbers(n, 4, start=2)),
+        "added_batches": (numbers(2, m, 4, start=1), numbers(2, m, n), numbers(2, n, 4, start=3)),
+        "vectors": (numbers(n), numbers(m + 2, start=2)), "regular": (regular,), "equations": (regular, numbers(2, n)),
+        "vector": (numbers(n),), "several": ((x, y),), "selecting": (x, 1, integers(4, data=(2, 0, 2, 1))),
+        "gathering": (x, 1, integers(m, 2, data=(2, 0, 1, 1))),
+        "taking": (x, integers(2, 2, data=(5, 0, 3, 3)) if m else integers(0, data=(0,))),
+        "masking": (x, marks(True, False, True, True, True, False)),
+        "searching": (numbers(4, data=(-1.0, 0.5, 2.0, 3.0)), x), "counting": (m + n,), "spacing": (0.0, 1.0, m + n),
+        "filling": ((m, n), 2.5), "identity": (n,),
+    }  # fmt: skip
+    return ((x,), {"dim": 1}) if kind == "keyed_along" else (found[kind], {})
+
+
+@cache
+def template(function: str, kind: str, types: tuple[str, ...], accuracy: str, size: Size, device: str) -> OutCall:
+    """The call of a row with outs as its results are; the variants below replace the outs."""
+    from conformance.oracles.results import RESULTS
+
+    args, kwargs = operands_of(kind, size, device)
+    found = RESULTS[function](*[_plain(x) for x in args], **kwargs)
+    arrays = found if isinstance(found, tuple) else (found,)
+    types = tuple(size[2] if name == "float32" else name for name in types)
+    results = tuple(_plan_of(array, dtype, device) for array, dtype in zip(arrays, types, strict=True))
+    call = OutCall(function, args, kwargs, results, results, accuracy, size[2])
+    return _with(call, *(_garbage(call, plan, "contiguous") for plan in results))
+
+
+def out_template(cell: Cell, size: Size = (2, 3, "float32")) -> OutCall:
+    """The call of the cell's row, with operands of some size."""
+    row = cell.subject
+    return template(row.name, row.operands, tuple(row.results), row.accuracy, size, cell.target.device)
+
+
+def out_templates(cell: Cell) -> list[OutCall]:
+    """The same with operands of several sizes and types, as far as they suit the function."""
+    row, sizes = cell.subject, [(2, 3, "float32"), (3, 11, "float32"), (4, 3, "float64"), (0, 3, "float32")]
+    if row.name in EXACT_ON_INTEGERS:
+        sizes.append((3, 11, "int16"))
+    return [out_template(cell, size) for size in sizes if size[2] == "float32" or row.operands not in UNTYPED]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_plain(x) for x in value)
+    if not isinstance(value, Strided):
+        return value
+    return value.array.astype(np.float64) if ELEMENT_TYPES[value.dtype].kind == "floating" else value.array
+
+
+def _plan_of(array: Any, dtype: str, device: str) -> Strided:
+    array = np.asarray(array)
+    # results of higher precision stay as they are: numbers.close rounds once
+    name = dtype if ELEMENT_TYPES[dtype].kind != "floating" else "float64"
+    return Strided(name, array.shape, tuple(array.ravel().tolist()) or (0,), device=device)
+
+
+def _garbage(call: OutCall, plan: Strided, layout: str, dtype: str = "", shape: Shape | None = None) -> Strided:
+    name = dtype or (call.floating if plan.dtype == "float64" else plan.dtype)
+    data = (True,) if name == "bool" else (GARBAGE,)
+    return strided(name, plan.shape if shape is None else shape, layout, data, plan.device)
+
+
+def _with(call: OutCall, *outs: Strided) -> OutCall:
+    return replace(call, outs=outs)
+
+
+def _variants(call: OutCall, choices: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    """Every choice for the first out, paired with others for the rest."""
+    count = len(call.results)
+    if count == 1:
+        return iter(product(choices))
+    return iter(covering(*[choices] * count))
+
+
+def fitting_cases(cell: Cell) -> Inputs:
+    """Outs of the right shape in every layout."""
+    return Inputs(
+        [
+            _with(call, *(_garbage(call, plan, layout) for plan, layout in zip(call.results, layouts, strict=True)))
+            for call in out_templates(cell)
+            for layouts in _variants(call, DISJOINT)
+        ]
+    )
+
+
+def returning_cases(cell: Cell) -> Inputs:
+    """Outs of the right shape in a few layouts, and outs without elements."""
+    call = out_template(cell)
+    forms = [
+        [_garbage(call, plan, layout) for plan in call.results] for layout in ("contiguous", "stepped", "transposed")
+    ]
+    forms.append([_garbage(call, plan, "contiguous", shape=(0,)) for plan in call.results])
+    return Inputs([_with(call, *outs) for outs in forms])
+
+
+def empty_cases(cell: Cell) -> Inputs:
+    """Outs without elements, of one or two dimensions, in a storage of their own or in a larger one."""
+    forms = (
+        ((0,), "contiguous"),
+        ((0, 3), "contiguous"),
+        ((2, 0), "offset"),
+        ((0,), "stepped"),
+        ((1, 0, 2), "contiguous"),
+    )
+    return Inputs(
+        [
+            _with(call, *(_garbage(call, r, f[1], shape=f[0]) for r, f in zip(call.results, chosen, strict=True)))
+            for call in out_templates(cell)
+            for chosen in _variants(call, forms)
+        ]
+    )
+
+
+def unfit_cases(cell: Cell) -> Inputs:
+    """One out of another shape than its result, the others as they should be."""
+    call = out_template(cell)
+    found = []
+    for position, plan in enumerate(call.results):
+        for shape in (s for s in UNFIT if s != plan.shape):
+            outs = list(call.outs)
+            outs[position] = _garbage(call, plan, "contiguous", shape=shape)
+            found.append(_with(call, *outs))
+    return Inputs(found)
+
+
+def marked_cases(cell: Cell) -> Inputs:
+    """One out requires grad."""
+    call = out_template(cell)
+    marks = [i for i, plan in enumerate(call.outs) if ELEMENT_TYPES[plan.dtype].kind in ("floating", "complex")]
+    if not marks:  # a result of another type can only be asked for in a type that can require grad
+        return Inputs([replace(_with(call, _garbage(call, call.results[0], "contiguous", "float32")), marked=0)])
+    return Inputs(
+        [
+            replace(_with(call, *(_garbage(call, plan, layout) for plan in call.results)), marked=mark)
+            for mark in marks
+            for layout in ("contiguous", "offset", "stepped")
+        ]
+    )
+
+
+def retyped_cases(cell: Cell, accepted: bool) -> list[OutCall]:
+    """Outs of other types of the same or a higher kind, or of a lower one."""
+    call = out_template(cell)
+    plan = call.results[0]
+    own = call.outs[0].dtype
+    names = ("bool", "uint8", "int16", "int64", "float16", "float32", "float64", "complex64", "complex128")
+    return [
+        _with(call, _garbage(call, plan, layout, name))
+        for name, layout in product(names, ("contiguous", "stepped", "transposed"))
+        if name != own and (order_of(name) >= order_of(own)) is accepted
+    ]
+
+
+def order_of(dtype: str) -> int:
+    """Place of a type in the order bool, integer, float, complex."""
+    return KIND_ORDER[ELEMENT_TYPES[dtype].kind]
+
+
+def higher_kind_cases(cell: Cell) -> Inputs:
+    """Outs of another type, of the same or a higher kind."""
+    return Inputs(retyped_cases(cell, True))
+
+
+def lower_kind_cases(cell: Cell) -> Inputs:
+    """Outs of a lower kind."""
+    return Inputs(retyped_cases(cell, False))
+
+
+def foreign_type_cases(cell: Cell) -> Inputs:
+    """One out of another type, the others as they should be."""
+    call = out_template(cell)
+    found = []
+    for position, plan in enumerate(call.results):
+        for name in ("bool", "uint8", "int32", "int64", "float16", "float32", "float64", "complex64"):
+            if name != call.outs[position].dtype:
+                outs = list(call.outs)
+                outs[position] = _garbage(call, plan, "contiguous", name)
+                found.append(_with(call, *outs))
+    return Inputs(found)
+
+
+def elsewhere_cases(cell: Cell) -> Inputs:
+    """One out on another device, the others as they should be: on "meta", and on the CPU for an accelerator."""
+    call = out_template(cell)
+    found = []
+    for position, plan in enumerate(call.outs):
+        for device in ("meta",) if cell.target.device == "cpu" else ("meta", "cpu"):
+            found.append(_with(call, *call.outs[:position], replace(plan, device=device), *call.outs[position + 1 :]))
+    return Inputs(found)
+
+
+def resized_view_cases(cell: Cell) -> Inputs:
+    """One out that is a view of part of a larger storage, and too small for its result."""
+    call = out_template(cell)
+    plan = call.outs[0]
+    data = (True,) if plan.dtype == "bool" else (GARBAGE,)
+    frames = (((2,), (1,), 3), ((2, 2), (5, 1), 1), ((0,), (1,), 4), ((1,), (2,), 0))
+    return Inputs(
+        [
+            _with(
+                call,
+                Strided(plan.dtype, shape, data, stride, offset, 200, plan.device, "sliced"),
+                *call.outs[1:],
+            )
+            for shape, stride, offset in frames
+            if shape != plan.shape
+        ]
+    )
+
+
+def every_resized_view(cell: Cell) -> Inputs:
+    """The same of every function of the catalogue, one case each."""
+    from conformance.engine.subjects import rows
+
+    found = []
+    for number, row in enumerate(rows("out_functions").values()):
+        listed = list(resized_view_cases(replace(cell, subject=row)).corners)
+        found.append(listed[number % len(listed)])
+    return Inputs(found)
+
+
+def mixed_cases(cell: Cell) -> Inputs:
+    """Several outs, each of its own: empty, fitting, strided."""
+    found = []
+    for call in out_templates(cell):
+        for chosen in _variants(call, ("empty", *DISJOINT)):
+            outs = [
+                _garbage(call, plan, "contiguous", shape=(0,)) if form == "empty" else _garbage(call, plan, form)
+                for plan, form in zip(call.results, chosen, strict=True)
+            ]
+            found.append(_with(call, *outs))
+    return Inputs(found)

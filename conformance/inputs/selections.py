@@ -1,0 +1,277 @@
+"""Selections: which of an operator's calls a behaviour is asserted of, and how they are changed for it.
+
+``calls.inplace_calls`` has every corner; what is asserted of fewer calls, or of calls with other numbers, starts
+from these functions. None of them is reached from a check: they make cases and are not part of a reproducer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import cache
+from itertools import islice
+from math import prod
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from conformance.engine.cases import Inputs
+from conformance.inputs.calls import Call, inplace_calls
+from conformance.inputs.corners import call_made, corners_of, factors
+from conformance.inputs.covering import covering_numbers
+from conformance.inputs.dtypes import ELEMENT_TYPES
+from conformance.inputs.layouts import DISJOINT
+from conformance.inputs.operands import Listed, domain_of, dtypes_of
+from conformance.inputs.tensors import Strided, corner, strided
+from conformance.oracles import references
+
+if TYPE_CHECKING:
+    from conformance.engine.cells import Cell
+
+ItemT = TypeVar("ItemT")
+
+# Numbers in general position: no two are equal, none is whole, half or a multiple of another, so that an operation
+# is smooth around them wherever it is smooth at all. The first of these lists on which an operation is defined serves.
+STEADY = (
+    (0.37, -0.83, 1.61, 0.59, -1.27, 2.31, 0.71, -0.43, 1.13, 0.23, -1.87, 0.91, 3.07, 0.47, 1.29, -0.19),
+    (0.37, 0.83, 0.61, 0.59, 0.27, 0.31, 0.71, 0.43, 0.13, 0.23, 0.87, 0.91, 0.07, 0.47, 0.29, 0.19),
+    (1.37, 2.83, 1.61, 2.59, 3.27, 2.31, 1.71, 2.43, 1.13, 3.23, 1.87, 2.91, 3.07, 1.47, 1.29, 2.19),
+)
+# Shapes of self and of an operand that broadcasts to it.
+BROADCASTS = (
+    ((2, 3), (3,)),
+    ((2, 3), (1, 3)),
+    ((2, 3), (2, 1)),
+    ((2, 3), ()),
+    ((2, 3, 4), (1, 3, 4)),
+    ((2, 3, 4), (2, 1, 4)),
+    ((2, 3, 4), (3, 1)),
+    ((2, 3, 4), (1,)),
+    ((17,), (1,)),
+    ((33,), ()),
+    ((0, 3), (1, 3)),
+    ((0, 3), (3,)),
+    ((0,), (1,)),
+    ((2, 0, 3), (2, 1, 3)),
+    ((1, 3, 1), (3, 1)),
+    ((2, 3, 2, 2), (3, 1, 1)),
+    ((1,), ()),
+)
+SMALL = 8  # elements of a tensor whose every element costs two runs of a program
+
+
+class Steady(Listed):
+    """Operands in general position wherever they are floating, and the listed ones elsewhere."""
+
+    def __init__(self, device: str, turn: int, numbers: tuple[float, ...]) -> None:
+        super().__init__(device, turn)
+        self.numbers = numbers
+
+    def tensor(
+        self, dtype: str, shape: tuple[int, ...], layout: str, kind: str, domain: str, place: int = 0
+    ) -> Strided:
+        """The plan of operand number ``place``."""
+        if ELEMENT_TYPES[dtype].kind != "floating":
+            return super().tensor(dtype, shape, layout, "ordinary", domain, place)
+        start = (self.turn + 5 * place) % len(self.numbers)
+        return strided(dtype, shape, layout, self.numbers[start:] + self.numbers[:start], self.device)
+
+    def number(self, dtype: str, kind: str, domain: str) -> Any:
+        """A Python number in general position."""
+        if ELEMENT_TYPES[dtype].kind != "floating":
+            return super().number(dtype, "ordinary", domain)
+        return self.numbers[(self.turn + 3) % len(self.numbers)]
+
+
+@cache
+def steady_calls(row: Any, device: str, limit: int) -> tuple[Call, ...]:
+    """Calls on a small contiguous float64 self in general position, of different shapes and arguments.
+
+    The keyword ``reduce`` of scatter_ has no derivative, and the numbers of an unbounded random_ leave finite
+    differences no digits: both are left out.
+    """
+    choices = factors(row)
+    if "float64" not in choices[0]:
+        return ()
+    found: dict[Any, tuple[Call, list[Any], int]] = {}
+    for turn, numbers in enumerate(covering_numbers(*map(len, choices))):
+        choice = ["float64", *(f[n] for f, n in zip(choices[1:], numbers[1:], strict=True))]
+        call = _steady_call(row, choice, device, turn, STEADY[0])
+        if 0 < prod(call.self_.shape) <= SMALL and _is_float64(call) and not _without_derivative(call):
+            found.setdefault((call.self_.shape, *_form(call)), (call, choice, turn))
+    entries = sorted(found.values(), key=lambda entry: prod(entry[0].self_.shape))
+    kept = spread(entries, limit, lambda entry: [entry[0].self_.shape, *_form(entry[0])])
+    settled = (_defined(row, choice, device, turn) for _, choice, turn in kept)
+    return tuple(unreferenced(call) for call in settled if call is not None)
+
+
+def _steady_call(row: Any, choice: Sequence[Any], device: str, turn: int, numbers: tuple[float, ...]) -> Call:
+    call = call_made(row, choice, Steady(device, turn, numbers))
+    plan = call.self_
+    return call.with_self(strided("float64", plan.shape, "contiguous", plan.data, device))
+
+
+def _defined(row: Any, choice: Sequence[Any], device: str, turn: int) -> Call | None:
+    """The call on the first list of numbers for which its reference has finite results."""
+    for numbers in STEADY:
+        call = _steady_call(row, choice, device, turn, numbers)
+        if call.reference is None or np.isfinite(references.expected(call)[0]).all():
+            return call
+    return None
+
+
+def plain_call(
+    row: Any, dtype: str, shape: tuple[int, ...], device: str, turn: int = 0, layout: str = "contiguous"
+) -> Call:
+    """The call of an element-by-element operator on self and operands of one shape and element type."""
+    choice = (dtype, shape, layout, "ordinary", "contiguous", "same", "same", 0)
+    return call_made(row, choice, Listed(device, turn))
+
+
+def _without_derivative(call: Call) -> bool:
+    return "reduce" in call.kwargs or (call.method == "random_" and not call.args)
+
+
+def _is_float64(call: Call) -> bool:
+    return all(
+        plan.dtype == "float64" or ELEMENT_TYPES[plan.dtype].kind != "floating" for plan in call.tensors()
+    )
+
+
+def _form(call: Call) -> tuple[Any, ...]:
+    parts = [x.shape if isinstance(x, Strided) else (type(x).__name__, repr(x)[:20]) for x in call.args]
+    return (*parts, *sorted(call.kwargs))
+
+
+def spread(calls: Iterable[ItemT], limit: int, traits: Callable[[ItemT], list[Any]]) -> list[ItemT]:
+    """At most ``limit`` of the items, in order: each one that shows a trait that none before it showed."""
+    seen: set[tuple[int, Any]] = set()
+    kept = []
+    for call in calls:
+        shown = set(enumerate(traits(call)))
+        if not shown <= seen:
+            seen |= shown
+            kept.append(call)
+            if len(kept) == limit:
+                break
+    return kept
+
+
+def unreferenced(call: Call) -> Call:
+    """The call without its reference, where no check asks for it: its reproducer is the shorter for it."""
+    return replace(call, reference=None)
+
+
+def _pairs(call: Call) -> list[Any]:
+    plan = call.self_
+    return [
+        (plan.dtype, plan.layout),
+        (plan.shape, plan.layout),
+        (plan.dtype, plan.shape in ((), (0,), (2, 0, 3))),
+    ]
+
+
+def _facets(call: Call) -> list[Any]:
+    plan = call.self_
+    return [plan.dtype, plan.layout, plan.shape, tuple(x.dtype for x in call.tensors())]
+
+
+@cache
+def paired_calls(row: Any, device: str) -> tuple[Call, ...]:
+    """Corners in which each element type meets each layout, and each shape each layout."""
+    return tuple(unreferenced(call) for call in spread(corners_of(row, device), 1000, _pairs))
+
+
+@cache
+def few_calls(row: Any, device: str, limit: int = 60) -> tuple[Call, ...]:
+    """Corners in which each element type, layout and shape occurs."""
+    return tuple(unreferenced(call) for call in spread(_mixed(corners_of(row, device)), limit, _facets))
+
+
+@cache
+def grad_calls(row: Any, device: str, limit: int = 60) -> tuple[Call, ...]:
+    """Corners whose self can require grad: each floating and complex element type, layout and shape occurs."""
+    able = [
+        c for c in corners_of(row, device) if ELEMENT_TYPES[c.self_.dtype].kind in ("floating", "complex")
+    ]
+    kept = spread(_mixed(able), limit, lambda call: [(call.self_.dtype, call.self_.layout), call.self_.shape])
+    return tuple(unreferenced(call) for call in kept)
+
+
+def _mixed(calls: Sequence[Call]) -> list[Call]:
+    """Calls on a few elements first, then on one, then on many; between them calls on none and on 0-d tensors.
+
+    In a short selection a layout then means something: of one element or none every layout is contiguous.
+    """
+    counted = [(prod(call.self_.shape), call) for call in calls]
+    empty = [call for count, call in counted if not count]
+    rest = [
+        call
+        for low, high in ((2, 64), (1, 1), (65, 1 << 40))
+        for count, call in counted
+        if low <= count <= high
+    ]
+    found = []
+    scalars = iter([call for call in rest if not call.self_.shape])
+    rest = [call for call in rest if call.self_.shape]
+    for number, call in enumerate(rest):
+        found.append(call)
+        if number % 3 == 2:
+            found += [*empty[number // 3 : number // 3 + 1], *islice(scalars, 1)]
+    return [*found, *empty[len(rest) // 3 :], *scalars]
+
+
+# --- sources: what a check is given ---------------------------------------------------------------------------
+
+
+def referenced_calls(cell: Cell) -> Inputs:
+    """Every call for which a reference is written out."""
+    every = inplace_calls(cell)
+    return Inputs([call for call in every.corners if call.reference is not None], every.samples)
+
+
+def paired_inputs(cell: Cell) -> Inputs:
+    """``paired_calls`` of the cell."""
+    return Inputs(paired_calls(cell.subject, cell.target.device))
+
+
+def few_inputs(cell: Cell) -> Inputs:
+    """``few_calls`` of the cell."""
+    return Inputs(few_calls(cell.subject, cell.target.device))
+
+
+def grad_inputs(cell: Cell) -> Inputs:
+    """``grad_calls`` of the cell."""
+    return Inputs(grad_calls(cell.subject, cell.target.device))
+
+
+def scattered_calls(cell: Cell) -> Inputs:
+    """Calls on a self that is not contiguous."""
+    return Inputs(
+        [c for c in paired_calls(cell.subject, cell.target.device) if c.self_.layout != "contiguous"]
+    )
+
+
+def operand_calls(cell: Cell) -> Inputs:
+    """Calls with tensors beside self, in which each element type meets each layout."""
+    return Inputs([call for call in paired_calls(cell.subject, cell.target.device) if call.tensors()])
+
+
+def broadcasting_calls(cell: Cell) -> Inputs:
+    """Calls with an operand that is smaller than self, each operand in turn."""
+    row, device = cell.subject, cell.target.device
+    dtypes = dtypes_of(row)
+    found = []
+    for turn, (shape, smaller) in enumerate(BROADCASTS * 2):
+        for number, argument in enumerate(row.arguments):
+            if argument.shape != "broadcast" or not argument.tensor:
+                continue
+            call = plain_call(
+                row, dtypes[(turn + number) % len(dtypes)], shape, device, turn, DISJOINT[turn % 6]
+            )
+            of = call.args[number].dtype
+            domain, layout = domain_of(argument.domain, of), DISJOINT[(turn // 2 + 1) % 6]
+            operand = corner(of, smaller, layout, "ordinary", domain, device, turn + 1)
+            args = (*call.args[:number], operand, *call.args[number + 1 :])
+            found.append(unreferenced(replace(call, args=args)))
+    return Inputs(found)

@@ -1,0 +1,18 @@
+"""Agreement: two results of one computation, made in different places of the memory or in different ways."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from conformance.oracles import numbers
+
+
+def agree(expected: np.ndarray, found: np.ndarray, dtype: str, accuracy: str, what: str) -> None:
+    """Expect two carrier arrays of ``dtype`` to agree, as far as the operation's class of accuracy lets them differ."""
+    if (
+        expected.shape == found.shape
+        and expected.dtype == found.dtype
+        and expected.tobytes() == found.tobytes()
+    ):
+        return
+    numbers.close(expected, found, dtype, accuracy, what)

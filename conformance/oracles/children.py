@@ -1,0 +1,54 @@
+"""Children: an action that may end the process, run in a fork of it.
+
+A fork costs milliseconds where a new interpreter costs seconds; the child calls nothing but the action.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from conformance.oracles.expect import Discard, Mismatch
+
+RETURNED, RAISED, OTHER = 0, 10, 11
+
+
+def raises_in_a_child(
+    kinds: type[BaseException] | tuple[type[BaseException], ...], action: Callable[[], Any], what: str
+) -> None:
+    """Expect the action to raise one of ``kinds`` in a process that survives it."""
+    if not hasattr(os, "fork"):
+        raise Discard("this platform cannot fork a process that may crash")
+    kinds = kinds if isinstance(kinds, tuple) else (kinds,)
+    child = os.fork()
+    if not child:
+        _run(kinds, action)
+    _, status = os.waitpid(child, 0)
+    names = " or ".join(kind.__name__ for kind in kinds)
+    if os.WIFSIGNALED(status):
+        raise Mismatch(
+            what, f"{names} is raised", f"the process is ended by {signal.Signals(os.WTERMSIG(status)).name}"
+        )
+    if os.WEXITSTATUS(status) != RAISED:
+        found = "no exception" if os.WEXITSTATUS(status) == RETURNED else "another exception"
+        raise Mismatch(what, f"{names} is raised", found)
+
+
+def _run(kinds: tuple[type[BaseException], ...], action: Callable[[], Any]) -> None:
+    """Run the action without the cleaning up of this process, and without its last words or a core file."""
+    status = OTHER
+    try:
+        import resource
+
+        faulthandler.disable()
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        action()
+        status = RETURNED
+    except kinds:
+        status = RAISED
+    finally:
+        os._exit(status)

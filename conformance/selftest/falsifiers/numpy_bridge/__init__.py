@@ -1,0 +1,1 @@
+"""Breaks of the NumPy bridge, each for one rare condition."""
