@@ -53,7 +53,8 @@ def check_of(cell: Cell, file: Path | None = None) -> Callable[[Any], Any]:
         module = importlib.import_module(f"conformance.test_{cell.area}")
     else:
         found = importlib.util.spec_from_file_location(file.stem, file)
-        assert found is not None and found.loader is not None
+        assert found is not None
+        assert found.loader is not None
         module = sys.modules.setdefault(file.stem, importlib.util.module_from_spec(found))
         found.loader.exec_module(module)
     check: Callable[[Any], Any] = getattr(module, cell.behaviour.check)

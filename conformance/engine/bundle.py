@@ -11,19 +11,20 @@ import ast
 import importlib
 import sys
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 from types import ModuleType
 from typing import Any
 
 PACKAGE = "conformance"
 ALLOWED = {"torch", "numpy"}
+RESERVED = {"main", "guarded", "case", "STATEMENT", "LINK", "TARGET", "TIME_LIMIT"}
 
 
 class BundleError(Exception):
     """A check that cannot be made into a script: it reaches a package that the script may not need."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def _source(module: str) -> _Source:
     return _Source(importlib.import_module(module))
 
@@ -36,6 +37,7 @@ class _Source:
         with open(module.__file__ or "", encoding="utf-8") as file:
             text = file.read()
         self.lines = text.splitlines()
+        self.names = {name for name in vars(module) if not name.startswith("__")}
         self.definitions: dict[str, ast.stmt] = {}
         for statement in ast.parse(text).body:
             for name in _defined(statement):
@@ -100,15 +102,15 @@ class Bundle:
         source = _source(module)
         node = source.definitions.get(name)
         if node is None:
+            if name in source.names:
+                raise BundleError(f"name {name!r}: expected a plain definition at the top level of {module}")
             return
         if isinstance(node, ast.Import | ast.ImportFrom):
             self._import(node, name)
             return
         if (module, name) in self.order:
             return
-        owner = self.owners.setdefault(name, module)
-        if owner != module:
-            raise BundleError(f"name {name!r}: expected in one module; found in {owner} and {module}")
+        self._claim(name, module)
         self.order.append((module, name))
         if not isinstance(node, ast.ClassDef):
             self._follow(module, node, skip_decorators=(module, name) in self.roots)
@@ -134,7 +136,10 @@ class Bundle:
                     if isinstance(node, ast.ImportFrom)
                     else f"import {alias.name}{suffix}"
                 )
-                self.imports[bound] = line
+                # "import a.b" and "import a" give one meaning to "a"
+                whole = isinstance(node, ast.Import) and alias.asname is None
+                self._claim(bound, f"import {top}" if whole else line)
+                self.imports[line] = line
             else:
                 raise BundleError(
                     f"import of {origin}: expected the standard library, numpy or torch in code that a check reaches"
@@ -145,25 +150,35 @@ class Bundle:
             raise BundleError(f"import {alias.name}: expected 'from … import …' of this project's modules")
         child = f"{origin}.{alias.name}"
         if alias.name not in _source(origin).definitions:
+            self._claim(bound, f"module {child}")
             self.spaces.setdefault(bound, set())
-            if self.modules.setdefault(bound, child) != child:
-                raise BundleError(f"name {bound!r}: expected one module; found {self.modules[bound]} and {child}")
+            self.modules[bound] = child
             return
         self._reach(origin, alias.name)
         if alias.asname and alias.asname != alias.name:
+            self._claim(alias.asname, f"{origin}.{alias.name}")
             self.aliases[alias.asname] = alias.name
+
+    def _claim(self, name: str, owner: str) -> None:
+        """A name of the script has one meaning; raises BundleError where it would get a second."""
+        first = "the script itself" if name in RESERVED else self.owners.setdefault(name, owner)
+        if first != owner:
+            raise BundleError(f"name {name!r}: expected one meaning; found two, in {first} and in {owner}")
 
     def _follow(self, module: str, node: ast.AST, skip_decorators: bool = False) -> None:
         """Reach all that one statement names."""
+        for inner in _walk(node, skip_decorators):
+            if isinstance(inner, ast.ImportFrom) and (inner.module or "").split(".")[0] == PACKAGE:
+                raise BundleError(f"import of {inner.module} in a function of {module}: expected at its top level")
         for name in _free_names(node, skip_decorators):
             self._reach(module, name)
         for value, attribute in _attributes(node, skip_decorators):
             self.attributes.add(attribute)
-            if isinstance(value, ast.Name) and value.id in self.spaces:
-                # a local variable may have the name of a module: then the module has no such member
-                if attribute in _source(self.modules[value.id]).definitions:
-                    self.spaces[value.id].add(attribute)
-                    self._reach(self.modules[value.id], attribute)
+            space = self.modules.get(value.id) if isinstance(value, ast.Name) else None
+            # a local variable may have the name of a module: then the module has no such member
+            if isinstance(value, ast.Name) and space is not None and attribute in _source(space).definitions:
+                self.spaces[value.id].add(attribute)
+                self._reach(space, attribute)
 
     def _follow_class(self, module: str, name: str) -> None:
         node = _source(module).definitions[name]

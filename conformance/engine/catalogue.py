@@ -46,17 +46,11 @@ class Variant(_Model):
 
     args: tuple[Any, ...] = Field((), description="further positional arguments, after the tensor operands")
     keywords: dict[str, Any] = Field(default_factory=dict)
-    dtypes: tuple[str, ...] | None = Field(
-        None, description="families or element types; the row's, if absent"
-    )
+    dtypes: tuple[str, ...] | None = Field(None, description="families or element types; the row's, if absent")
     reference: str | None = Field(None, description="where it differs from the row's")
     accuracy: str | None = Field(None, description="where it differs from the row's")
-    operands: int | None = Field(
-        None, description="how many of the row's operands come before; all, if absent"
-    )
-    domain: str | None = Field(
-        None, description="of self and every operand, where it is narrower than theirs"
-    )
+    operands: int | None = Field(None, description="how many of the row's operands come before; all, if absent")
+    domain: str | None = Field(None, description="of self and every operand, where it is narrower than theirs")
 
 
 class Operator(_Model):
@@ -69,15 +63,11 @@ class Operator(_Model):
     arguments: tuple[Argument, ...] = ()
     variants: tuple[Variant, ...] = (Variant(),)
     dtypes: tuple[str, ...] = Field(description="families or element types that self may have")
-    domain: str | dict[str, str] = Field(
-        "any", description="where self's values lie; by family or element type"
-    )
+    domain: str | dict[str, str] = Field("any", description="where self's values lie; by family or element type")
     promotion: Promotion = "same"
     functional: str | None = Field(None, description="the out-of-place variant")
     out: bool = Field(False, description="whether torch.<functional> is documented to take out=")
-    reference: str | None = Field(
-        None, description="np.<ufunc>, or a function of conformance.oracles.references"
-    )
+    reference: str | None = Field(None, description="np.<ufunc>, or a function of conformance.oracles.references")
     accuracy: str | dict[str, str] = Field(
         "exact", description="class of numbers.TOLERANCES; by family or element type"
     )
@@ -151,9 +141,7 @@ class Operators(_Model):
         for name, row in written.items():
             if "alias_of" in row:
                 if row["alias_of"] not in list(written):
-                    faults.append(
-                        ((*places[name], "alias_of"), "the name of another row", brief(row["alias_of"]))
-                    )
+                    faults.append(((*places[name], "alias_of"), "the name of another row", brief(row["alias_of"])))
                 else:
                     written[name] = {**written[row["alias_of"]], **row}
         found: dict[str, Operator] = {}

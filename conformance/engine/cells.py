@@ -67,7 +67,8 @@ class Cell:
 
 def cells_of(loaded: LoadedArea, behaviour: Behaviour, targets: tuple[Target, ...]) -> Iterator[Cell]:
     """Every cell of one behaviour, targets within subjects; raises SpecError for a subject that no catalogue has."""
-    subjects = select(behaviour.subjects, loaded.where(behaviour.id)) if behaviour.subjects else [None]
+    wanted = behaviour.subjects
+    subjects = select(wanted, loaded.where(behaviour.id), loaded.path.parent) if wanted else [None]
     for subject in subjects:
         for target in targets:
             yield Cell(loaded.area.area, behaviour, subject, target)

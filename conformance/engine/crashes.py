@@ -11,7 +11,7 @@ from typing import Any
 from conformance.engine.binding import check_of
 from conformance.engine.cells import Cell, cells_of
 from conformance.engine.crumbs import Crumb
-from conformance.engine.runner import Failure, Outcome
+from conformance.engine.runner import Outcome, lost
 from conformance.engine.settings import Settings
 from conformance.engine.specs import area_of, is_area_module, load_area, specs_of
 from conformance.engine.words import Verdict
@@ -19,30 +19,36 @@ from conformance.engine.words import Verdict
 Found = tuple[Cell, Callable[[Any], Any], Outcome]
 
 
-def outcome_of(root: Path, node: str, crumb: Crumb | None, settings: Settings) -> Found | None:
-    """Cell, check and outcome for the node id that a worker died on; None where it was no cell."""
+def outcome_of(root: Path, node: str, crumb: Crumb | None, settings: Settings, limit: float) -> Found | None:
+    """Cell, check and outcome for the node id that a worker died on; None where it was no cell.
+
+    ``limit`` is the number of seconds that a cell may take, 0 for any.
+    """
     module = root / node.partition("::")[0]
     cell = _cell(module, node.partition("::")[2], settings) if is_area_module(module) else None
     if cell is None:
         return None
-    check = check_of(cell, module)
     crumb = crumb if crumb is not None and crumb.node == node[: len(crumb.node)] else None
-    verdict = Verdict.TIMEOUT if crumb is not None and crumb.timed_out else Verdict.CRASH
-    ending = "no answer within the time limit" if verdict is Verdict.TIMEOUT else (
-        f"the process died: {crumb.signal if crumb else 'no word of it'}"
-    )  # fmt: skip
-    outcome = Outcome(verdict, reason=ending)
-    case = _case(cell, check, crumb) if crumb is not None else None
-    outcome.failure = lost(case, crumb.phase if crumb is not None else "", ending)
+    if crumb is None:
+        return cell, _unknown, Outcome(Verdict.CRASH, reason="the process died: between two cells, or before the first")
+    late = crumb.timed_out or (not crumb.fatal and 0 < limit <= crumb.seconds)
+    verdict = Verdict.TIMEOUT if late else Verdict.CRASH
+    last_words = crumb.fatal or "no last word (killed from outside, or out of memory)"
+    ending = f"no answer within {limit:g} s" if late else f"the process died: {last_words}"
+    check: Callable[[Any], Any] = _unknown
+    case = None
+    try:
+        check = check_of(cell, module)
+        case = _case(cell, check, crumb)
+    except Exception as error:  # the verdict stands, whatever the check's module does in this process
+        ending += f" (its case cannot be made again: {type(error).__name__}: {error})"
+    outcome = Outcome(verdict, reason=ending, seconds=crumb.seconds)
+    outcome.failure = lost(case, crumb.phase, ending)
     return cell, check, outcome
 
 
-def lost(case: Any, phase: str, ending: str) -> Failure | None:
-    """The failure of a case that never came back, as far as it is known which."""
-    if case is None:
-        return None
-    what, expected = "the call ends, and the process lives", "an answer or an exception"
-    return Failure(case, RuntimeError(ending), what, expected, ending, "", phase)
+def _unknown(case: Any) -> None:
+    """Stands for the check of a cell that is not known well enough to be written out."""
 
 
 def corner_at(cell: Cell, check: Callable[[Any], Any], index: int) -> Any:
@@ -64,7 +70,7 @@ def _case(cell: Cell, check: Callable[[Any], Any], crumb: Crumb) -> Any:
     if crumb.phase == "corner":
         return corner_at(cell, check, crumb.number)
     if crumb.phase == "sampled" and crumb.case:
-        module = importlib.import_module(type(corner_at(cell, check, 0)).__module__)
+        module = importlib.import_module(crumb.module)
         # the text is the repr that our own worker wrote a moment ago
-        return eval(crumb.case, {**vars(module), "float": float})  # noqa: S307
+        return eval(crumb.case, {**vars(module), "float": float})
     return None

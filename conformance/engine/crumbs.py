@@ -7,19 +7,22 @@ room behind it for the text of a sampled case and for what ``faulthandler`` writ
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 HEADER = 512
-CASE = 16384
+CASE = 65536
 
 
 class Crumb(NamedTuple):
-    """The last note of a worker: phase ``corner`` or ``sampled``, the case's number, its text, the dump."""
+    """The last note of a worker: phase ``starting``, ``corner`` or ``sampled``, the case's number or its text."""
 
     node: str
     phase: str
     number: int
+    seconds: float  # since the cell began
+    module: str  # where the names in the text of the case come from
     case: str
     dump: str
 
@@ -29,10 +32,10 @@ class Crumb(NamedTuple):
         return "Timeout (" in self.dump
 
     @property
-    def signal(self) -> str:
-        """What ended the process, as far as it could still say."""
+    def fatal(self) -> str:
+        """What ended the process, as far as it could still say: ``Segmentation fault``."""
         fatal = next((line for line in self.dump.splitlines() if line.startswith("Fatal Python error")), "")
-        return fatal.partition(": ")[2] or "no last word (killed from outside, or out of memory)"
+        return fatal.partition(": ")[2]
 
 
 class Crumbs:
@@ -47,7 +50,7 @@ class Crumbs:
 
     def start(self, node: str) -> None:
         """Note which item runs."""
-        self.node = node.encode()[: HEADER - 64]
+        self.node = b"%-16.2f%b" % (time.time(), node.encode()[: HEADER - 64])
         os.pwrite(self.descriptor, b" " * HEADER, 0)
         self.note("starting", 0, None)
 
@@ -55,7 +58,8 @@ class Crumbs:
         """Note which case runs; the text of a case only where it cannot be made again from its number."""
         os.pwrite(self.descriptor, b"%-10s%-12d%b" % (phase.encode(), index, self.node), 0)
         if case is not None:
-            text = repr(case).encode()[: CASE - 8]
+            text = f"{type(case).__module__}\n{case!r}".encode(errors="replace")
+            text = text if len(text) <= CASE - 8 else b"\n"  # half of a text would be worth nothing
             os.pwrite(self.descriptor, b"%-8d%b" % (len(text), text), HEADER)
 
 
@@ -67,10 +71,10 @@ def read(path: Path) -> Crumb | None:
     except OSError:
         return None
     header = content[:HEADER].decode(errors="replace")
-    node = header[22:].strip()
+    node = header[38:].strip()
     if not node:
         return None
     length = content[HEADER : HEADER + 8].decode(errors="replace").strip()
     case = content[HEADER + 8 : HEADER + 8 + int(length)].decode(errors="replace") if length.isdigit() else ""
-    number = header[10:22].strip()
-    return Crumb(node, header[:10].strip(), int(number) if number.isdigit() else 0, case, dump)
+    module, _, text = case.partition("\n")
+    return Crumb(node, header[:10].strip(), int(header[10:22]), time.time() - float(header[22:38]), module, text, dump)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from conformance.engine.specs import Documentation
@@ -12,7 +12,7 @@ from conformance.engine.specs import Documentation
 MISSING = object()
 
 
-@lru_cache(maxsize=None)
+@cache
 def resolve(path: str) -> Any:
     """The object that a dotted path names, importing modules on the way; ``MISSING`` where there is none."""
     first, *rest = path.split(".")
@@ -22,13 +22,11 @@ def resolve(path: str) -> Any:
     walked = first
     for name in rest:
         walked += f".{name}"
-        if not hasattr(found, name):
-            try:
-                found = importlib.import_module(walked)
-            except ImportError:
-                return MISSING
-        else:
-            found = getattr(found, name)
+        try:
+            found = getattr(found, name, MISSING)
+            found = importlib.import_module(walked) if found is MISSING else found
+        except Exception:  # parts of torch raise RuntimeError, and others, for what this build has not
+            return MISSING
     return found
 
 
@@ -37,7 +35,7 @@ def missing_capability(required: list[str]) -> str | None:
     return next((path for path in required if resolve(path) is MISSING), None)
 
 
-@lru_cache(maxsize=None)
+@cache
 def standing(docs: Documentation, subject: str | None) -> str:
     """``quoted`` (the phrase is there), ``changed`` (it is not), ``missing`` (no docstring), ``unchecked``."""
     path = docs.path(subject)
@@ -51,7 +49,7 @@ def standing(docs: Documentation, subject: str | None) -> str:
     return "quoted" if _plain(docs.says) in text else "changed"
 
 
-@lru_cache(maxsize=None)
+@cache
 def _docstring(path: str) -> str | None:
     found = resolve(path)
     text = None if found is MISSING else getattr(found, "__doc__", None)

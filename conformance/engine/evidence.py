@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from math import isfinite
 from typing import Any
 
 # What oracles measured since the engine last looked; one cell runs at a time in a process.
@@ -13,6 +14,10 @@ def measure(name: str, value: float) -> None:
     """Keep the largest ``value`` seen under ``name`` (say ``largest_error_ulp``) for the running cell."""
     if value > measured.get(name, -1.0):
         measured[name] = value
+
+
+class FacetError(Exception):
+    """A case that cannot say what it shows: a fault of this suite, whatever the behaviour."""
 
 
 class Evidence:
@@ -30,12 +35,16 @@ class Evidence:
     def met(self, case: Any) -> None:
         """Count the facets of a case that ran to its end."""
         describe = getattr(case, "facets", None)
-        if describe is not None:
+        if describe is None:
+            return
+        try:
             for name, value in describe().items():
                 seen = self.facets.get(name)
                 if seen is None:
                     seen = self.facets[name] = set()
                 seen.update((value,) if isinstance(value, str) else value)
+        except Exception as error:
+            raise FacetError(f"{type(case).__name__}.facets: {type(error).__name__}: {error}") from error
 
     def refuse(self, case: Any, refusal: BaseException) -> None:
         """Count a case that the target says it cannot do."""
@@ -47,8 +56,8 @@ class Evidence:
 
     def record(self) -> dict[str, Any]:
         """The ``evidence`` object of the run record, in a stable order."""
-        found: dict[str, Any] = {name: sorted(seen) for name, seen in sorted(self.facets.items())}
-        found.update(sorted(measured.items()))
+        found: dict[str, Any] = {name: sorted(map(str, seen)) for name, seen in sorted(self.facets.items())}
+        found.update((name, float(value)) for name, value in sorted(measured.items()) if isfinite(value))
         if self.discarded:
             found["discarded"] = self.discarded
         if self.refusals:

@@ -28,7 +28,7 @@ class Deviation(Model):
     cells: str = Field(min_length=1, description="Pattern of cell ids; * stands for any text, ? for one character.")
     torch: Annotated[str, AfterValidator(check_specifier)] | None = Field(None, description="PEP 440 specifier.")
     devices: list[str] | None = Field(None, description="Device types; any where left out.")
-    reason: str = Field(min_length=10)
+    reason: str = Field(pattern=r"\S[\s\S]{8,}\S", description="Why it is accepted, in a few words.")
     issue: Link | str = Field(pattern=r"^(https://.+|unreported)$", description="Upstream issue, or 'unreported'.")
     date: date
 

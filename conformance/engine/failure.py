@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from conformance.engine import reproducer
 from conformance.engine.cells import Cell
-from conformance.engine.runner import Outcome
+from conformance.engine.runner import Failure, Outcome
 from conformance.engine.settings import Settings
 from conformance.engine.words import Verdict
 
@@ -23,6 +24,7 @@ class Report:
     """What a cell that did not pass shows of itself; empty for one that did."""
 
     message: str | None = None
+    compared: str | None = None
     expected: str | None = None
     found: str | None = None
     minimal: str | None = None
@@ -34,7 +36,7 @@ class Report:
 def describe(
     cell: Cell, check: Callable[[Any], Any], outcome: Outcome, settings: Settings, node: str, kills: bool = False
 ) -> Report:
-    """The report of one outcome; writes the reproducer where a case failed. Raises BundleError."""
+    """The report of one outcome; writes the reproducer where a case failed, or says why there is none."""
     rerun = rerun_command(cell, settings, node)
     if outcome.verdict is Verdict.ERROR:
         return Report(f"{heading(cell, outcome)}\n\n{outcome.reason}\n\nrerun: {rerun}", rerun=rerun)
@@ -43,10 +45,7 @@ def describe(
         if outcome.verdict in (Verdict.CRASH, Verdict.TIMEOUT):
             return Report(f"{heading(cell, outcome)}\n\n{outcome.reason}\n\nrerun: {rerun}", rerun=rerun)
         return Report()
-    minimal = _short(reproducer.plain_code(failure.case))
-    script = reproducer.script(cell, check, failure.case, failure.expected, failure.found, kills)
-    folder = settings.record.with_suffix(".reproducers")
-    path = reproducer.write(folder, cell, script)
+    minimal, path, place = _written(cell, check, failure, settings, kills)
     where = f" (first difference at {failure.where})" if failure.where else ""
     message = (
         f"{heading(cell, outcome)}\n\n"
@@ -55,12 +54,26 @@ def describe(
         f"  expected: {_short(failure.expected)}\n  found:    {_short(failure.found)}\n\n"
         f"torch {torch.__version__}, target {cell.target.name}\n"
         f"rerun:      {rerun}\n"
-        f"reproducer: {os.path.relpath(path)}"
+        f"reproducer: {place}"
     )
     return Report(
-        message, f"{failure.what}{where}: {failure.expected}", failure.found, minimal, rerun,
-        reproducer=path.relative_to(settings.record.parent).as_posix(),
+        message, f"{failure.what}{where}", failure.expected, failure.found, minimal, rerun,
+        reproducer=path.relative_to(settings.record.parent).as_posix() if path else None,
     )  # fmt: skip
+
+
+def _written(
+    cell: Cell, check: Callable[[Any], Any], failure: Failure, settings: Settings, kills: bool
+) -> tuple[str, Path | None, str]:
+    """The minimal case in plain torch, the path of its script, and that path, or why there is none, in words."""
+    minimal = object.__repr__(failure.case)
+    try:
+        minimal = _short(reproducer.plain_code(failure.case))
+        script = reproducer.script(cell, check, failure.case, failure.expected, failure.found, kills)
+        path = reproducer.write(settings.record.with_suffix(".reproducers"), cell, script)
+        return minimal, path, os.path.relpath(path)
+    except Exception as error:  # the verdict stands, whatever keeps a case from being written out
+        return minimal, None, f"none could be written: {type(error).__name__}: {error}"
 
 
 def heading(cell: Cell, outcome: Outcome) -> str:

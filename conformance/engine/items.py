@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import isfinite
+from numbers import Integral, Real
 from typing import Any
 
 import pytest
 
 from conformance.engine.binding import bind
-from conformance.engine.bundle import BundleError
 from conformance.engine.cells import Cell, cells_of
-from conformance.engine.crashes import corner_at, lost
-from conformance.engine.failure import Report, describe
-from conformance.engine.runner import Outcome, Plan, run_cell
+from conformance.engine.failure import describe
+from conformance.engine.reproducer import visible
+from conformance.engine.runner import Outcome, Plan, own_fault, run_cell
 from conformance.engine.settings import Settings
 from conformance.engine.specs import area_of, load_area, specs_of
 from conformance.engine.words import BROKEN, Verdict
@@ -31,14 +32,20 @@ class AreaModule(pytest.Module):
     def collect(self) -> Iterator[CellItem]:
         """One item a cell, in the order of the spec file; a fault in spec or binding is a collection error."""
         settings = self.config.stash[SETTINGS]
+        faults: list[str] = []
         try:
             loaded = load_area(area_of(self.path), specs_of(self.path))
             checks = bind(loaded, self.obj)
-            for behaviour in loaded.area.behaviours:
-                for cell in cells_of(loaded, behaviour, settings.targets):
-                    yield CellItem.from_parent(self, name=cell.node, cell=cell, check=checks[behaviour.id])
         except SpecError as error:
             raise self.CollectError(str(error)) from None
+        for behaviour in loaded.area.behaviours:
+            try:
+                for cell in cells_of(loaded, behaviour, settings.targets):
+                    yield CellItem.from_parent(self, name=cell.node, cell=cell, check=checks[behaviour.id])
+            except SpecError as error:
+                faults.append(str(error))
+        if faults:
+            raise self.CollectError("\n".join(faults))
 
 
 class CellItem(pytest.Item):
@@ -53,13 +60,13 @@ class CellItem(pytest.Item):
     def runtest(self) -> None:
         """Run the cell, judge its outcome against the listed deviations, and report it to pytest."""
         settings = self.config.stash[SETTINGS]
-        trail = Trail(self.config.stash[NOTE])
+        # pytest-timeout interrupts from a signal handler with pytest's own exception
+        interrupts = (pytest.fail.Exception,)
+        plan = Plan(settings.profile.samples, settings.seed, self.config.stash[NOTE], interrupts)
         try:
-            outcome = run_cell(self.cell, self.check, Plan(settings.profile.samples, settings.seed, trail.note))
-        except pytest.fail.Exception as stopped:
-            # pytest-timeout interrupts from a signal handler
-            outcome = Outcome(Verdict.TIMEOUT, reason=str(stopped).splitlines()[0])
-            outcome.failure = lost(trail.case_of(self.cell, self.check), trail.phase, outcome.reason or "")
+            outcome = run_cell(self.cell, self.check, plan)
+        except (SystemExit, pytest.skip.Exception) as error:
+            outcome = Outcome(Verdict.ERROR, reason=own_fault("the check left in a way that is no answer", error))
         kills = outcome.verdict is Verdict.TIMEOUT
         self.result = settle(self.cell, self.check, outcome, settings, self.nodeid, kills)
         verdict = Verdict(self.result["verdict"])
@@ -79,23 +86,6 @@ class CellItem(pytest.Item):
         return self.path, self.check.__code__.co_firstlineno - 1, self.cell.id
 
 
-class Trail:
-    """Remembers the case that runs, and passes the note on."""
-
-    def __init__(self, forward: Callable[[str, int, Any], None]) -> None:
-        self.forward = forward
-        self.phase, self.index, self.case = "", 0, None
-
-    def note(self, phase: str, index: int, case: Any) -> None:
-        """Note which case runs."""
-        self.phase, self.index, self.case = phase, index, case
-        self.forward(phase, index, case)
-
-    def case_of(self, cell: Cell, check: Callable[[Any], Any]) -> Any:
-        """The case that ran last."""
-        return corner_at(cell, check, self.index) if self.phase == "corner" else self.case
-
-
 NOTE = pytest.StashKey[Callable[[str, int, Any], None]]()
 
 
@@ -112,16 +102,29 @@ def settle(
     elif deviation is not None and outcome.verdict is Verdict.PASS:
         outcome.verdict, outcome.reason = Verdict.FIXED, f"passes, but is listed: {deviation.reason}"
     issue = deviation.link if deviation is not None else None
-    try:
-        report = describe(cell, check, outcome, settings, node, kills)
-    except BundleError as error:
-        report = Report(message=str(error), reason=f"no reproducer could be written: {error}")
-        outcome.verdict, outcome.reason = Verdict.ERROR, report.reason
-    return {
+    report = describe(cell, check, outcome, settings, node, kills)
+    entry = {
         "id": cell.id, "area": cell.area, "behaviour": cell.behaviour.id, "subject": cell.subject_name,
         "target": cell.target.name, "level": cell.behaviour.level.value, "verdict": outcome.verdict.value,
         "cases": {"corner": outcome.corner, "sampled": outcome.sampled}, "evidence": outcome.evidence,
-        "seconds": round(outcome.seconds, 6), "message": report.message, "expected": report.expected,
+        "seconds": round(outcome.seconds, 6), "message": report.message, "compared": report.compared,
+        "expected": report.expected,
         "found": report.found, "minimal": report.minimal, "rerun": report.rerun, "reason": outcome.reason,
         "issue": issue, "reproducer": report.reproducer,
     }  # fmt: skip
+    return {key: sendable(value) for key, value in entry.items()}
+
+
+def sendable(value: Any) -> Any:
+    """``value`` as JSON and the channel from a worker can carry it."""
+    if isinstance(value, dict):
+        return {str(sendable(key)): sendable(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [sendable(inner) for inner in value]
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value) if isfinite(value) else None
+    return visible(str(value))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ class RunRecord:
             "finished": None,
             "seconds": None,
         }
-        self.cells: dict[str, dict[str, Any]] = {}
+        self.cells: dict[str, str] = {}
         self.errors: list[str] = []
         self.planned = 0
         self.descriptor = -1
@@ -48,8 +48,8 @@ class RunRecord:
 
     def add(self, cell: dict[str, Any]) -> None:
         """Append one cell; a second verdict for one cell replaces the first in the end."""
-        self.cells[cell["id"]] = cell
-        text = (b",\n" if self.written else b"\n") + _json(cell)
+        self.cells[cell["id"]] = json.dumps(cell, allow_nan=False)
+        text = (b",\n" if self.written else b"\n") + self.cells[cell["id"]].encode()
         os.pwrite(self.descriptor, text + TAIL, self.end)
         self.end += len(text)
         self.written += 1
@@ -58,14 +58,14 @@ class RunRecord:
         """Rewrite the whole record in its final form; it is complete where every planned cell has its verdict."""
         os.close(self.descriptor)
         started = datetime.fromisoformat(str(self.header["started"]).replace("Z", "+00:00"))
-        now = datetime.now(timezone.utc)
+        now = datetime.now(UTC)
         whole = {
             **self.header, "complete": not self.errors and len(self.cells) == self.planned, "finished": _stamp(now),
             "seconds": round((now - started).total_seconds(), 3), "planned": self.planned,
             "areas": self.areas, "behaviours": self.behaviours, "errors": self.errors,
-            "cells": [self.cells[key] for key in sorted(self.cells)],
         }  # fmt: skip
-        write_atomically(self.path, json.dumps(whole, indent=1, ensure_ascii=True, default=str) + "\n")
+        cells = ",\n".join(self.cells[key] for key in sorted(self.cells))
+        write_atomically(self.path, json.dumps(whole, indent=1, default=str)[:-2] + f',\n "cells": [\n{cells}\n]}}\n')
 
     def _start_file(self) -> None:
         if self.descriptor >= 0:
@@ -91,12 +91,8 @@ def write_atomically(path: Path, text: str) -> None:
         raise
 
 
-def _json(value: Any) -> bytes:
-    return json.dumps(value, default=str).encode()
-
-
 def _now() -> str:
-    return _stamp(datetime.now(timezone.utc))
+    return _stamp(datetime.now(UTC))
 
 
 def _stamp(moment: datetime) -> str:

@@ -19,10 +19,10 @@ from conformance.engine.cells import Cell
 TEMPLATE = '''"""{title}
 
 {statement}
-{link}
+{page}
 
 Level: {level}. Written by torch-conformance for torch {version}, target {target}.
-Needs torch and NumPy only. Exit status: 1 where the behaviour is broken, 0 where it holds.
+Needs torch and NumPy only. Exit status: 1 where the behaviour is broken, 0 where it holds, 2 without the target.
 
 The case, in plain torch:
 
@@ -36,8 +36,9 @@ from __future__ import annotations
 
 {imports}
 
-STATEMENT = {statement!r}
+STATEMENT = {text!r}
 LINK = {link!r}
+TARGET = {target!r}
 
 
 {definitions}
@@ -53,7 +54,13 @@ MAIN = '''def main() -> int:
     """Run the case a few times, since some faults show only the second time."""
     print(STATEMENT)
     print(LINK)
-    print(f"torch {{torch.__version__}} ({{torch.version.git_version}}), NumPy {{np.__version__}}, Python {{sys.version.split()[0]}}")
+    print(f"torch {{torch.__version__}} ({{torch.version.git_version}}), NumPy {{np.__version__}}")
+    print(f"Python {{sys.version}}")
+    try:
+        torch.empty(0, device=TARGET)
+    except Exception as error:
+        print(f"NOT TESTED: this torch has no device {{TARGET}} here: {{error}}")
+        return 2
     warnings.simplefilter("ignore")
     for _ in range(3):
         try:
@@ -73,18 +80,22 @@ MAIN = '''def main() -> int:
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit({start})'''
 
-GUARDED = '''def guarded() -> int:
+GUARDED = '''TIME_LIMIT = 120  # seconds
+
+
+def guarded() -> int:
     """Run ``main`` in a process of its own: the fault kills or hangs it."""
     if "--in-process" in sys.argv:
         return main()
     try:
-        child = subprocess.run([sys.executable, __file__, "--in-process"], timeout=120)
+        child = subprocess.run([sys.executable, __file__, "--in-process"], timeout=TIME_LIMIT)
     except subprocess.TimeoutExpired:
-        print("BROKEN: expected: an answer; found: none within 120 seconds")
+        print(f"BROKEN: expected: an answer; found: none within {TIME_LIMIT} seconds")
         return 1
-    if child.returncode not in (0, 1):
+    if child.returncode not in (0, 1, 2):
         print(f"BROKEN: expected: a process that ends by itself; found: exit status {child.returncode}")
         return 1
     return child.returncode
@@ -110,11 +121,14 @@ def script(cell: Cell, check: Callable[[Any], Any], case: Any, expected: str, fo
     if kills:
         main = main.replace('if __name__ == "__main__"', GUARDED + 'if __name__ == "__main__"')
     behaviour = cell.behaviour
+    link = behaviour.docs.url(cell.subject_name) or "(no page)"
     return TEMPLATE.format(
-        title=_plain(cell.id), statement=behaviour.statement, link=behaviour.docs.url(cell.subject_name) or "",
+        title=_plain(cell.id), statement=_plain(behaviour.statement), text=behaviour.statement,
+        link=link, page=_plain(link),
         level=behaviour.level.value, version=torch.__version__, target=cell.target.name,
-        code=_plain(_indented(plain_code(case))), expected=_plain(expected), found=_plain(found), imports="\n".join(lines),
-        definitions=definitions, case=f"def case() -> object:\n    return {repr(case)}", main=main,
+        code=_plain(_indented(plain_code(case))), expected=_plain(expected), found=_plain(found),
+        imports="\n".join(lines), definitions=definitions, main=main,
+        case=f"def case() -> object:\n    return {case!r}",
     )  # fmt: skip
 
 
@@ -138,9 +152,16 @@ def _import_order(line: str) -> tuple[bool, bool, str]:
     return foreign, line.startswith("from"), line
 
 
+def visible(text: str) -> str:
+    """``text`` with escapes in place of characters that a terminal or an editor would act on, or cannot write."""
+    return (
+        text if text.isprintable() else "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
+    )
+
+
 def _plain(text: str) -> str:
     """``text`` as it may stand inside a docstring."""
-    return text.replace("\\", "\\\\").replace('"""', "'''")
+    return visible(text).replace("\\", "\\\\").replace('"""', "'''")
 
 
 def _indented(text: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from conformance.engine.cells import Cell
 from conformance.engine.documentation import standing
-from conformance.engine.evidence import Evidence
+from conformance.engine.evidence import Evidence, FacetError
 from conformance.engine.minimal import minimize
 from conformance.engine.mismatch import Discard, Mismatch
 from conformance.engine.sampling import sample
@@ -23,10 +23,11 @@ from conformance.engine.words import Verdict
 
 # What a target says when it cannot: torch's own wordings, beside NotImplementedError.
 REFUSAL = re.compile(
-    r"not implemented for '|is not implemented for|not supported on |not yet implemented|Could not run '[^']+' with arguments"
+    r"not implemented for '|is not implemented for|not supported on |not yet implemented|"
+    r"Could not run '[^']+' with arguments"
 )
 # Exceptions that only a fault of this suite raises inside a check.
-OUR_FAULT = (NameError, ImportError, SyntaxError, RecursionError)
+OUR_FAULT = (NameError, ImportError, SyntaxError, RecursionError, FacetError)
 
 
 @dataclass
@@ -57,11 +58,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Plan:
-    """How much to run of each cell: sampled cases, the seed, and where to note the case that is running."""
+    """How much to run of each cell: sampled cases, the seed, and where to note the case that is running.
+
+    ``interrupts`` are the exceptions by which a timer stops a cell; none of them derives from ``Exception``.
+    """
 
     samples: int = 5
     seed: int = 0
     note: Callable[[str, int, Any], None] = lambda phase, index, case: None
+    interrupts: tuple[type[BaseException], ...] = ()
 
 
 def run_cell(cell: Cell, check: Callable[[Any], Any], plan: Plan) -> Outcome:
@@ -84,20 +89,30 @@ def _decide(cell: Cell, check: Callable[[Any], Any], plan: Plan) -> Outcome:
             inputs = check.__conformance_inputs__(cell)  # type: ignore[attr-defined]
             corners = list(inputs.corners)
         except Exception as error:
-            return Outcome(Verdict.ERROR, reason=_own_fault("the inputs could not be made", error))
+            return Outcome(Verdict.ERROR, reason=own_fault("the inputs could not be made", error))
+        except plan.interrupts as stopped:
+            return Outcome(Verdict.TIMEOUT, reason=f"while the inputs were made: {_first_line(stopped)}")
         attempt = _Attempt(check, evidence, plan)
-        failure = attempt.corners(corners)
-        if failure is None and inputs.samples is not None and plan.samples:
-            try:
+        try:
+            failure = attempt.corners(corners)
+            if failure is None and inputs.samples is not None and plan.samples:
                 failure = attempt.samples(inputs.samples, plan.samples, cell.digest() ^ plan.seed)
-            except Exception as error:
-                return Outcome(Verdict.ERROR, reason=_own_fault("the samples could not be drawn", error))
-        failure = failure or attempt.half_supported()
+            failure = failure or attempt.half_supported()
+        except plan.interrupts as stopped:
+            if attempt.failing is None:
+                reason = _first_line(stopped)
+                failure = lost(attempt.case, attempt.phase, reason)
+                return Outcome(
+                    Verdict.TIMEOUT, evidence.record(), evidence.corner, evidence.sampled, 0.0, reason, failure
+                )
+            failure = explain(*attempt.failing, attempt.phase)  # stopped while the case was made simpler
+        except Exception as error:
+            return Outcome(Verdict.ERROR, reason=own_fault("the samples could not be drawn", error))
     found = Outcome(Verdict.PASS, evidence.record(), evidence.corner, evidence.sampled, failure=failure)
     if failure is not None:
         ours = isinstance(failure.error, OUR_FAULT)
         found.verdict = Verdict.ERROR if ours else Verdict.FAIL
-        found.reason = _own_fault("the check broke", failure.error) if ours else None
+        found.reason = own_fault("the check broke", failure.error) if ours else None
     elif not evidence.corner + evidence.sampled:
         refused = bool(evidence.refused)
         found.verdict = Verdict.UNSUPPORTED if refused else Verdict.INCONCLUSIVE
@@ -111,35 +126,45 @@ class _Attempt:
     def __init__(self, check: Callable[[Any], Any], evidence: Evidence, plan: Plan) -> None:
         self.check, self.evidence, self.plan = check, evidence, plan
         self.refused: list[tuple[Any, BaseException]] = []
+        self.phase, self.case = "", None
+        self.failing: tuple[Any, BaseException] | None = None  # the first, until a simpler one is found
 
     def corners(self, corners: list[Any]) -> Failure | None:
         """Every corner in order, up to the first that fails, which is then minimized."""
         note, check, met = self.plan.note, self.check, self.evidence.met
+        self.phase = "corner"
         for index, case in enumerate(corners):
             note("corner", index, None)
+            self.case = case
             try:
                 check(case)
+                met(case)
             except Exception as error:
                 if not self.settle(case, error):
                     return self.simplest(case, error)
             else:
                 self.evidence.corner += 1
-                met(case)
         return None
 
     def samples(self, strategy: Any, count: int, number: int) -> Failure | None:
         """``count`` cases of ``strategy``; the failing one as Hypothesis shrinks it."""
+        self.phase, self.case = "sampled", None
 
         def one(case: Any) -> None:
             self.plan.note("sampled", self.evidence.sampled, case)
+            self.case = case
             try:
                 self.check(case)
+                if self.failing is None:
+                    self.evidence.met(case)
             except Exception as error:
+                if self.failing is not None and (isinstance(error, Discard) or is_refusal(error)):
+                    return
                 if not self.settle(case, error):
+                    self.failing = self.failing or (case, error)
                     raise
             else:
-                self.evidence.sampled += 1
-                self.evidence.met(case)
+                self.evidence.sampled += self.failing is None
 
         found = sample(strategy, one, count, number)
         return None if found is None else explain(found[0], found[1], "sampled")
@@ -157,6 +182,8 @@ class _Attempt:
 
     def simplest(self, case: Any, error: Exception) -> Failure:
         """The failure at a corner, at the simplest case that fails with the same kind of exception."""
+
+        self.failing = (case, error)
 
         def fails(candidate: Any) -> BaseException | None:
             try:
@@ -191,6 +218,15 @@ def explain(case: Any, error: BaseException, phase: str) -> Failure:
                    f"{type(error).__name__}: {text}", "", phase)  # fmt: skip
 
 
+def lost(case: Any, phase: str, ending: str) -> Failure | None:
+    """The failure of a case that never came back, as far as it is known which."""
+    if case is None:
+        return None
+    return Failure(
+        case, RuntimeError(ending), "the call does not come back", "a result or an exception", ending, "", phase
+    )
+
+
 def is_refusal(error: BaseException) -> bool:
     """Whether an exception is the target's way to say that it cannot do this at all."""
     if isinstance(error, NotImplementedError):
@@ -198,5 +234,10 @@ def is_refusal(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and bool(REFUSAL.search(str(error)))
 
 
-def _own_fault(what: str, error: BaseException) -> str:
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+def own_fault(what: str, error: BaseException) -> str:
+    """An error of the suite itself, with its traceback."""
     return f"{what}: " + "".join(traceback.format_exception(error)).strip()

@@ -7,12 +7,15 @@ meets the same cases whatever else is run.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import HypothesisException
 from hypothesis.strategies import SearchStrategy
+
+SHRINKING = 10.0
 
 
 def _forget_local_constants() -> None:
@@ -32,8 +35,8 @@ def _forget_local_constants() -> None:
 _forget_local_constants()
 
 
-class Unstable(Exception):
-    """A case failed once and passed when Hypothesis ran it again."""
+class _Stop(BaseException):
+    """Leaves Hypothesis at once; an interruption from outside it would take for a failure, and run again."""
 
 
 def sample(
@@ -43,15 +46,23 @@ def sample(
 
     ``run`` raises for a failing case. An exception of Hypothesis itself (an unsatisfiable strategy, say) is
     raised on, but for its report that a failure does not repeat: then the first failing case is returned.
+    ``SHRINKING`` seconds after the first failure the simplest case so far will do.
     """
     failing: list[tuple[Any, BaseException]] = []
+    end = float("inf")
 
     def one(case: Any) -> None:
+        nonlocal end
+        if time.monotonic() > end:
+            raise _Stop
         try:
             run(case)
         except Exception as error:
+            end = min(end, time.monotonic() + SHRINKING)
             failing.append((case, error))
             raise
+        except BaseException as interruption:
+            raise _Stop from interruption
 
     wrapped = settings(
         max_examples=count, database=None, deadline=None, derandomize=False, print_blob=False,
@@ -60,6 +71,10 @@ def sample(
     )(seed(number)(given(strategy)(one)))  # fmt: skip
     try:
         wrapped()
+    except _Stop as stop:
+        if stop.__cause__ is not None:
+            raise stop.__cause__ from None
+        return failing[-1]
     except HypothesisException:
         if not failing:
             raise

@@ -108,8 +108,10 @@ def _shard(text: str | None) -> tuple[int, int] | None:
 def _writable(record: Path) -> Path:
     try:
         record.parent.mkdir(parents=True, exist_ok=True)
-        if record.is_dir() or not os.access(record if record.exists() else record.parent, os.W_OK):
-            raise PermissionError(errno.EACCES, "a folder, or no right to write", str(record))
+        if (record.exists() and not record.is_file()) or not os.access(
+            record if record.exists() else record.parent, os.W_OK
+        ):
+            raise PermissionError(errno.EACCES, "no plain file, or no right to write", str(record))
     except OSError as error:
         raise UsageError(
             f"--run-record: expected a file that can be written; found {record}: {error.strerror}"

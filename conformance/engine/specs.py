@@ -14,14 +14,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from conformance.engine.versions import release
 from conformance.engine.words import Level
-from conformance.engine.yamlfile import SpecError, behaviour_lines, load, shown
+from conformance.engine.yamlfile import Faults, SpecError, behaviour_lines, load, shown
 
 SPECS = Path(__file__).resolve().parents[2] / "specs"
 GENERATED = "https://docs.pytorch.org/docs/stable/generated"
 
 
 def _version(value: str) -> str:
-    release(value)
+    if re.fullmatch(r"\d+(\.\d+)+", value, re.ASCII) is None:
+        raise ValueError("a release such as '2.13' or '2.13.0'")
     return value
 
 
@@ -33,6 +34,7 @@ def _statement(value: str) -> str:
 
 VersionText = Annotated[str, AfterValidator(_version)]
 Sentence = Annotated[str, AfterValidator(_statement)]
+Dotted = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.\w+)*$")]
 Kebab = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 AreaName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Link = Annotated[str, Field(pattern=r"^https://")]
@@ -77,7 +79,7 @@ class Documentation(Model):
 class Subjects(Model):
     """Which entries of a catalogue a behaviour is asserted of."""
 
-    catalogue: str
+    catalogue: AreaName
     where: dict[str, Any] = Field(default_factory=dict, description="Attributes that the row must have.")
     names: list[str] | None = Field(None, description="Only these rows.")
     except_: dict[str, str] = Field(
@@ -94,11 +96,19 @@ class Behaviour(Model):
     docs: Documentation
     since: VersionText | None = Field(None, description="First release in which it holds.")
     until: VersionText | None = Field(None, description="First release in which it holds no longer.")
-    requires: str | list[str] = Field(default_factory=list, description="Dotted names that the build must have.")
+    requires: Dotted | list[Dotted] = Field(default_factory=list, description="Dotted names that the build must have.")
     devices: str | list[str] = Field("any", description="'any', 'accelerator', or a list of device types.")
     subjects: Subjects | None = None
     covers: list[str] = Field(default_factory=list, description="Rows of the collected statements that it covers.")
     note: str | None = None
+
+    @model_validator(mode="after")
+    def _holds_somewhere(self) -> Behaviour:
+        if self.since is not None and self.until is not None and release(self.since) >= release(self.until):
+            raise Faults([(("until",), f"a release after {self.since!r}", repr(self.until))])
+        if self.devices == []:
+            raise Faults([(("devices",), "'any', 'accelerator', or at least one device type", "[]")])
+        return self
 
     @property
     def check(self) -> str:
@@ -129,11 +139,10 @@ class Area(Model):
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Area:
-        seen: set[str] = set()
-        for behaviour in self.behaviours:
-            if behaviour.id in seen:
-                raise ValueError(f"each behaviour id once; {behaviour.id!r} is there twice")
-            seen.add(behaviour.id)
+        ids = [behaviour.id for behaviour in self.behaviours]
+        twice = [i for i, name in enumerate(ids) if name in ids[:i]]
+        if twice:
+            raise Faults([(("behaviours", i, "id"), "each id once", f"{ids[i]!r} again") for i in twice])
         return self
 
 

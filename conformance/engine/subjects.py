@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from conformance.engine import catalogue as operators
 from conformance.engine.specs import SPECS, Model, Subjects
-from conformance.engine.yamlfile import SpecError, load, shown
+from conformance.engine.yamlfile import Faults, SpecError, load, shown
 
 
 class Row(BaseModel):
@@ -18,7 +18,9 @@ class Row(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    name: str
+    name: str = Field(
+        pattern=r"^[^\s\[\]:/\\]+$", description="Part of the node id; without blanks, brackets, colons, slashes."
+    )
     since: str | None = None
     until: str | None = None
 
@@ -29,25 +31,35 @@ class Rows(Model):
     catalogue: str
     rows: list[Row] = Field(min_length=1)
 
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Rows:
+        names = [row.name for row in self.rows]
+        twice = [i for i, name in enumerate(names) if name in names[:i]]
+        if twice:
+            raise Faults([(("rows", i, "name"), "one row for each name", f"{names[i]!r} again") for i in twice])
+        return self
 
-@lru_cache(maxsize=None)
+
+@cache
 def rows(name: str, specs: Path = SPECS) -> dict[str, Any]:
-    """The rows of ``specs/catalogue/<name>.yaml`` by name; raises SpecError."""
+    """The rows of ``<specs>/catalogue/<name>.yaml`` by name, or of the one shipped here; raises SpecError."""
+    path = specs / "catalogue" / f"{name}.yaml"
+    if specs != SPECS and not path.is_file():
+        return rows(name)
     if name == "operators" and specs == SPECS:
         return dict(operators.rows())
-    path = specs / "catalogue" / f"{name}.yaml"
     found = load(path, Rows)
     if found.catalogue != name:
         raise SpecError(f"{shown(path)}:1: catalogue: expected: {name!r}; found: {found.catalogue!r}")
     return {row.name: row for row in found.rows}
 
 
-def select(wanted: Subjects, where: str) -> list[Any]:
+def select(wanted: Subjects, where: str, specs: Path = SPECS) -> list[Any]:
     """The rows that ``wanted`` describes, in catalogue order; ``where`` is the place to name in an error."""
     try:
-        table = rows(wanted.catalogue)
+        table = rows(wanted.catalogue, specs)
     except SpecError as error:
-        raise SpecError(f"{where}: subjects.catalogue: {error}") from None
+        raise SpecError("\n".join(f"{where}: subjects.catalogue: {line}" for line in str(error).splitlines())) from None
     for name in [*(wanted.names or ()), *wanted.except_]:
         if name not in table:
             raise SpecError(f"{where}: subjects: expected: a name of catalogue {wanted.catalogue!r}; found: {name!r}")

@@ -39,22 +39,37 @@ class Terminal:
         shard = f", shard {s.shard[0]}/{s.shard[1]}" if s.shard else ""
         workers = getattr(self.config.option, "numprocesses", None)
         isolation = "" if workers else "; crashes end the run (no -n)"
+        versions = f"NumPy {numpy.__version__}, Hypothesis {hypothesis.__version__}"
+        fails_on = s.fail_on.value if s.fail_on else "none"
         return [
-            f"conformance: torch {torch.__version__} (git {git}), NumPy {numpy.__version__}, Hypothesis {hypothesis.__version__}",
+            f"conformance: torch {torch.__version__} (git {git}), {versions}",
             f"targets: {targets}",
-            f"profile: {s.profile.name} (corners and {s.profile.samples} samples a cell), seed {s.seed}, "
-            f"levels down to {s.level.value}, fails on {s.fail_on.value if s.fail_on else 'none'}{shard}{isolation}",
+            (
+                f"profile: {s.profile.name} (corners and {s.profile.samples} samples a cell), seed {s.seed}, "
+                f"levels down to {s.level.value}, fails on {fails_on}{shard}{isolation}"
+            ),
         ]
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Count what is to come."""
+        """Count what is to come, and keep pytest's own names of files out of the progress line."""
         self.total = self.total or len(session.items)
         self.started = time.monotonic()
+        reporter = self._reporter()
+        if reporter is not None and self.config.get_verbosity() == 0 and all(hasattr(i, "cell") for i in session.items):
+            reporter.showfspath = False
+            reporter._show_progress_info = False
 
+    @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
         """Count what is to come, where workers collect."""
-        self.total = len(ids)
-        self.started = time.monotonic()
+        if not self.total:
+            self.total = len(ids)
+            self.started = time.monotonic()
+
+    @pytest.hookimpl(tryfirst=True, optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: Any) -> None:
+        """Make room for what xdist says of a worker that died."""
+        self._clear()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, Any] | None:
@@ -126,16 +141,16 @@ class Terminal:
         reporter = self._reporter()
         if reporter is None or self.config.get_verbosity() != 0:
             return
+        reporter.ensure_newline()
         reporter.write(
             f"{verdict.value.upper()} {entry['id']} ({entry['level']})", red=verdict is not Verdict.FIXED, bold=True
         )
         found = (entry["found"] or entry["reason"] or "").strip().splitlines()
         expected = (entry["expected"] or "").strip().splitlines()
-        brief = (
-            f" expected {expected[0]}; found {found[0] if found else ''}"
-            if expected
-            else f" {found[-1] if found else ''}"
-        )
+        if expected and verdict not in (Verdict.CRASH, Verdict.TIMEOUT):
+            brief = f" {entry['compared']}: expected {expected[0]}; found {found[0] if found else ''}"
+        else:
+            brief = f" {found[-1] if found else ''}"
         reporter.write(brief[:300] + "\n")
 
     def _progress(self, now: float) -> None:
@@ -144,7 +159,8 @@ class Terminal:
             return
         left = (now - self.started) / done * (self.total - done)
         counts = Counter(Verdict(c["verdict"]) in BROKEN for c in self.cells.values())
-        text = f"{100 * done // self.total:3d} %  {done} of {self.total} cells, about {left:.0f} s left, {counts[True]} broken"
+        share = f"{100 * done // self.total:3d} %  {done} of {self.total} cells"
+        text = f"{share}, about {_duration(left)} left, {counts[True]} broken"
         reporter = self._reporter()
         if reporter is None:
             return
@@ -158,10 +174,15 @@ class Terminal:
         reporter = self._reporter()
         if self.line and reporter is not None:
             reporter.rewrite("", erase=True)
+            reporter.write("\r")
             self.line = ""
 
     def _reporter(self) -> Any:
         return self.config.pluginmanager.get_plugin("terminalreporter")
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
 def _row(name: str, cells: list[dict[str, Any]], verdicts: list[str]) -> list[str]:

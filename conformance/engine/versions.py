@@ -7,6 +7,8 @@ the API and are ignored.
 
 from __future__ import annotations
 
+import re
+
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
@@ -16,16 +18,11 @@ def release(version: str) -> Version:
     try:
         return Version(Version(version).base_version)
     except InvalidVersion:
-        # distributions' own builds: "2.4.1-dfsg2", "2.6.0.nv25.1"
-        head = version.split("+")[0].split("-")[0].split(".")
-        numbers = []
-        for part in head:
-            if not part.isdigit():
-                break
-            numbers.append(part)
-        if not numbers:
+        # distributions' own builds: "2.4.1-dfsg2", "2.6.0.nv25.1", "v2.5.1_3"
+        numbers = re.match(r"v?(\d+(\.\d+)*)", version.strip(), re.ASCII)
+        if numbers is None:
             raise ValueError(f"expected a version such as '2.13' or '2.13.0'; found {version!r}") from None
-        return Version(".".join(numbers))
+        return Version(numbers[1])
 
 
 def out_of_range(version: str, since: str | None, until: str | None) -> str | None:

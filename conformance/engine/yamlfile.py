@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from pathlib import Path
+from reprlib import Repr
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+
+DEEPEST = 50
+LARGEST = 1_000_000
+NOTHING = "nothing"
+
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = 100
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -18,8 +26,16 @@ class SpecError(Exception):
     """A spec file, catalogue or expectations file that cannot be used as it stands; one line a fault."""
 
 
+class Faults(ValueError):
+    """What a model's own validator found wrong: for each fault the keys that lead to it, expected and found."""
+
+    def __init__(self, faults: list[tuple[tuple[str | int, ...], str, str]]) -> None:
+        self.faults = faults
+        super().__init__("; ".join(f"expected: {expected}; found: {found}" for _, expected, found in faults))
+
+
 class _Loader(_Base):  # type: ignore[misc]
-    """Safe loader that refuses a key given twice, which YAML would let the last one win."""
+    """Safe loader that refuses a key given twice, which YAML would let the last one win, and says where a tag fails."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Any] = set()
@@ -27,6 +43,10 @@ class _Loader(_Base):  # type: ignore[misc]
             if key_node.tag == "tag:yaml.org,2002:merge":
                 continue
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r}, which is no text", key_node.start_mark
+                )
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"key {key!r}: expected once, found twice", key_node.start_mark
@@ -35,37 +55,86 @@ class _Loader(_Base):  # type: ignore[misc]
         mapping: dict[Hashable, Any] = super().construct_mapping(node, deep)
         return mapping
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            # the safe constructors let these out: a date of 2026-13-45, !!int of a word
+            text = f"{str(node.value)[:40]!r}, which is no {node.tag.rpartition(':')[2]} ({error})"
+            raise yaml.constructor.ConstructorError(None, None, text, node.start_mark) from None
+
 
 def load(path: Path, model: type[ModelT], shown_as: str | None = None) -> ModelT:
     """The content of ``path`` as ``model``; raises SpecError with one line a fault."""
     name = shown_as or shown(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
-        raise SpecError(f"{name}: expected a readable YAML file, found: {reason}") from None
+        content = path.read_bytes()
+    except OSError as error:
+        raise SpecError(f"{name}: expected a readable YAML file, found: {error.strerror}") from None
     try:
-        loaded = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        line = mark.line + 1 if mark else 1
-        raise SpecError(f"{name}:{line}: expected valid YAML, found: {error.problem or error}") from None
-    except yaml.YAMLError as error:
-        raise SpecError(f"{name}: expected valid YAML, found: {str(error).splitlines()[0]}") from None
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise SpecError(f"{name}:{line}: expected UTF-8 text, found: byte {content[error.start]:#04x}") from None
+    loaded, root = _parsed(text, name)
     try:
         return model.model_validate(loaded)
     except ValidationError as error:
-        raise SpecError("\n".join(_faults(name, text, error))) from None
+        raise SpecError("\n".join(_faults(name, loaded, root, error))) from None
 
 
-def line_of(path: Path, *keys: str | int) -> int:
-    """Line (from 1) of the node that the keys lead to; the nearest one above where they lead nowhere."""
-    return _line(path.read_text(encoding="utf-8"), keys)
+def _parsed(text: str, name: str) -> tuple[Any, yaml.Node | None]:
+    """The content of a YAML text and its nodes; raises SpecError."""
+    try:
+        _check_depth(text)
+        loader = _Loader(text)
+        try:
+            root = loader.get_single_node()
+            if root is None:
+                return None, None
+            _expanded(root, {})
+            return loader.construct_document(root), root
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise SpecError(f"{name}:{line}: expected valid YAML, found: {error.problem or error}") from None
+    except yaml.YAMLError as error:
+        line = text.count("\n", 0, getattr(error, "position", 0) or 0) + 1
+        raise SpecError(f"{name}:{line}: expected valid YAML, found: {str(error).splitlines()[0]}") from None
+
+
+def _check_depth(text: str) -> None:
+    """Refuse nesting that the parser, which recurses in C, would not survive."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            mark: Any = event.start_mark
+            raise yaml.MarkedYAMLError(None, None, f"more than {DEEPEST} levels of nesting", mark)
+
+
+def _expanded(node: yaml.Node, sizes: dict[int, int]) -> int:
+    """How many nodes a node stands for once its aliases are followed; refuses what no person would write."""
+    if isinstance(node, yaml.ScalarNode):
+        return 1
+    if id(node) in sizes:
+        size = sizes[id(node)]
+        if not size:
+            raise yaml.MarkedYAMLError(None, None, "an alias inside of what it stands for", node.start_mark)
+        return size
+    sizes[id(node)] = 0
+    mapping = isinstance(node, yaml.MappingNode)
+    parts = [part for pair in node.value for part in pair] if mapping else node.value
+    size = sizes[id(node)] = 1 + sum(_expanded(part, sizes) for part in parts)
+    if size > LARGEST:
+        raise yaml.MarkedYAMLError(None, None, f"aliases that stand for more than {LARGEST:,} values", node.start_mark)
+    return size
 
 
 def behaviour_lines(path: Path, key: str) -> dict[str, int]:
     """Line of each entry of the list ``key``, by its ``id`` or ``name``."""
-    root = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
+    root = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=_Loader)
     lines: dict[str, int] = {}
     for name, node in root.value if isinstance(root, yaml.MappingNode) else ():
         if name.value == key and isinstance(node, yaml.SequenceNode):
@@ -84,31 +153,78 @@ def shown(path: Path) -> str:
         return str(path)
 
 
-def _faults(name: str, text: str, error: ValidationError) -> list[str]:
-    faults = []
-    for fault in error.errors():
-        keys = tuple(key for key in fault["loc"] if not str(key).startswith(("function-", "tagged-")))
-        where = ".".join(str(key) for key in keys) or "the file"
-        found = "nothing" if fault["type"] == "missing" else repr(fault["input"])
-        found = found if len(found) <= 120 else found[:120] + "…"
-        faults.append(f"{name}:{_line(text, keys)}: {where}: expected: {_expected(fault)}; found: {found}")
-    return faults
+def _faults(name: str, loaded: Any, root: yaml.Node | None, error: ValidationError) -> list[str]:
+    """One line a fault, in the order of the file; the alternatives of one key make one fault."""
+    found: dict[tuple[str | int, ...], tuple[list[str], str]] = {}
+    for keys, expected, value in _flat(error):
+        place = _place(loaded, keys, missing=value == NOTHING)
+        alternatives, _ = found.setdefault(place, ([], value))
+        if expected not in alternatives:
+            alternatives.append(expected)
+    lines = [(_line(root, keys), keys, *fault) for keys, fault in found.items()]
+    return [
+        f"{name}:{line}: {'.'.join(map(str, keys)) or 'the file'}: expected: {' or '.join(expected)}; found: {value}"
+        for line, keys, expected, value in sorted(lines, key=lambda fault: fault[0])
+    ]
+
+
+def _flat(error: ValidationError) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+    """Keys, expected and found of each fault, those of a model's own validator included."""
+    for fault in error.errors(include_url=False):
+        own = fault.get("ctx", {}).get("error")
+        if isinstance(own, Faults):
+            for keys, expected, found in own.faults:
+                yield (*fault["loc"], *keys), expected, found
+        else:
+            yield fault["loc"], _expected(fault), NOTHING if fault["type"] == "missing" else brief(fault["input"])
+
+
+def brief(value: Any) -> str:
+    """A value as messages show it: its repr, cut short."""
+    found = _SHORT.repr(value)
+    return found if len(found) <= 120 else found[:120] + "…"
+
+
+def faults_of(error: ValidationError, keys: tuple[str | int, ...]) -> list[tuple[tuple[str | int, ...], str, str]]:
+    """The faults of a part that was validated by itself, as ``Faults`` takes them; ``keys`` lead to the part."""
+    return [((*keys, *inner), expected, found) for inner, expected, found in _flat(error)]
+
+
+def _place(loaded: Any, keys: tuple[str | int, ...], missing: bool) -> tuple[str | int, ...]:
+    """``keys`` as far as the file has them, and the one that is missing; no names of types and validators."""
+    place: list[str | int] = []
+    for key in keys:
+        inner: dict[Any, Any] = loaded if isinstance(loaded, dict) else {}
+        inner = dict(enumerate(loaded)) if isinstance(loaded, list) else inner
+        if key not in inner:
+            return (*place, key) if missing and key == keys[-1] else tuple(place)
+        place.append(key)
+        loaded = inner[key]
+    return tuple(place)
+
+
+_WORDS = {
+    "model_type": "a mapping of keys to values",
+    "dict_type": "a mapping of keys to values",
+    "list_type": "a list",
+    "string_type": "text (in quotes where it looks like a number)",
+    "extra_forbidden": "no such key (see the schema in specs/schema/)",
+}
 
 
 def _expected(fault: Any) -> str:
     context = fault.get("ctx", {})
     if fault["type"] == "missing":
         return f"a key {fault['loc'][-1]!r}"
-    if fault["type"] == "extra_forbidden":
-        return "no such key (see the schema in specs/schema/)"
+    if fault["type"] in _WORDS:
+        return _WORDS[fault["type"]]
     if "expected" in context:
         return str(context["expected"])
     message: str = fault["msg"]
     return message.removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("Expected ")
 
 
-def _line(text: str, keys: tuple[str | int, ...]) -> int:
-    node = yaml.compose(text, Loader=_Loader)
+def _line(node: yaml.Node | None, keys: tuple[str | int, ...]) -> int:
     line = 1 if node is None else node.start_mark.line + 1
     for key in keys:
         if isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):

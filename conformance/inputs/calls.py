@@ -177,11 +177,12 @@ class Call:
 
     def build(self) -> LiveCall:
         """Fresh tensors, ready to be called."""
+        return self.build_around(self.self_.build())
+
+    def build_around(self, self_: torch.Tensor) -> LiveCall:
+        """Fresh operands beside a tensor that is there already."""
         return LiveCall(
-            self.self_.build(),
-            [_built(x) for x in self.args],
-            {k: _built(v) for k, v in self.kwargs.items()},
-            self,
+            self_, [_built(x) for x in self.args], {k: _built(v) for k, v in self.kwargs.items()}, self
         )
 
     def with_self(self, plan: Strided) -> Call:

@@ -108,6 +108,8 @@ def representable(values: np.ndarray, name: str) -> np.ndarray:
     """``values`` rounded to element type ``name`` (ties to even), in its carrier, with the same shape."""
     with np.errstate(all="ignore"):
         carried = np.asarray(values).astype(ELEMENT_TYPES[name].carrier)
+    if ELEMENT_TYPES[name].has_numpy_twin:
+        return carried
     return decode(encode(carried, name), name).reshape(np.shape(values))
 
 

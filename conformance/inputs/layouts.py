@@ -7,6 +7,7 @@ Reference: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.stride.ht
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 from typing import NamedTuple
 
@@ -36,6 +37,7 @@ def row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(reversed(strides))
 
 
+@lru_cache(maxsize=None)
 def place(shape: tuple[int, ...], layout: str) -> Placement:
     """Placement of ``shape`` in ``layout``.
 
@@ -80,9 +82,11 @@ def place(shape: tuple[int, ...], layout: str) -> Placement:
     raise ValueError(f"layout: expected one of {', '.join(DISJOINT + REPEATING)}; found {layout!r}")
 
 
+@lru_cache(maxsize=4096)
 def places(shape: tuple[int, ...], stride: tuple[int, ...], offset: int) -> np.ndarray:
-    """Storage index of every element, in row-major order of the elements."""
+    """Storage index of every element, in row-major order of the elements; shared, and not to be written."""
     found = np.array([offset], np.int64)
     for extent, step in zip(shape, stride, strict=True):
         found = (found[:, None] + np.arange(extent, dtype=np.int64) * step).ravel()
+    found.flags.writeable = False
     return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import prod
 from typing import Any
 
@@ -75,7 +75,7 @@ class Program:
 
     def forward(self, leaf: torch.Tensor, operand: torch.Tensor | None = None) -> torch.Tensor:
         """The program's one number; with ``operand`` in the place of the argument that it is to be."""
-        live = (self.call if leaf.dtype is torch.float64 else in_type(self.call, self.dtype)).build()
+        live = (self.call if leaf.dtype is torch.float64 else in_type(self.call, self.dtype)).build_around(leaf)
         if operand is not None:
             live.args[self.operand or 0] = operand
         base = leaf.clone()
@@ -233,9 +233,15 @@ def write(live: Any, route: str) -> None:
 
 def weighted(tensor: torch.Tensor) -> torch.Tensor:
     """The sum of the elements, each with a weight of its own."""
-    return (tensor * torch.tensor(weights_of(tensor), device=tensor.device)).sum()
+    return (tensor * torch.from_numpy(weights_of(tensor)).to(tensor.device)).sum()
 
 
 def weights_of(tensor: torch.Tensor) -> np.ndarray:
     """The weight of each element in ``weighted``, which is the gradient of that sum."""
-    return np.cos(1.0 + np.arange(tensor.numel())).reshape(tuple(tensor.shape))
+    return weights_for(tuple(tensor.shape))
+
+
+@lru_cache(maxsize=None)
+def weights_for(shape: tuple[int, ...]) -> np.ndarray:
+    """The weights of a tensor of this shape; shared, and not to be written."""
+    return np.cos(1.0 + np.arange(prod(shape))).reshape(shape)

@@ -54,9 +54,13 @@ class Strided:
     def array(self) -> np.ndarray:
         """The values, in the element type's carrier and of this shape, as NumPy has them."""
         carrier = ELEMENT_TYPES[self.dtype].carrier
-        if not prod(self.shape):
+        count = prod(self.shape)
+        if not count:
             return np.zeros(self.shape, carrier)
-        return np.resize(np.array(self.data, dtype=carrier), self.shape)
+        numbers = np.array(self.data, dtype=carrier)
+        if len(numbers) < count:
+            numbers = np.tile(numbers, -(-count // len(numbers)))
+        return numbers[:count].reshape(self.shape)
 
     @cached_property
     def strides(self) -> tuple[int, ...]:
@@ -66,36 +70,45 @@ class Strided:
     @cached_property
     def places(self) -> np.ndarray:
         """Storage index of each element, row-major."""
-        return np.array(places(self.shape, self.strides, self.offset), dtype=np.int64)
+        return places(self.shape, self.strides, self.offset)
 
     @cached_property
     def storage(self) -> bytes:
         """Every byte of the storage: guards, and the elements in their places."""
-        itemsize = ELEMENT_TYPES[self.dtype].itemsize
+        elements = encode(self.array, self.dtype)
+        if self._plain:
+            return elements
+        word = f"V{ELEMENT_TYPES[self.dtype].itemsize}"
         count = prod(self.shape) if self.size is None else self.size
-        memory = np.full((count, itemsize), GUARD, np.uint8)
-        if self.dtype == "bool":
-            memory[:] = 1  # other bytes are no valid bool
-        elements = np.frombuffer(encode(self.array, self.dtype), np.uint8).reshape(-1, itemsize)
-        memory[self.places] = elements
+        # other bytes than 0 and 1 are no valid bool
+        memory = np.full(count * int(word[1:]), 1 if self.dtype == "bool" else GUARD, np.uint8)
+        memory.view(word)[self.places] = np.frombuffer(elements, word)
         return memory.tobytes()
+
+    @cached_property
+    def _plain(self) -> bool:
+        return self.stride is None and not self.offset and self.size is None
+
+    @cached_property
+    def _memory(self) -> tuple[bytes, int, tuple[int, ...]]:
+        """The storage's bytes, how many, and the shape of the tensor that owns them."""
+        count = len(self.storage) // ELEMENT_TYPES[self.dtype].itemsize
+        return self.storage, len(self.storage), self.shape if self._plain else (count,)
 
     def build(self) -> torch.Tensor:
         """A new tensor as planned; a view of a larger 1-D tensor unless it is contiguous and fills its storage."""
-        memory, dtype = self.storage, getattr(torch, self.dtype)
-        plain = self.stride is None and not self.offset and self.size is None
-        count = len(memory) // ELEMENT_TYPES[self.dtype].itemsize
-        tensor = torch.empty(self.shape if plain else (count,), dtype=dtype)
-        ctypes.memmove(tensor.data_ptr(), memory, len(memory))
+        memory, length, shape = self._memory
+        tensor = torch.empty(shape, dtype=getattr(torch, self.dtype))
+        ctypes.memmove(tensor.data_ptr(), memory, length)
         if self.device != "cpu":
             tensor = tensor.to(self.device)
-        return tensor if plain else tensor.as_strided(self.shape, self.strides, self.offset)
+        return tensor if self._plain else tensor.as_strided(self.shape, self.strides, self.offset)
 
     def code(self) -> str:
         """One expression of plain torch that makes the same tensor, without the guards' exact bytes."""
         dtype = f"torch.{self.dtype}"
         device = f", device={self.device!r}" if self.device != "cpu" else ""
-        if self.stride is None and not self.offset and self.size is None:
+        if self._plain:
             if prod(self.shape) > len(self.data):
                 filled = f"torch.tensor({_literal(self.data)}, dtype={dtype}{device})"
                 return f"{filled}.repeat({-(-prod(self.shape) // len(self.data))})[:{prod(self.shape)}].reshape({self.shape})"
@@ -114,7 +127,11 @@ class Strided:
 
     def facets(self) -> dict[str, str]:
         """What evidence counts of this plan."""
-        return {"dtypes": self.dtype, "layouts": self.layout, "shapes": str(self.shape)}
+        return {"dtypes": self.dtype, "layouts": self.layout, "shapes": self._shape_text}
+
+    @cached_property
+    def _shape_text(self) -> str:
+        return str(self.shape)
 
     def reductions(self) -> Iterator[Strided]:
         """Simpler plans of the same element type, the boldest simplification first."""

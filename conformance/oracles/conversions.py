@@ -5,8 +5,6 @@ Reference: https://docs.pytorch.org/docs/stable/tensor_attributes.html#type-prom
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
 from conformance.inputs.dtypes import ELEMENT_TYPES, representable
@@ -21,8 +19,7 @@ def converted(values: np.ndarray, target: str) -> np.ndarray:
     """
     element = ELEMENT_TYPES[target]
     values = np.asarray(values)
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
+    with np.errstate(all="ignore"):
         if values.dtype.kind == "c" and element.kind not in ("complex", "bool"):
             values = values.real
         if element.kind in ("bool", "unsigned", "signed"):

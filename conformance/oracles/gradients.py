@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from conformance.inputs.dtypes import ELEMENT_TYPES, dtype_name
 from conformance.oracles.expect import Mismatch
 from conformance.oracles.memory import contents
 
@@ -34,6 +35,23 @@ def numeric_gradient(loss: Callable[[np.ndarray], float], at: np.ndarray) -> np.
     return gradient
 
 
+def check_gradient(loss: Callable[[np.ndarray], float], at: np.ndarray, found: np.ndarray, what: str) -> None:
+    """Expect ``found`` to be the gradient of ``loss`` at ``at``: along one direction in general position, at first.
+
+    In such a direction no wrong element hides behind another. Where the slope is not the one that ``found`` says,
+    each element is looked at by itself, which names the wrong one, and decides.
+    """
+    numbers = np.arange(at.size) * 0.6180339887
+    direction = ((0.5 + numbers % 0.5) * np.where(np.arange(at.size) % 2, -1, 1)).reshape(at.shape)
+    if found.shape == at.shape:
+        slope = (loss(at + STEP * direction) - loss(at - STEP * direction)) / (2 * STEP)
+        tolerance = TOLERANCE if found.dtype == np.float64 else TOLERANCE_IN_FLOAT32
+        parts = found * direction
+        if abs(slope - parts.sum()) <= tolerance * max(0.25, abs(parts).max(initial=0.0)):
+            return
+    close_gradients(numeric_gradient(loss, at), found, what)
+
+
 def close_gradients(expected: np.ndarray, found: np.ndarray, what: str) -> None:
     """Expect the gradient ``found`` to agree with the numeric one ``expected``, as far as its own type goes."""
     tolerance = TOLERANCE if found.dtype == np.float64 else TOLERANCE_IN_FLOAT32
@@ -49,6 +67,8 @@ def close_gradients(expected: np.ndarray, found: np.ndarray, what: str) -> None:
 
 def numbers_of(gradient: torch.Tensor) -> np.ndarray:
     """The numbers of a gradient, also of one that is known to be zero and has no memory."""
+    if getattr(gradient, "_is_zerotensor", bool)():
+        return np.zeros(tuple(gradient.shape), ELEMENT_TYPES[dtype_name(gradient.dtype)].carrier)
     return contents(torch.zeros(gradient.shape, dtype=gradient.dtype, device=gradient.device) + gradient)
 
 

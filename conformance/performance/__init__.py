@@ -1,0 +1,1 @@
+"""Performance: how fast the suite itself is, and the baselines of what it tests."""

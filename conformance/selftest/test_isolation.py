@@ -1,0 +1,144 @@
+"""Isolation: a cell that ends or hangs its process gets its own verdict, and every other cell keeps its."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from conformance.selftest.projects import ROOT, Found, launch, once, project
+
+SCHEMA = json.loads((ROOT / "reports" / "run.schema.json").read_text(encoding="utf-8"))
+MANY = 6
+EXPECTED = {
+    "aborts": "crash",
+    "breaks": "error",
+    "discards": "inconclusive",
+    "exits": "error",
+    "fails": "fail",
+    "kills-itself": "crash",
+    "leaves": "crash",
+    "locks-up": "timeout",
+    "passes": "pass",
+    "refuses": "unsupported",
+    "shouts": "fail",
+    "skips": "error",
+    "sleeps": "timeout",
+    "sleeps-late": "timeout",
+}
+
+
+def folder_of(factory: pytest.TempPathFactory, name: str) -> Path:
+    """A folder that parallel test processes share."""
+    base = factory.getbasetemp()
+    return (base.parent if "gw" in base.name else base) / name
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Found:
+    """A run with every way to end, six crashes in a row among them."""
+    levels = {**dict.fromkeys(EXPECTED, "must"), "segfaults": "should", "passes": "may"}
+
+    def make(folder: Path) -> Found:
+        project(folder, levels, rows={"segfaults": MANY})
+        return launch(folder, "-n", "2", "--timeout", "2", "--junitxml", "junit.xml")
+
+    return once(folder_of(tmp_path_factory, "isolation"), make)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, run: Found) -> Path:
+    """Where that run was."""
+    return folder_of(tmp_path_factory, "isolation") / "project"
+
+
+def test_each_cell_has_its_own_verdict(run: Found) -> None:
+    """Crashes, hangs in Python and in C, and exits are verdicts of their cells; no other cell loses its own."""
+    found = run.verdicts()
+    crashes = {name: found.pop(name) for name in list(found) if name.startswith("segfaults")}
+
+    assert EXPECTED == found
+    assert ["crash"] * MANY == list(crashes.values())
+    assert 1 == run.status
+
+
+def test_the_record_is_whole(run: Found) -> None:
+    """However many workers died, the record is complete, sound, and has every cell once."""
+    assert run.record is not None
+    jsonschema.validate(run.record, SCHEMA)
+
+    assert run.record["complete"]
+    assert len(EXPECTED) + MANY == run.record["planned"] == len({cell["id"] for cell in run.record["cells"]})
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("segfaults", "the process died: Segmentation fault"),
+        ("aborts", "the process died: Aborted"),
+        ("kills-itself", "the process died: no last word (killed from outside, or out of memory)"),
+        ("leaves", "the process died: no last word"),
+        ("sleeps", "Timeout (>2.0s)"),
+        ("sleeps-late", "Timeout (>2.0s)"),
+        ("locks-up", "no answer within 2 s"),
+    ],
+)
+def test_the_end_is_told_with_its_case(run: Found, name: str, found: str) -> None:
+    """How the process ended, in which case, and how long it took are known from what it left behind."""
+    cell = run.cell(name)
+
+    assert found in cell["found"]
+    assert cell["minimal"].startswith("x = ")
+    if "late" not in name and name != "aborts":
+        assert "x = 3" == cell["minimal"]
+    assert 30 > cell["seconds"] >= (2 if cell["verdict"] == "timeout" else 0)
+
+
+def test_reproducers_are_written_and_repeat_the_fault(run: Found, folder: Path) -> None:
+    """Every broken cell has a script that ends with 1 on its own."""
+    scripts = {c["id"]: c["reproducer"] for c in run.record["cells"] if c["verdict"] in ("fail", "crash", "timeout")}  # type: ignore[index]
+    found = {}
+    for name in ("demo.segfaults[t0-cpu]", "demo.fails[cpu]"):
+        script = folder / "reports" / "runs" / scripts[name]
+        found[name] = subprocess.run([sys.executable, "-I", str(script)], capture_output=True, timeout=60).returncode
+
+    assert None not in scripts.values()
+    assert {"demo.segfaults[t0-cpu]": 1, "demo.fails[cpu]": 1} == found
+
+
+def test_the_terminal_tells_it_plainly(run: Found) -> None:
+    """Failures come one a line while the run goes on, then in full, then a table; no stacks of other threads."""
+    for line in (
+        "CRASH demo.segfaults[t3-cpu] (should) the process died: Segmentation fault",
+        "FAIL demo.fails[cpu] (must) value: expected at most 2; found 3",
+        "TIMEOUT demo.locks-up[cpu] (must) no answer within 2 s",
+        "broken cells: 8 must, 6 should",
+        "run record:   reports/runs/latest.json",
+    ):
+        assert line in run.output.splitlines()
+    assert "Stack of" not in run.output
+    assert "INTERNALERROR" not in run.output
+
+
+def test_junit_has_every_cell(run: Found, folder: Path) -> None:
+    """The XML for other tools has one entry a cell, the dead ones included."""
+    from xml.etree import ElementTree
+
+    cases = ElementTree.parse(folder / "junit.xml").getroot().iter("testcase")  # our own file
+
+    assert len(EXPECTED) + MANY == len({case.get("name") for case in cases})
+
+
+def test_workers_that_die_at_once_end_the_run(tmp_path: Path) -> None:
+    """A module that kills every worker that imports it ends the run after a few, and the record says so."""
+    project(tmp_path / "p", {"passes": "must"}, module=lambda text: text + "\nos.abort()\n")
+    run = launch(tmp_path / "p", "-n", "1")
+
+    assert 3 == run.status, run.output
+    assert "3 workers died while they collected; see the crash with: pytest -n 0 --collect-only" in run.output
+    assert run.record is not None
+    assert (False, 1) == (run.record["complete"], len(run.record["errors"]))

@@ -1,0 +1,189 @@
+"""The run record: readable after every cell, whole at the end, and true to its schema."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from conformance.engine.environment import environment, suite
+from conformance.engine.items import sendable, settle
+from conformance.engine.record import RunRecord, write_atomically
+from conformance.engine.words import Verdict
+from conformance.selftest import examples
+from conformance.selftest.examples import CPU, QUOTES, Number, cell, run
+from conformance.selftest.test_settings import settings
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "reports" / "run.schema.json").read_text(encoding="utf-8"))
+
+
+def entry(folder: Path, number: int = 0, check: Any = examples.holds, **changes: Any) -> dict[str, Any]:
+    """The entry of one cell in the record."""
+    of = cell(id=f"cell-{number}", **changes)
+    outcome = run(check, [Number(9, note=QUOTES)], of=of)
+    return settle(of, check, outcome, settings(folder), f"vendor/test_demo.py::test_cell_{number}[cpu]")
+
+
+def started(path: Path) -> RunRecord:
+    """A record at ``path`` whose run has begun."""
+    return RunRecord(
+        path,
+        {
+            "suite": suite(),
+            "environment": environment((CPU,)),
+            "settings": settings(path.parent).record_settings(60.0),
+        },
+    )
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The record in a file, held to the schema."""
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    jsonschema.validate(found, SCHEMA)
+    return found
+
+
+def test_the_file_is_valid_after_every_cell(tmp_path: Path) -> None:
+    """At any moment a reader finds a record with the cells so far, marked as incomplete."""
+    path = tmp_path / "run.json"
+    record = started(path)
+    record.plan(4, [], [])
+    found = [len(read(path)["cells"])]
+    for number in (3, 1, 2):
+        record.add(entry(tmp_path, number))
+        found.append(len(read(path)["cells"]))
+
+    assert [0, 1, 2, 3] == found
+    assert (False, 4, None) == tuple(read(path)[key] for key in ("complete", "planned", "finished"))
+    record.finish()
+    assert ["demo.cell-1[cpu]", "demo.cell-2[cpu]", "demo.cell-3[cpu]"] == [each["id"] for each in read(path)["cells"]]
+    assert not read(path)["complete"]
+
+
+def test_a_record_is_complete_with_its_last_cell(tmp_path: Path) -> None:
+    """Every planned cell and no error make a complete record; a cell counts once."""
+    record = started(tmp_path / "run.json")
+    record.plan(2, [], [])
+    for number in (0, 1, 1):
+        record.add(entry(tmp_path, number))
+    record.finish()
+    whole = read(tmp_path / "run.json")
+
+    assert (True, 2) == (whole["complete"], len(whole["cells"]))
+    assert whole["seconds"] >= 0
+
+
+def test_errors_make_a_record_incomplete(tmp_path: Path) -> None:
+    """A run with an error of its own is not shown as whole."""
+    record = started(tmp_path / "run.json")
+    record.plan(1, [], [])
+    record.add(entry(tmp_path))
+    record.errors.append("specs/demo.yaml:1: a fault")
+    record.finish()
+
+    assert (False, ["specs/demo.yaml:1: a fault"]) == (
+        read(tmp_path / "run.json")["complete"],
+        read(tmp_path / "run.json")["errors"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("check", "verdict"),
+    [
+        (examples.holds, Verdict.PASS),
+        (examples.stays_small, Verdict.FAIL),
+        (examples.says_hostile_things, Verdict.FAIL),
+        (examples.refuses, Verdict.UNSUPPORTED),
+        (examples.discards, Verdict.INCONCLUSIVE),
+        (examples.breaks, Verdict.ERROR),
+    ],
+)
+def test_every_verdict_fits_the_schema(tmp_path: Path, check: Any, verdict: Verdict) -> None:
+    """Whatever came of a cell, its entry is what the published schema says, in whatever characters."""
+    found = entry(tmp_path, check=check)
+    record = started(tmp_path / "run.json")
+    record.plan(1, [], [])
+    record.add(found)
+
+    assert verdict.value == found["verdict"] == read(tmp_path / "run.json")["cells"][0]["verdict"]
+    assert (verdict in (Verdict.FAIL, Verdict.ERROR)) is (found["message"] is not None)
+    assert (verdict is Verdict.FAIL) is (found["reproducer"] is not None)
+
+
+def test_listed_deviations_change_the_verdict(tmp_path: Path) -> None:
+    """A listed cell that fails is known and one that passes is fixed, each with the reason and the issue."""
+    link = "https://github.com/pytorch/pytorch/issues/1"
+    (tmp_path / "e.yaml").write_text(
+        f"deviations:\n- {{cells: 'demo.*[cpu]', reason: 'small on purpose', issue: {link}, date: 2026-01-01}}\n"
+    )
+    listed = settings(tmp_path, expectations=[str(tmp_path / "e.yaml")])
+    found = {}
+    for check in (examples.stays_small, examples.holds, examples.refuses, examples.breaks):
+        outcome = run(check, [Number(9)])
+        found[check.__name__] = settle(cell(), check, outcome, listed, "node")
+
+    assert ["known", "fixed", "unsupported", "error"] == [each["verdict"] for each in found.values()]
+    assert ("small on purpose", link) == (found["stays_small"]["reason"], found["stays_small"]["issue"])
+    assert "passes, but is listed: small on purpose" == found["holds"]["reason"]
+
+
+def test_a_verdict_survives_a_case_that_cannot_be_written_out(tmp_path: Path) -> None:
+    """Where no reproducer can be made the cell fails all the same, and its message says why there is none."""
+
+    class Secret:
+        """A case whose repr is no Python."""
+
+    outcome = run(lambda case: examples.stays_small(Number(9)), [Secret()])
+    found = settle(cell(), examples.stays_small, outcome, settings(tmp_path), "node")
+
+    assert ("fail", None) == (found["verdict"], found["reproducer"])
+    assert "reproducer: none could be written: SyntaxError" in found["message"]
+
+
+def test_a_message_reads_in_the_order_of_need(tmp_path: Path) -> None:
+    """Statement, level and link, minimal input, expected, found, versions, the command, the script."""
+    message = entry(tmp_path, check=examples.stays_small)["message"]
+    parts = [
+        "FAIL demo.cell-0[cpu]",
+        "must: A number stays small.",
+        "https://docs.pytorch.org/docs/stable/generated/torch.Tensor.add_.html",
+        "minimal input (corner case):",
+        "x = torch.tensor(7)",
+        "expected: below 7",
+        "found:    7",
+        "torch ",
+        "rerun:      pytest -n 1 --device cpu --profile smoke 'vendor/test_demo.py::test_cell_0[cpu]'",
+        "reproducer: ",
+    ]
+    places = [message.find(part) for part in parts]
+
+    assert -1 not in places
+    assert sorted(places) == places
+    assert 24 > len(message.splitlines())
+
+
+def test_what_no_channel_carries_is_made_plain() -> None:
+    """Numbers of NumPy, infinities, lone surrogates and sets become what JSON and a worker's channel can carry."""
+    import numpy as np
+
+    value = {"a": np.float64(0.5), "b": float("inf"), "c": "\ud800", "d": {1}, 3: np.int64(4), "e": [None, True, 2]}
+
+    assert {"a": 0.5, "b": None, "c": "\\ud800", "d": [1], "3": 4, "e": [None, True, 2]} == sendable(value)
+
+
+def test_a_write_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the last step fails, the old file is whole and nothing else is left."""
+    path = tmp_path / "run.json"
+    path.write_text("old")
+
+    def full(source: object, target: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(OSError, match="no space"):
+        write_atomically(path, "new")
+
+    assert [("run.json", "old")] == [(each.name, each.read_text()) for each in tmp_path.iterdir()]

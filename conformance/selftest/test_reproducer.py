@@ -1,0 +1,111 @@
+"""Reproducers: scripts that need torch and NumPy only, and whose exit status is the answer."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from conformance.engine import reproducer
+from conformance.engine.targets import Target
+from conformance.selftest import examples
+from conformance.selftest.examples import QUOTES, Number, Plain, cell
+
+ALONE = """\
+import runpy, sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("conformance", "hypothesis", "pytest", "yaml", "pydantic"):
+            raise ImportError(f"{name} is not there")
+
+sys.meta_path.insert(0, Refuse())
+for name in list(sys.modules):
+    assert name.split(".")[0] != "conformance"
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def execute(folder: Path, text: str, *arguments: str) -> tuple[int, str]:
+    """Exit status and output of a script, run where this project cannot be imported."""
+    (folder / "alone.py").write_text(ALONE)
+    (folder / "script.py").write_text(text, encoding="utf-8")
+    command = [sys.executable, "-I", "alone.py", "script.py", *arguments]
+    environment = {"PYTHONIOENCODING": "ascii", "PATH": "/nowhere"}
+    found = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, env=environment)
+    return found.returncode, found.stdout + found.stderr
+
+
+def script(check: Any, case: Any, **options: Any) -> str:
+    """The script for one case of a cell with a hostile statement."""
+    of = options.pop("of", None) or cell(statement=f"{QUOTES}.")
+    return reproducer.script(of, check, case, QUOTES, QUOTES, **options)
+
+
+@pytest.mark.parametrize(("value", "expected"), [(9, 1), (3, 0)])
+def test_the_exit_status_is_the_answer(tmp_path: Path, value: int, expected: int) -> None:
+    """A script ends with 1 where the behaviour is broken and with 0 where it holds, far from this project."""
+    status, output = execute(tmp_path, script(examples.stays_small, Number(value, note=QUOTES)))
+
+    assert expected == status, output
+    assert "https://docs.pytorch.org/docs/stable/generated/torch.Tensor.add_.html" in output
+    assert f"torch {torch.__version__}" in output
+    assert "{braces}, {0}" in output.splitlines()[0]
+    assert ("BROKEN: number 9" if expected else "HOLDS") in output
+
+
+def test_an_unexpected_exception_is_broken(tmp_path: Path) -> None:
+    """Whatever the check did not expect ends the script with 1, and is shown."""
+    status, output = execute(tmp_path, script(examples.refuses, Plain(1)))
+
+    assert 1 == status
+    assert "BROKEN: expected: no exception; found: RuntimeError" in output
+
+
+def test_without_the_target_nothing_is_claimed(tmp_path: Path) -> None:
+    """Where this torch cannot use the device, the script says so and ends with 2."""
+    target = Target("cuda:99", "cuda:99", "cuda", "Example H200")
+    status, output = execute(tmp_path, script(examples.holds, Plain(1), of=cell(target=target)))
+
+    assert 2 == status
+    assert "NOT TESTED: this torch has no device cuda:99 here" in output
+
+
+@pytest.mark.parametrize(
+    ("check", "word"), [(examples.crashes, "exit status -6"), (examples.hangs, "none within 3 seconds")]
+)
+def test_a_fault_that_kills_or_hangs_is_broken(tmp_path: Path, check: Any, word: str) -> None:
+    """A script for such a fault watches a process of its own, and ends with 1."""
+    text = script(check, Number(1), kills=True).replace("TIME_LIMIT = 120", "TIME_LIMIT = 3")
+    status, output = execute(tmp_path, text)
+
+    assert 1 == status, output
+    assert word in output
+
+
+@pytest.mark.parametrize(
+    "text", [QUOTES, "", "\\", '"', '"""', "'''", "a\\", "{x}", "\r\n", "\N{SNOWMAN}", "# -*- coding: x"]
+)
+def test_any_text_survives(text: str) -> None:
+    """Statement, values and notes may hold anything that breaks out of a string, and the script still compiles."""
+    of = cell(statement=f"{text}.") if text == text.strip() else cell()
+    found = reproducer.script(of, examples.stays_small, Number(1, note=text), text, text)
+    tree = ast.parse(found.encode("utf-8"))
+    constants = {node.targets[0].id: node.value.value for node in tree.body if isinstance(node, ast.Assign)
+                 and isinstance(node.value, ast.Constant) and isinstance(node.targets[0], ast.Name)}  # fmt: skip
+
+    assert of.behaviour.statement == constants["STATEMENT"]
+    assert of.behaviour.statement.isprintable() is ("\\x00" not in ast.get_docstring(tree, clean=False))
+
+
+def test_scripts_lie_under_the_name_of_their_cell(tmp_path: Path) -> None:
+    """The path says area, behaviour, subject and target, in characters that every file system takes."""
+    path = reproducer.write(tmp_path, cell(target=Target("cuda:0", "cuda:0", "cuda", "")), "text")
+
+    assert tmp_path / "demo" / "stays-small--cuda_0.py" == path
