@@ -46,8 +46,11 @@ def run_suite(arguments: list[str], report: str) -> int:
     status = subprocess.call([sys.executable, "-m", "pytest", *arguments], cwd=ROOT)
     if not path.exists() or path.stat().st_mtime_ns == before:
         return status or 1
-    built = subprocess.call([sys.executable, "-m", "reports", "build", str(path), "-o", report], cwd=ROOT)
-    return status or built
+    command = [sys.executable, "-m", "reports", "build", str(path), "-o", report]
+    built = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    if built.returncode == 0:
+        print(f"page:         {built.stdout.strip()}")
+    return status or built.returncode
 
 
 def keep_schemas(check: bool) -> int:

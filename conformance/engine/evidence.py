@@ -42,7 +42,10 @@ class Evidence:
                 seen = self.facets.get(name)
                 if seen is None:
                     seen = self.facets[name] = set()
-                seen.update((value,) if isinstance(value, str) else value)
+                if type(value) is str:
+                    seen.add(value)
+                else:
+                    seen.update(value)
         except Exception as error:
             raise FacetError(f"{type(case).__name__}.facets: {type(error).__name__}: {error}") from error
 

@@ -121,6 +121,20 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         faulthandler.enable(trail.dump)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Keep the garbage collector from walking modules and plans over and over, which live as long as the process."""
+    session.config.stash[COLLECTOR] = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Give the garbage collector back as it was."""
+    if COLLECTOR in config.stash:
+        gc.set_threshold(*config.stash[COLLECTOR])
+        gc.unfreeze()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
     """Run a cell in one phase: it has no fixtures to set up, and three reports a cell cost more than a cell."""

@@ -294,11 +294,10 @@ def inplace_corners(row: Operator, device: str = "cpu") -> tuple[Call, ...]:
 
 
 def _built(value: Any) -> Any:
-    if isinstance(value, Strided | Seeded | Function):
+    kind = type(value)
+    if kind is Strided or kind is Seeded or kind is Function:
         return value.build()
-    if isinstance(value, tuple):
-        return tuple([_built(x) for x in value])
-    return value
+    return tuple([_built(x) for x in value]) if kind is tuple else value
 
 
 def _smaller(call: Call) -> Iterator[Call]:

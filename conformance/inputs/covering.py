@@ -41,15 +41,19 @@ def covering_numbers(*sizes: int) -> tuple[tuple[int, ...], ...]:
     return tuple(rows)
 
 
+# What a pair is worth that was met so many times before.
+_MERIT = np.array([1_000_000, *range(-1, -1000, -1)])
+
+
 def _dealt(
     sizes: tuple[int, ...], order: list[int], row: dict[int, int], met: dict[tuple[int, int], np.ndarray]
 ) -> tuple[int, ...]:
     for factor in order:
         if factor in row:
             continue
-        seen = np.array([met[factor, other][:, choice] for other, choice in row.items()])
-        fresh, often = (seen == 0).sum(axis=0), seen.sum(axis=0)
-        row[factor] = max(range(sizes[factor]), key=lambda choice: (fresh[choice], -often[choice]))
+        # as many pairs as possible that were not met yet; among equals those that were met least; the first of these
+        merit = sum(_MERIT[np.minimum(met[factor, other][:, choice], 999)] for other, choice in row.items())
+        row[factor] = int(np.argmax(merit))
     for a, b in met:
         met[a, b][row[a], row[b]] += 1
     return tuple(row[factor] for factor in range(len(sizes)))

@@ -83,8 +83,17 @@ class Steady(Listed):
         return self.numbers[(self.turn + 3) % len(self.numbers)]
 
 
-@cache
+STEADY_CALLS = 8
+
+
 def steady_calls(row: Any, device: str, limit: int) -> tuple[Call, ...]:
+    """The first ``limit`` of the operator's steady calls, as far as they are defined."""
+    assert limit <= STEADY_CALLS, f"steady calls: expected at most {STEADY_CALLS}; found {limit}"
+    return tuple(call for call in _every_steady_call(row, device)[:limit] if call is not None)
+
+
+@cache
+def _every_steady_call(row: Any, device: str) -> tuple[Call | None, ...]:
     """Calls on a small contiguous float64 self in general position, of different shapes and arguments.
 
     The keyword ``reduce`` of scatter_ has no derivative, and the numbers of an unbounded random_ leave finite
@@ -100,9 +109,9 @@ def steady_calls(row: Any, device: str, limit: int) -> tuple[Call, ...]:
         if 0 < prod(call.self_.shape) <= SMALL and _is_float64(call) and not _without_derivative(call):
             found.setdefault((call.self_.shape, *_form(call)), (call, choice, turn))
     entries = sorted(found.values(), key=lambda entry: prod(entry[0].self_.shape))
-    kept = spread(entries, limit, lambda entry: [entry[0].self_.shape, *_form(entry[0])])
+    kept = spread(entries, STEADY_CALLS, lambda entry: [entry[0].self_.shape, *_form(entry[0])])
     settled = (_defined(row, choice, device, turn) for _, choice, turn in kept)
-    return tuple(unreferenced(call) for call in settled if call is not None)
+    return tuple(None if call is None else unreferenced(call) for call in settled)
 
 
 def _steady_call(row: Any, choice: Sequence[Any], device: str, turn: int, numbers: tuple[float, ...]) -> Call:
@@ -157,6 +166,7 @@ def spread(calls: Iterable[ItemT], limit: int, traits: Callable[[ItemT], list[An
     return kept
 
 
+@cache
 def unreferenced(call: Call) -> Call:
     """The call without its reference, where no check asks for it: its reproducer is the shorter for it."""
     return replace(call, reference=None)

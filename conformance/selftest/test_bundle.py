@@ -73,9 +73,9 @@ def bundled(check: Any) -> dict[str, Any]:
         ("from exampled.helpers import helper\ndef check(case):\n    return helper(case)", 8),
         ("from exampled.helpers import helper as h\ndef check(case):\n    return h(case)", 8),
         ("from exampled import helpers\ndef check(case):\n    return helpers.helper(case)", 8),
-        ("from exampled.helpers import Base\nclass Own(Base):\n    pass\ndef check(case):\n    return Own().used() + 4", 8),
+        ("from exampled.helpers import Base\nclass A(Base):\n    n = 4\ndef check(x):\n    return A().used() + A.n", 8),
         ("import os.path\nimport os\ndef check(case):\n    return len(os.path.join('a', 'bcd')) + 3", 8),
-        ("from exampled.helpers import LIMIT\nTABLE = {'a': LIMIT}\ndef check(case):\n    return case + TABLE['a']", 8),
+        ("from exampled.helpers import LIMIT as L\nT = {'a': L}\ndef check(case):\n    return case + T['a']", 8),
         ("def mark(f):\n    return None\n@mark\ndef inner(x):\n    return x\ndef check(case):\n    return 8", 8),
         ("def check(case: 'NoSuch') -> 'NoSuch':\n    helpers = case\n    return helpers + 3", 8),
     ],
@@ -102,7 +102,7 @@ def test_what_nothing_calls_is_left_out(modules: Callable[[str], Any]) -> None:
     ("text", "expected"),
     [
         (
-            "from exampled.helpers import helper\nfrom exampled import more\ndef check(case):\n    return helper(more.helper(1))",
+            "from exampled.helpers import helper\nfrom exampled import more\ndef check(x):\n    helper(more.helper(1))",
             "name 'helper': expected one meaning; found two",
         ),
         (
@@ -111,8 +111,7 @@ def test_what_nothing_calls_is_left_out(modules: Callable[[str], Any]) -> None:
         ),
         ("from math import inf as LINK\ndef check(case):\n    return LINK", "name 'LINK': expected one meaning"),
         (
-            "from exampled import helpers as helper\nfrom exampled.helpers import helper as h\ndef check(case):\n"
-            "    return helper.LIMIT + h(1)",
+            "from exampled import helpers as helper\nfrom exampled.helpers import helper as h\ndef check(x):\n    helper.f(h)",
             "name 'helper': expected one meaning",
         ),
         (
@@ -132,7 +131,7 @@ def test_what_nothing_calls_is_left_out(modules: Callable[[str], Any]) -> None:
             "name 'NUMBER': expected a plain definition at the top level of exampled.checks",
         ),
         (
-            "try:\n    import json as reader\nexcept ImportError:\n    reader = None\ndef check(case):\n    return reader",
+            "try:\n    import json as reader\nexcept ImportError:\n    reader = 1\ndef check(x):\n    return reader",
             "name 'reader': expected a plain definition",
         ),
     ],
