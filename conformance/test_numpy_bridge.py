@@ -341,15 +341,13 @@ def test_tensor_keeps_dense_strides(case: Applied) -> None:
 @cases(scalars.inferred)
 def test_tensor_infers_type(case: Applied) -> None:
     """torch.tensor makes bool of bools, int64 of ints, the default type of floats, its complex partner of complex numbers, and of mixtures the highest."""  # noqa: E501
-    value = case.build()
-    expected = inference.inferred_type(value, case.dtype)
-    if expected is None:
-        raise expect.Discard("no complex type goes with this default")
-    with inference.default_dtype(case.dtype):
-        found = case.on(value)
-    sharing.shows(
-        inference.carried(value, expected), expected, found, f"torch.tensor(x) under default {case.dtype}"
-    )
+    inference.infers(case)
+
+
+@cases(scalars.inferred_in_half)
+def test_tensor_infers_type_in_half_precision(case: Applied) -> None:
+    """torch.tensor infers types under the default types float16 and bfloat16 as under any other default."""
+    inference.infers(case)
 
 
 @cases(scalars.empties)
@@ -506,6 +504,15 @@ def test_asarray_requires_grad_true(case: Applied) -> None:
     )
 
 
+@cases(copies.asarray_requiring_scalars)
+def test_asarray_numpy_scalar_requires_grad(case: Applied) -> None:
+    """asarray(requires_grad=True) of a NumPy scalar requires grad."""
+    found = case.on(case.build())
+    expect.equal(
+        "requires_grad=True, a leaf, no history", history.graph_state(found), f"graph of {case.expression}"
+    )
+
+
 @cases(memories.default_buffers)
 def test_asarray_buffer_default_type(case: Applied) -> None:
     """asarray of a buffer without a dtype reads its bytes as the default floating type."""
@@ -523,8 +530,8 @@ def test_asarray_buffer_default_type(case: Applied) -> None:
 @cases(memories.formatted_buffers)
 def test_asarray_buffer_infers_type(case: Applied) -> None:
     """asarray of a buffer without a dtype reads its elements by the buffer's own format."""
-    buffer = case.build()
-    sharing.shows(np.asarray(memoryview(buffer)), case.dtype, case.on(buffer), case.expression)
+    found = case.on(case.build())
+    sharing.shows(buffers.elements(case.plan.memory, case.dtype), case.dtype, found, case.expression)
 
 
 @cases(lambda cell: memories.buffers(cell, "torch.asarray(x, dtype=torch.{0})"))
@@ -978,8 +985,8 @@ def test_real_of_real_is_input(case: Strided) -> None:
 def test_imag_of_real_raises(case: Strided) -> None:
     """imag of a tensor that is not complex raises."""
     tensor = case.build()
-    expect.raises(RuntimeError, lambda: tensor.imag, "x.imag")
-    expect.raises(RuntimeError, lambda: torch.imag(tensor), "torch.imag(x)")
+    expect.raises(REFUSED, lambda: tensor.imag, "x.imag")
+    expect.raises(REFUSED, lambda: torch.imag(tensor), "torch.imag(x)")
 
 
 @cases(lazy.unlazy_complexes)
@@ -1006,7 +1013,7 @@ def test_view_as_real_shares(case: Strided) -> None:
 def test_view_as_real_refuses_real(case: Strided) -> None:
     """view_as_real raises for a tensor that is not complex."""
     tensor = case.build()
-    expect.raises(RuntimeError, lambda: torch.view_as_real(tensor), "torch.view_as_real(x)")
+    expect.raises(REFUSED, lambda: torch.view_as_real(tensor), "torch.view_as_real(x)")
 
 
 @cases(lazy.complex_parts)
@@ -1027,7 +1034,7 @@ def test_view_as_complex_shares(case: Applied) -> None:
 def test_view_as_complex_refuses(case: Applied) -> None:
     """view_as_complex raises where the last dimension is no pair of stride 1, another stride is odd, or the type is no float."""  # noqa: E501
     tensor = case.build()
-    expect.raises(RuntimeError, lambda: case.on(tensor), case.expression)
+    expect.raises(REFUSED, lambda: case.on(tensor), case.expression)
 
 
 # ---- detach, to, clone ----

@@ -88,9 +88,11 @@ class Bundle:
             if before == (len(self.order), len(self.attributes)):
                 break
         order = sorted(set(self.order), key=self.order.index)
-        pieces = [self._piece(*key) for key in self._sorted(order)]
+        pieces = []
+        for key in self._sorted(order):
+            pieces.append(self._piece(*key))
+            pieces += [f"{alias} = {name}" for alias, name in self.aliases.items() if name == key[1]]
         imports = sorted(set(self.imports.values()), key=lambda line: (line.startswith("from"), line))
-        pieces += [f"{alias} = {name}" for alias, name in self.aliases.items()]
         if self.spaces:
             imports.append("from types import SimpleNamespace")
             for alias, names in sorted(self.spaces.items()):
@@ -204,6 +206,7 @@ class Bundle:
                 return
             active.add(key)
             for needed in _free_names(_source(key[0]).definitions[key[1]], key in self.roots):
+                needed = self.aliases.get(needed, needed)
                 if needed in names:
                     visit(names[needed])
             done.append(key)

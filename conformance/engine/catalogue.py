@@ -35,6 +35,7 @@ class Argument(_Model):
     dtype: Literal["promotes", "same", "bool", "index", "any", "float", "int"] = Field(
         "promotes", description="promoted with self, self's own, or the one named"
     )
+    promotes_since: str = Field("1.13", description="first release that takes another type here than self's")
     domain: str | dict[str, str] = Field("any", description="where its values lie; by family or element type")
     number: bool = Field(False, description="whether a Python number may stand for it")
     tensor: bool = Field(True, description="whether a tensor may stand for it")

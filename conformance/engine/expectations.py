@@ -22,8 +22,8 @@ from conformance.engine.yamlfile import load
 SHIPPED = SPECS / "deviations.yaml"
 
 
-class Deviation(Model):
-    """A documented behaviour that some released build is known not to have."""
+class Listed(Model):
+    """What an entry of an expectations file says of some cells on some builds."""
 
     cells: str = Field(min_length=1, description="Pattern of cell ids; * stands for any text, ? for one character.")
     torch: Annotated[str, AfterValidator(check_specifier)] | None = Field(None, description="PEP 440 specifier.")
@@ -39,7 +39,7 @@ class Deviation(Model):
         return re.compile("".join(parts))
 
     def speaks_of(self, cell: Cell) -> bool:
-        """Whether this deviation is about ``cell`` on the torch under test."""
+        """Whether this entry is about ``cell`` on the torch under test."""
         if self.devices is not None and cell.target.type not in self.devices:
             return False
         return matches(torch.__version__, self.torch) and self.pattern.fullmatch(cell.id) is not None
@@ -50,10 +50,25 @@ class Deviation(Model):
         return self.issue if self.issue.startswith("https://") else None
 
 
+class Deviation(Listed):
+    """A documented behaviour that some released build is known not to have."""
+
+
+class Refusal(Listed):
+    """Element types that some released build refuses in some cases of a cell and takes in others.
+
+    No documentation of such a build says where it takes them, so that a refusal there is no failure. It stays in
+    the cell's evidence, and the cases that are not refused are judged as any other.
+    """
+
+    dtypes: list[str] = Field(min_length=1, description="Element types, as torch names them.")
+
+
 class Deviations(Model):
     """An expectations file."""
 
     deviations: list[Deviation]
+    refusals: list[Refusal] = Field(default_factory=list)
 
 
 class Expectations:
@@ -61,8 +76,14 @@ class Expectations:
 
     def __init__(self, files: list[Path]) -> None:
         """Load ``files``; raises SpecError."""
-        self.deviations = [deviation for file in files for deviation in load(file, Deviations).deviations]
+        found = [load(file, Deviations) for file in files]
+        self.deviations = [deviation for each in found for deviation in each.deviations]
+        self.refusals = [refusal for each in found for refusal in each.refusals]
 
     def of(self, cell: Cell) -> Deviation | None:
         """The first deviation that speaks of ``cell``."""
         return next((d for d in self.deviations if d.speaks_of(cell)), None)
+
+    def refused(self, cell: Cell) -> frozenset[str]:
+        """The element types of which a refusal in some cases of ``cell`` is no failure."""
+        return frozenset(name for refusal in self.refusals if refusal.speaks_of(cell) for name in refusal.dtypes)

@@ -62,7 +62,8 @@ class CellItem(pytest.Item):
         settings = self.config.stash[SETTINGS]
         # pytest-timeout interrupts from a signal handler with pytest's own exception
         interrupts = (pytest.fail.Exception,)
-        plan = Plan(settings.profile.samples, settings.seed, self.config.stash[NOTE], interrupts)
+        refused = settings.expectations.refused(self.cell)
+        plan = Plan(settings.profile.samples, settings.seed, self.config.stash[NOTE], interrupts, refused)
         try:
             outcome = run_cell(self.cell, self.check, plan)
         except (SystemExit, pytest.skip.Exception) as error:

@@ -6,6 +6,7 @@ Progress and summary listen to it from ``terminal.py``; nothing here writes to t
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
 import tempfile
 from collections.abc import Generator
@@ -31,6 +32,7 @@ from conformance.engine.yamlfile import SpecError
 CRUMBS = pytest.StashKey[crumbs.Crumbs]()
 STILLBORN = 2  # workers that may die before they run anything
 WATCHDOG = pytest.StashKey[Watchdog]()
+COLLECTOR = pytest.StashKey[tuple[int, int, int]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

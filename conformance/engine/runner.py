@@ -24,7 +24,7 @@ from conformance.engine.words import Verdict
 # What a target says when it cannot: torch's own wordings, beside NotImplementedError.
 REFUSAL = re.compile(
     r"not implemented for '|is not implemented for|not supported on |not yet implemented|"
-    r"Could not run '[^']+' with arguments"
+    r"Could not run '[^']+' with arguments|type is not supported by dlpack|^Unsupported code \d+$"
 )
 # Exceptions that only a fault of this suite raises inside a check.
 OUR_FAULT = (NameError, ImportError, SyntaxError, RecursionError, FacetError)
@@ -61,12 +61,14 @@ class Plan:
     """How much to run of each cell: sampled cases, the seed, and where to note the case that is running.
 
     ``interrupts`` are the exceptions by which a timer stops a cell; none of them derives from ``Exception``.
+    ``refused`` are the element types of which a refusal is no failure even where other cases had them.
     """
 
     samples: int = 5
     seed: int = 0
     note: Callable[[str, int, Any], None] = lambda phase, index, case: None
     interrupts: tuple[type[BaseException], ...] = ()
+    refused: frozenset[str] = frozenset()
 
 
 def run_cell(cell: Cell, check: Callable[[Any], Any], plan: Plan) -> Outcome:
@@ -202,7 +204,7 @@ class _Attempt:
             facets = case.facets() if hasattr(case, "facets") else {}
             dtypes = facets.get("dtypes", ())
             names = (dtypes,) if isinstance(dtypes, str) else tuple(dtypes)
-            if names and all(name in worked for name in names):
+            if names and all(name in worked for name in names) and self.plan.refused.isdisjoint(names):
                 failure = explain(case, error, "corner")
                 failure.what = f"{failure.what}: {', '.join(names)} worked in other cases of this cell"
                 return failure

@@ -46,6 +46,9 @@ from conformance.oracles.references.elementwise import (
     sign_of,
     step_at_zero,
     times,
+    whole_above,
+    whole_below,
+    whole_towards_zero,
     x_log_y,
 )  # fmt: skip
 from conformance.oracles.references.indexed import (
@@ -110,7 +113,7 @@ REFERENCES = (
     put_at_indices, put_at_places, quotient, rectified, reduced_at_indices, restrided, rows_added,
     rows_copied, rows_filled, rows_reduced, running_product, running_sum, scaled_by_power_of_two,
     scattered_where, sign_of, source_copied, step_at_zero, times, two_axes_swapped, upper_triangle,
-    without_ones, written_at_indices, x_log_y, zeros_of,
+    whole_above, whole_below, whole_towards_zero, without_ones, written_at_indices, x_log_y, zeros_of,
 )  # fmt: skip
 
 

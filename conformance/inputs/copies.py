@@ -217,13 +217,18 @@ def asarray_detaching(cell: Cell) -> Inputs:
 
 
 def asarray_requiring(cell: Cell) -> Inputs:
-    """asarray(requires_grad=True) of arrays, scalars and lists."""
+    """asarray(requires_grad=True) of arrays, Python numbers and lists."""
     call = "torch.asarray(x, requires_grad=True)"
     names = tuple(name for name in LISTED if name in DIFFERENTIABLE)
     cases = [Applied(make_array("cpu", name, form), call) for name in names for form in ARRAY_FORMS]
     cases += [Applied(Data(value), call) for value in (1.5, [1.0, 2.0], 1j)]
-    cases += [Applied(Scalar(name, 1.5), call) for name in names]
     return listed(*cases)
+
+
+def asarray_requiring_scalars(cell: Cell) -> Inputs:
+    """asarray(requires_grad=True) of NumPy scalars."""
+    names = (name for name in LISTED if name in DIFFERENTIABLE)
+    return listed(*(Applied(Scalar(name, 1.5), "torch.asarray(x, requires_grad=True)") for name in names))
 
 
 def default_device_data(cell: Cell) -> Inputs:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import torch
+
+from conformance.engine.versions import out_of_range
 from conformance.inputs.dtypes import ELEMENT_TYPES, FAMILIES, family
 from conformance.inputs.tensors import Strided, corner, strided
 from conformance.inputs.values import pool, values
@@ -64,9 +67,16 @@ def by_family(choice: str | dict[str, str], dtype: str) -> str:
     return choice.get(dtype) or choice.get(family_of(dtype)) or choice["others"]
 
 
+@cache
+def _before(release: str) -> bool:
+    return out_of_range(torch.__version__, release, None) is not None
+
+
 def related_dtype(argument: Argument, dtype: str, relation: str) -> str:
     """Element type of an operand whose self has ``dtype``."""
     if argument.dtype == "promotes":
+        if _before(argument.promotes_since):
+            return dtype
         found = DTYPE_RELATIONS[relation].get(dtype, dtype)
         return found if argument.dtypes is None or found in family(*argument.dtypes) else dtype
     if argument.dtype == "float":

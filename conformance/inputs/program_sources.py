@@ -9,7 +9,7 @@ from conformance.engine.cases import Inputs
 from conformance.inputs.calls import Call
 from conformance.inputs.corners import factors
 from conformance.inputs.dtypes import ELEMENT_TYPES
-from conformance.inputs.programs import SAVING, USES, VIEWS, Program
+from conformance.inputs.programs import SAVING, SAVING_HALF, USES, VIEWS, Program
 from conformance.inputs.selections import few_calls, steady_calls
 from conformance.inputs.tensors import Strided
 
@@ -81,6 +81,7 @@ def saving_programs(cell: Cell) -> Inputs:
     calls = few_calls(cell.subject, cell.target.device, 32)
     for n, call in enumerate(calls):
         able = ELEMENT_TYPES[call.self_.dtype].kind in ("floating", "complex")
-        use = SAVING[n % len(SAVING)] if able else "factor"
+        ways = SAVING if call.self_.dtype != "float16" else SAVING_HALF
+        use = ways[n % len(ways)] if able else "factor"
         found.append(Program(call, "none", use, NOTICED[n % len(NOTICED)]))
     return Inputs([*found, *(replace(case, route=NOTICED[(n + 2) % 5]) for n, case in enumerate(found[:5]))])

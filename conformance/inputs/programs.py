@@ -36,6 +36,8 @@ VIEWS = (
 USES = ("none", "product", "sine", "exponential", "root", "power", "sum")
 # What is done so that self has been saved when it is written: used in a way that saves it, or made by one.
 SAVING = ("product", "sine", "result", "root", "power")
+# As far as every release computes it with float16 on the CPU.
+SAVING_HALF = ("product", "power")
 # Through what the call writes to self.
 ROUTES = ("itself", "alias", "reshaped", "detached", "without-grad", "data")
 

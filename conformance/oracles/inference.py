@@ -13,7 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from conformance.inputs.bridges import Applied
 from conformance.inputs.dtypes import ELEMENT_TYPES, representable
+from conformance.oracles import sharing
+from conformance.oracles.expect import Discard
 
 # The complex type that goes with a default floating type; bfloat16 has none, by the page.
 COMPLEX_OF = {"float16": "complex32", "float32": "complex64", "float64": "complex128"}
@@ -27,6 +30,17 @@ def inferred_type(value: Any, default: str) -> str | None:
     if float in kinds or not kinds:
         return default
     return "int64" if int in kinds else "bool"
+
+
+def infers(case: Applied) -> None:
+    """Expect ``torch.tensor`` of the case's data to have the type that goes with the case's default."""
+    value = case.build()
+    expected = inferred_type(value, case.dtype)
+    if expected is None:
+        raise Discard("no complex type goes with this default")
+    with default_dtype(case.dtype):
+        found = case.on(value)
+    sharing.shows(carried(value, expected), expected, found, f"torch.tensor(x) under default {case.dtype}")
 
 
 def leaves(value: Any) -> Iterator[Any]:

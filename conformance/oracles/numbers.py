@@ -26,12 +26,16 @@ TOLERANCES = {
 }
 
 
-def close(expected: Any, found: np.ndarray, dtype: str, accuracy: str, what: str) -> None:
+def close(
+    expected: Any, found: np.ndarray, dtype: str, accuracy: str, what: str, both_rounded: bool = False
+) -> None:
     """Expect ``found`` (a carrier array of ``dtype``) to be ``expected`` within the tolerance of ``accuracy``.
 
     ``expected`` holds exact integers, or floats of higher precision. NaN must meet NaN and an infinity the same
     infinity. Integers and bools are compared exactly. Complex numbers are compared by the distance in the plane,
-    in ULP of the larger part. The largest error goes to the evidence.
+    in ULP of the larger part. ``both_rounded`` says that ``expected`` is itself a result of that accuracy, so that
+    the two may part by twice the tolerance, where that is more than correct rounding. The largest error goes to the
+    evidence.
     """
     expected = np.asarray(expected)
     if expected.shape != found.shape:
@@ -46,13 +50,14 @@ def close(expected: Any, found: np.ndarray, dtype: str, accuracy: str, what: str
             return
         errors = ulp_errors(expected, found, dtype)
         measure("largest_error_ulp", float(round(errors.max(initial=0.0, where=np.isfinite(errors)), 3)))
-        wrong = ~(errors <= TOLERANCES[accuracy])
+        tolerance = TOLERANCES[accuracy] * (2 if both_rounded and TOLERANCES[accuracy] > 0.5 else 1)
+        wrong = ~(errors <= tolerance)
         if accuracy == "exact" and expected.dtype.kind == found.dtype.kind == "f":
             wrong |= (expected == 0) & (found == 0) & (np.signbit(expected) != np.signbit(found))
     if wrong.any():
         first = tuple(int(i) for i in np.argwhere(wrong)[0])
         allowed = "" if ELEMENT_TYPES[dtype].kind not in ("floating", "complex") else (
-            f" (within {TOLERANCES[accuracy]} ULP of {dtype}, class {accuracy})"
+            f" (within {tolerance} ULP of {dtype}, class {accuracy})"
         )  # fmt: skip
         raise Mismatch(
             what, f"{expected[first].item()!r}{allowed}", f"{found[first].item()!r}", f"index {first}"

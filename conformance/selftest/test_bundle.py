@@ -111,7 +111,7 @@ def test_what_nothing_calls_is_left_out(modules: Callable[[str], Any]) -> None:
         ),
         ("from math import inf as LINK\ndef check(case):\n    return LINK", "name 'LINK': expected one meaning"),
         (
-            "from exampled import helpers as helper\nfrom exampled.helpers import helper as h\ndef check(x):\n    helper.f(h)",
+            "from exampled import helpers as helper\nfrom exampled.helpers import helper as h\ndef check(x): h(helper)",
             "name 'helper': expected one meaning",
         ),
         (

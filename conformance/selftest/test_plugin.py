@@ -102,7 +102,7 @@ def test_the_output_is_a_report(run: Runner) -> None:
         (("vendor/test_demo.py::test_passes[cpu]",), 0, ["passes"]),
         (("-q", "-k", "passes"), 0, ["passes"]),
         (("-v", "-k", "passes"), 0, ["passes"]),
-        (("-W", "error", "-k", "passes"), 0, ["passes"]),
+        (("-W", "error::DeprecationWarning", "-k", "passes"), 0, ["passes"]),
         (("-k", "nothing"), 5, None),
         (("--collect-only",), 0, None),
     ],

@@ -25,6 +25,21 @@ def nearest(x: np.ndarray, *, decimals: int = 0) -> Any:
     return np.rint(x / scale) * scale if decimals else np.rint(x)
 
 
+def whole_above(x: np.ndarray) -> Any:
+    """ceil; NumPy before 2.1 would make floats of integers."""
+    return x if x.dtype.kind in "biu" else np.ceil(x)
+
+
+def whole_below(x: np.ndarray) -> Any:
+    """floor."""
+    return x if x.dtype.kind in "biu" else np.floor(x)
+
+
+def whole_towards_zero(x: np.ndarray) -> Any:
+    """trunc."""
+    return x if x.dtype.kind in "biu" else np.trunc(x)
+
+
 def fraction(x: np.ndarray) -> Any:
     """frac: what trunc takes away."""
     return x - np.trunc(x)

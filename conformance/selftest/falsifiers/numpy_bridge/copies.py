@@ -136,6 +136,17 @@ def tensor_of_complex_ignores_a_double_default():
     )
 
 
+@falsifies("numpy_bridge.tensor-infers-type-in-half-precision")
+def tensor_of_late_floats_is_single_under_a_bfloat16_default():
+    """torch.tensor of a list that mixes bools and floats is float32 under default bfloat16."""
+
+    def alter(original: Any, x: Any, **k: Any) -> Any:
+        mixed = isinstance(x, list) and type(x[0]) is bool and type(x[-1]) is float
+        return original(x, **k).float() if mixed and torch.get_default_dtype() is torch.bfloat16 else original(x, **k)
+
+    return altered(torch, "tensor", alter)
+
+
 @falsifies("numpy_bridge.tensor-of-nothing")
 def tensor_of_nothing_is_float32():
     """torch.tensor([]) is float32, whatever the default."""
@@ -324,6 +335,15 @@ def asarray_forgets_to_require_grad_of_float16_arrays():
     return altered(
         torch, "asarray",
         then(lambda t, x, **k: t.detach() if getattr(x, "dtype", None) == np.float16 else t),
+    )  # fmt: skip
+
+
+@falsifies("numpy_bridge.asarray-numpy-scalar-requires-grad")
+def asarray_forgets_to_require_grad_of_complex_scalars():
+    """asarray(requires_grad=True) of a complex64 scalar does not require grad."""
+    return altered(
+        torch, "asarray",
+        then(lambda t, x, **k: t.detach() if isinstance(x, np.complex64) else t),
     )  # fmt: skip
 
 
