@@ -15,6 +15,7 @@ import torch
 from conformance.engine.cases import cases
 from conformance.inputs import (
     element_copies,
+    extremes,
     fills,
     indexing,
     masks,
@@ -46,12 +47,17 @@ from conformance.inputs.outs import OutCall
 from conformance.inputs.programs import Program, saved, used, weighted, weights_of, write
 from conformance.inputs.refusals import Doomed, Overlapping
 from conformance.inputs.resizing import Resize, Setting
-from conformance.inputs.rewrites import laid_out_plainly, materialized, operand_tensors
+from conformance.inputs.rewrites import (
+    laid_out_plainly,
+    materialized,
+    operand_tensors,
+    with_a_tensor_for_the_number,
+)
 from conformance.oracles import expect, frames, memory, numbers, references, writes
 from conformance.oracles import indexing as loops
 from conformance.oracles.agreement import agree
 from conformance.oracles.assigned import after_assignment
-from conformance.oracles.children import raises_in_a_child
+from conformance.oracles.children import outlives, raises_in_a_child
 from conformance.oracles.conversions import converted
 from conformance.oracles.gradients import check_gradient, close_gradients, gradient_in, numbers_of, numeric_gradient
 from conformance.oracles.modes import deterministic, recorded_warnings, silence
@@ -149,6 +155,80 @@ def test_counterpart_leaves_self_alone(case: Call) -> None:
     if found.numel() and live.self_.numel():
         shared = memory.storage_address(found) == memory.storage_address(live.self_)
         expect.that(not shared, f"result of {case.functional}", "a new tensor", "self's own memory")
+
+
+# --- numbers at the ends of the range ---------------------------------------------------------------------------
+
+
+@cases(extremes.far_apart)
+def test_remainder_stays_below_the_divisor(case: Call) -> None:
+    """A remainder is less than the divisor, and of the sign documented, however far apart the operands are."""
+    live = case.build()
+    live.apply()
+    found = memory.contents(live.self_)
+    other = case.args[0].array if case.tensors() else np.full(found.shape, case.args[0], found.dtype)
+    like = other if case.method == "remainder_" else case.self_.array
+    right = (np.abs(found) < np.abs(other)) & ((found == 0) | (np.signbit(found) == np.signbit(like)))
+    where = int(np.argmin(right))
+    expect.that(
+        bool(right.all()),
+        f"self after {case.method}",
+        f"a number below {abs(other[where])!s} in absolute value, of the sign of {like[where]!s}",
+        str(found[where]),
+    )
+
+
+@cases(extremes.lowest_by_minus_one)
+def test_division_of_the_lowest_integer_spares_the_process(case: Call) -> None:
+    """Division of the lowest integer by -1 gives a value or raises, and does not end the process."""
+    live = case.build()
+    outlives(REFUSED, live.apply, f"result of {case.method} of {case.self_.data[-1]} by -1")
+
+
+@cases(extremes.number_exponents)
+def test_power_of_a_number_is_that_of_a_tensor(case: Call) -> None:
+    """A power with a number as the exponent is the power with a tensor of that number."""
+    live, full = case.build(), with_a_tensor_for_the_number(case).build()
+    full.apply()
+    live.apply()
+    dtype, what = case.self_.dtype, f"self after {case.method} with the exponent {case.args[0]}"
+    agree(memory.contents(full.self_), memory.contents(live.self_), dtype, case.accuracy, what)
+
+
+@cases(extremes.infinite_arguments)
+def test_i0_is_infinite_at_infinity(case: Call) -> None:
+    """i0_ of an infinity of either sign is infinity, since every term of its series is."""
+    live = case.build()
+    live.apply()
+    expected = np.full(case.self_.shape, np.inf)
+    numbers.close(expected, memory.contents(live.self_), case.self_.dtype, "exact", "self after i0_")
+
+
+@cases(extremes.subnormal_divisors)
+def test_complex_division_by_a_subnormal_is_a_number(case: Call) -> None:
+    """Zero divided by a subnormal complex number is zero, and such a number divided by itself is one."""
+    live = case.build()
+    live.apply()
+    expected = np.where(case.self_.array == 0, 0j, 1 + 0j)
+    numbers.close(expected, memory.contents(live.self_), case.self_.dtype, "fused", f"self after {case.method}")
+
+
+@cases(extremes.second_derivatives_of_log_gamma)
+def test_polygamma_of_order_one_has_the_digits_of_float64(case: Call) -> None:
+    """polygamma_ of order 1 in float64 is as close to the documented sum as float64 can tell."""
+    live = case.build()
+    live.apply()
+    expected, accuracy = references.expected(case)
+    numbers.close(expected, memory.contents(live.self_), case.self_.dtype, accuracy, "self after polygamma_(1)")
+
+
+@cases(extremes.tiny_arguments)
+def test_erf_of_a_tiny_number_is_not_zero(case: Call) -> None:
+    """erf_ of a number close to zero is that number times two by the root of pi, and not zero."""
+    live = case.build()
+    live.apply()
+    expected, accuracy = references.expected(case)
+    numbers.close(expected, memory.contents(live.self_), case.self_.dtype, accuracy, "self after erf_")
 
 
 # --- random fills ---------------------------------------------------------------------------------------------

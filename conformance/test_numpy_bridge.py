@@ -661,10 +661,11 @@ def test_frombuffer_memory_stays_allocated(case: Applied) -> None:
         buffer.extend(bytes(1 << 20))
     except BufferError:
         return
-    expect.equal(
-        found.data_ptr(),
-        buffers.address_of_buffer(buffer),
+    expect.that(
+        found.data_ptr() == buffers.address_of_buffer(buffer),
         f"address of x after x.extend(…), {case.expression}",
+        "where the tensor lies",
+        "elsewhere",
     )
 
 

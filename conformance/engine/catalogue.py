@@ -52,6 +52,7 @@ class Variant(_Model):
     accuracy: str | None = Field(None, description="where it differs from the row's")
     operands: int | None = Field(None, description="how many of the row's operands come before; all, if absent")
     domain: str | None = Field(None, description="of self and every operand, where it is narrower than theirs")
+    layouts: tuple[str, ...] | None = Field(None, description="layouts that self may have, where not all")
 
 
 class Operator(_Model):

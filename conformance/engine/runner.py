@@ -183,7 +183,7 @@ class _Attempt:
         return False
 
     def simplest(self, case: Any, error: Exception) -> Failure:
-        """The failure at a corner, at the simplest case that fails with the same kind of exception."""
+        """The failure at a corner, at the simplest case that fails in the same way."""
 
         self.failing = (case, error)
 
@@ -191,7 +191,7 @@ class _Attempt:
             try:
                 self.check(candidate)
             except Exception as found:
-                return found if type(found) is type(error) and not is_refusal(found) else None
+                return found if _kind(found) == _kind(error) and not is_refusal(found) else None
             return None
 
         smallest, smaller_error = minimize(case, fails)
@@ -218,6 +218,12 @@ def explain(case: Any, error: BaseException, phase: str) -> Failure:
     text = str(error).strip().split("\n")[0]
     return Failure(case, error, "an exception that the statement does not speak of", "no exception",
                    f"{type(error).__name__}: {text}", "", phase)  # fmt: skip
+
+
+def _kind(error: BaseException) -> tuple[type[BaseException], str]:
+    """What two exceptions must share to be one failure: their type, and the words before the first particular."""
+    words = "" if isinstance(error, Mismatch) else re.split(r"[\d\[({'\"]", _first_line(error))[0]
+    return type(error), words
 
 
 def lost(case: Any, phase: str, ending: str) -> Failure | None:

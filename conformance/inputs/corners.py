@@ -44,6 +44,7 @@ def corners_of(row: Operator, device: str = "cpu") -> tuple[Call, ...]:
     found = [call_made(row, choice, Listed(device, turn)) for turn, choice in enumerate(chosen)]
     for choice in list(_completing(row, choices, chosen, found)):
         found.append(call_made(row, choice, Listed(device, len(found))))
+    found += [call_made(row, choice, Listed(device, turn)) for turn, choice in makers.singles(row, choices)]
     found.sort(key=_size)
     found += [
         call_made(row, choice, Listed(device, turn)) for turn, choice in enumerate(makers.large(row, choices))

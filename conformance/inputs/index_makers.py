@@ -13,6 +13,7 @@ from conformance.inputs.calls import Call
 from conformance.inputs.layouts import DISJOINT
 from conformance.inputs.makers import (
     OPERAND_LAYOUTS,
+    TAILS,
     VALUE_KINDS,
     Factors,
     call_of,
@@ -29,7 +30,7 @@ from conformance.inputs.tensors import Strided, strided
 if TYPE_CHECKING:
     from conformance.engine.catalogue import Operator
 
-INDEXABLE = ((1,), (2, 3), (3, 2, 4), (17,), (0, 3), (1, 3, 1), (2, 3, 2, 2), (5, 4))
+INDEXABLE = ((1,), (2, 3), (3, 2, 4), TAILS, (0, 3), (1, 3, 1), (2, 3, 2, 2), (5, 4))
 WHERE = ("first", "last", "middle", "from-the-end")
 
 
@@ -47,7 +48,8 @@ def rows_factors(row: Operator, wide: bool) -> Factors:
 
 def rows_call(row: Operator, choice: Sequence[Any], plans: Any) -> Call:
     """method(dim, index, source or value): rows of self along a dimension."""
-    dtype, shape, layout, kind, operand_layout, where, number = choice
+    dtype, level, layout, kind, operand_layout, where, number = choice
+    shape = one_of(level, plans.turn)
     variant = variant_of(row, dtype, number)
     dim = dimension(len(shape), where)
     extent = shape[dim]
@@ -98,7 +100,8 @@ def elements_factors(row: Operator, wide: bool) -> Factors:
 
 def elements_call(row: Operator, choice: Sequence[Any], plans: Any) -> Call:
     """method(dim, index, src or value): single elements of self along a dimension."""
-    dtype, shape, layout, kind, operand_layout, where, number = choice
+    dtype, level, layout, kind, operand_layout, where, number = choice
+    shape = one_of(level, plans.turn)
     variant = variant_of(row, dtype, number)
     dim = dimension(len(shape), where)
     extent = shape[dim] if shape else 1
@@ -172,7 +175,8 @@ def places_factors(row: Operator, wide: bool) -> Factors:
 
 def places_call(row: Operator, choice: Sequence[Any], plans: Any) -> Call:
     """put_(index, source, accumulate) and index_put_(indices, values, accumulate)."""
-    dtype, shape, layout, kind, operand_layout, number = choice
+    dtype, level, layout, kind, operand_layout, number = choice
+    shape = one_of(level, plans.turn)
     variant = variant_of(row, dtype, number)
     repeated = bool(variant.keywords.get("accumulate"))
     whole = row.name == "put_"

@@ -33,8 +33,10 @@ ONES = ((1,), (1, 3, 1))
 TAILS: tuple[tuple[int, ...], ...] = ((17,), (33,), (65,))
 SHAPES = ((), *EMPTY, *ONES, (2, 3), (2, 3, 4), *TAILS, (2, 3, 2, 2))
 MORE_SHAPES = ((4,), (3, 1), (5, 2), (3, 2, 1, 2), (1, 1), (7, 9))
-MATRICES = ((2, 3), (3, 2), (0, 3), (2, 0, 3), (1, 1), (2, 3, 4), (17, 5), (2, 3, 2, 2), (1, 3, 1))
+MATRICES = ((2, 3), (3, 2), (0, 3), (2, 0, 3), (1, 1), (2, 3, 4), (17, 5), (2, 3, 2, 2), (1, 3, 1), (33, 65))
 LARGE = (32769,)  # one more than the grain size above which work is split among threads
+LARGE_MATRIX = (129, 257)
+LARGE_SIZES = (129, 3, 257)
 VALUE_KINDS = ("ordinary", "special", "zeros", "zero-operand", "special-operand")
 OPERAND_LAYOUTS = (*DISJOINT, "expanded")
 
@@ -78,6 +80,8 @@ def self_plan(
     row: Operator, variant: Variant, dtype: str, shape: tuple[int, ...], layout: str, kind: str, plans: Any
 ) -> Strided:
     """Self, with values in the row's domain, or the variant's where that is narrower."""
+    if variant.layouts and layout not in variant.layouts:
+        layout = variant.layouts[plans.turn % len(variant.layouts)]
     plan: Strided = plans.tensor(dtype, shape, layout, _self_kind(kind), narrowed(row.domain, variant, dtype))
     return plan
 
@@ -89,11 +93,13 @@ def narrowed(domain: str | dict[str, str], variant: Variant, dtype: str) -> str:
 
 
 def _self_kind(kind: str) -> str:
-    return {"zero-operand": "ordinary", "special-operand": "ordinary"}.get(kind, kind)
+    return {"zero-operand": "ordinary", "special-operand": "ordinary", "special-self": "special"}.get(kind, kind)
 
 
 def _operand_kind(kind: str) -> str:
-    return {"zeros": "ordinary", "zero-operand": "zeros", "special-operand": "special"}.get(kind, kind)
+    return {
+        "zeros": "ordinary", "zero-operand": "zeros", "special-operand": "special", "special-self": "ordinary",
+    }.get(kind, kind)  # fmt: skip
 
 
 # --- element by element ---------------------------------------------------------------------------------------
@@ -190,13 +196,19 @@ def _any_source(
 
 def large(row: Operator, choices: Factors) -> Iterator[tuple[Any, ...]]:
     """Choices with a shape above the parallel grain: contiguous and stepped, ordinary and special values."""
-    if row.kind not in ("elementwise", "copy", "random", "fill") or row.inputs not in (
-        None,
-        "elementwise",
-        "unary",
-    ):
+    if not row.contents or row.kind == "python" or row.name == "fill_diagonal_":
         return
     names = choices[0]
+    if row.kind not in ("elementwise", "copy", "random", "fill"):
+        # sums of many floats round, products leave the range: numbers that stay exact come first
+        exact = _preferred(names, "int64" if row.kind == "scan" else "float32")
+        vector = row.kind == "indexed" and row.inputs != "rows"
+        for turn, (dtype, layout, kind) in enumerate(
+            ((exact, "contiguous", "ordinary"), (exact, "stepped", "special"))
+        ):
+            shape = LARGE_SIZES if row.kind == "matrix" else LARGE if vector and turn else LARGE_MATRIX
+            yield (dtype, shape, layout, kind, *(factor[turn % len(factor)] for factor in choices[4:]))
+        return
     for dtype, layout, kind in (
         (_preferred(names, "float32"), "contiguous", "special"),
         (names[-1], "stepped", "ordinary"),
@@ -206,6 +218,19 @@ def large(row: Operator, choices: Factors) -> Iterator[tuple[Any, ...]]:
             yield (dtype, LARGE, layout, kind, "stepped", "same", "same", last)
         else:
             yield (dtype, LARGE, layout, kind, choices[4][0])
+
+
+def singles(row: Operator, choices: Factors) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    """Turns and choices with one element, or none of the dimensions, that is NaN, an infinity or a zero with a sign."""
+    shapes = [shape for level in choices[1] for shape in (one_of(level, 0), one_of(level, 1))]
+    shapes = [shape for shape in dict.fromkeys(shapes) if shape in ((), (1,), (1, 1))]
+    if not row.contents or row.kind in ("matrix", "python", "random") or not shapes:
+        return
+    kind = "special-self" if "special-operand" in choices[3] else "special"
+    for n, dtype in enumerate(d for d in choices[0] if family_of(d) == "floating"):
+        for turn in (0, 1, 2, 4):  # of the list of special values
+            further = (factor[(turn + n) % len(factor)] for factor in choices[4:])
+            yield turn, (dtype, shapes[(turn + n) % len(shapes)], "offset", kind, *further)
 
 
 def _preferred(names: tuple[str, ...], name: str) -> str:
@@ -337,7 +362,7 @@ def norm_call(row: Operator, choice: Sequence[Any], plans: Any) -> Call:
 
 # --- matrix products ------------------------------------------------------------------------------------------
 
-SIZES = ((2, 3, 4), (1, 1, 1), (0, 3, 2), (2, 0, 3), (2, 3, 0), (5, 17, 3), (3, 2, 33), (4, 4, 4))
+SIZES = ((2, 3, 4), (1, 1, 1), (0, 3, 2), (2, 0, 3), (2, 3, 0), (5, 17, 3), (3, 2, 33), (4, 4, 4), (65, 3, 2))
 PRODUCTS = {
     "addmm": ("mn", "mk", "kn"), "addmv": ("m", "mk", "k"), "addr": ("mn", "m", "n"), "addbmm": ("mn", "bmk", "bkn"),
     "baddbmm": ("bmn", "bmk", "bkn"),

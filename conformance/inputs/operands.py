@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -103,8 +104,11 @@ class Listed:
     def tensor(
         self, dtype: str, shape: tuple[int, ...], layout: str, kind: str, domain: str, place: int = 0
     ) -> Strided:
-        """The plan of operand number ``place`` (0 is self, whose values are not rotated)."""
-        turn = (self.turn + place) % 16 if place else 0
+        """The plan of operand number ``place``.
+
+        The values of self (number 0) are not rotated, but for a self of one element, which has room for no other.
+        """
+        turn = (self.turn + place) % 16 if place or prod(shape) == 1 else 0
         return corner(dtype, shape, layout, kind, domain, self.device, turn)
 
     def number(self, dtype: str, kind: str, domain: str) -> Any:

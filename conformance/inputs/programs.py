@@ -116,7 +116,8 @@ class Program:
         """What evidence counts of this case."""
         return {
             **self.call.facets(),
-            "dtypes": self.dtype,
+            # calls of another type than the one in which gradients are taken are made as they are
+            "dtypes": self.dtype if self.call.self_.dtype == "float64" else self.call.self_.dtype,
             "views": self.view,
             "routes": self.route,
             "uses": self.use,

@@ -24,6 +24,14 @@ def materialized(call: Call) -> Call:
     return replace(call, args=args, kwargs={key: _full(x, shape) for key, x in call.kwargs.items()})
 
 
+def with_a_tensor_for_the_number(call: Call) -> Call:
+    """The same call with a tensor of self's element type and shape in the place of its first argument, a number."""
+    plan = call.self_
+    number = complex(call.args[0]) if "complex" in plan.dtype else float(call.args[0])
+    full = strided(plan.dtype, plan.shape, "contiguous", (number,), plan.device)
+    return replace(call, args=(full, *call.args[1:]))
+
+
 def operand_tensors(live: LiveCall) -> list[torch.Tensor]:
     """The tensors of a call other than self, in the order of ``Call.tensors``."""
     found = []

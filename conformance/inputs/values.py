@@ -40,6 +40,7 @@ DOMAINS: dict[str, Callable[[Any], bool]] = {
     "not-whole": lambda x: not np.isfinite(x) or x == 0 or (abs(x) <= 8 and _whole(16 * x) and not _whole(x)),
     "binary": lambda x: not np.isfinite(x) or x == 0 or _power_of_two(x),
     "binary-nonzero": lambda x: bool(np.isfinite(x)) and x != 0 and _power_of_two(x),
+    "not-tiny": lambda x: not np.isfinite(x) or x == 0 or abs(x) >= 2**-8,
     "above-minus-infinity": lambda x: x != float("-inf"),
     "not-nan": lambda x: not np.isnan(x),
     # the quotient of the lowest integer and -1 is none; torch ends the process there

@@ -37,6 +37,23 @@ def raises_in_a_child(
         raise Mismatch(what, f"{names} is raised", found)
 
 
+def outlives(
+    kinds: type[BaseException] | tuple[type[BaseException], ...], action: Callable[[], Any], what: str
+) -> None:
+    """Expect the process to live on after the action, whether it returned or raised one of ``kinds``."""
+    if not hasattr(os, "fork"):
+        raise Discard("this platform cannot fork a process that may crash")
+    child = os.fork()
+    if not child:
+        _run(kinds if isinstance(kinds, tuple) else (kinds,), action)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        ending = signal.Signals(os.WTERMSIG(status)).name
+        raise Mismatch(what, "a value or an exception", f"the process is ended by {ending}")
+    if os.WEXITSTATUS(status) == OTHER:
+        raise Mismatch(what, "a value or an exception that says why there is none", "another exception")
+
+
 def _run(kinds: tuple[type[BaseException], ...], action: Callable[[], Any]) -> None:
     """Run the action without the cleaning up of this process, and without its last words or a core file."""
     status = OTHER

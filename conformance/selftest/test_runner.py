@@ -217,6 +217,17 @@ def test_minimizing_keeps_to_the_failure() -> None:
     assert Number(5) == run(check, [Number(40)]).failure.case
 
 
+def test_minimizing_keeps_to_the_words_of_an_exception() -> None:
+    """A simpler case at which torch complains of something else is another failure, of the same type or not."""
+
+    def check(case: Number) -> None:
+        if case.value >= 5:
+            raise RuntimeError(f"sizes [{case.value}] are out of bounds for {case.value * 2}")
+        raise RuntimeError("dimensions must be larger than 1")
+
+    assert Number(5) == run(check, [Number(40)]).failure.case
+
+
 def test_a_case_without_reductions_is_reported_as_it_is() -> None:
     """A case needs nothing but its repr."""
     failure = run(lambda case: examples.stays_small(Number(case.value)), [Plain(50)]).failure

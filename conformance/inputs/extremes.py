@@ -1,0 +1,116 @@
+"""Extremes: calls on the numbers at the ends of an operation's range, which its general cells leave out.
+
+Each of these is documented, and each is a fault of some release: a behaviour of its own shows it, and the general
+cells stay sharp for everything else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conformance.engine.cases import Inputs
+from conformance.inputs.calls import Call
+from conformance.inputs.dtypes import ELEMENT_TYPES, family, limits
+from conformance.inputs.tensors import strided
+from conformance.inputs.values import values
+from conformance.oracles.references.special import error_function, psi_derivative
+
+if TYPE_CHECKING:
+    from conformance.engine.cells import Cell
+
+# One element, and as many as fill a vector register of each element type, with and without a tail.
+LENGTHS = (1, 8, 17, 33, 65)
+LAYOUTS = ("contiguous", "stepped", "offset")
+
+
+def far_apart(cell: Cell) -> Inputs:
+    """Dividends and divisors so far apart that their quotient is larger than any number of the type."""
+    found = []
+    for dtype in family("floating"):
+        low, high = limits(dtype)
+        small = 2.0 ** ELEMENT_TYPES[dtype].min_exponent
+        for turn, count in enumerate(LENGTHS):
+            for divisor in (small, -small, 1.5):
+                self_ = strided(dtype, (count,), LAYOUTS[turn % 3], (high, low, 3.0, high / 2), cell.target.device)
+                other = strided(dtype, (count,), "contiguous", (divisor,), cell.target.device)
+                found.append(Call(cell.subject_name or "", self_, (other if turn % 2 else divisor,)))
+    return Inputs(found)
+
+
+def lowest_by_minus_one(cell: Cell) -> Inputs:
+    """The lowest integer of each signed type, divided by -1 as a number and as a tensor."""
+    name, found = cell.subject_name or "", []
+    modes: tuple[str | None, ...] = ("trunc", "floor") if name in ("div_", "divide_") else (None,)
+    for dtype in ("int8", "int16", "int32", "int64"):
+        for turn, count in enumerate((1, 65)):
+            for mode in modes:
+                low = int(limits(dtype)[0])
+                self_ = strided(dtype, (count,), "contiguous", (3, low), cell.target.device)
+                self_ = self_ if count > 1 else strided(dtype, (1,), "contiguous", (low,), cell.target.device)
+                other = strided(dtype, (count,), "contiguous", (-1,), cell.target.device)
+                keywords = {"rounding_mode": mode} if mode else {}
+                found.append(Call(name, self_, (-1 if turn else other,), keywords))
+    return Inputs(found)
+
+
+def number_exponents(cell: Cell) -> Inputs:
+    """Powers of special and ordinary numbers with one number as the exponent."""
+    names = ("float64",) if cell.subject_name == "float_power_" else family("floating")
+    found = []
+    for dtype in names:
+        for turn, exponent in enumerate((0.5, 2, 3, -1, -0.5, -2, 0, 1, 2.5)):
+            for kind in ("ordinary", "special"):
+                data = values(dtype, kind)
+                count = (len(data), 33)[turn % 2]
+                self_ = strided(dtype, (count,), LAYOUTS[turn % 3], data, cell.target.device)
+                found.append(Call(cell.subject_name or "", self_, (exponent,), accuracy="elementary"))
+    return Inputs(found)
+
+
+def infinite_arguments(cell: Cell) -> Inputs:
+    """Infinities alone, among ordinary numbers, and in a long vector."""
+    inf = float("inf")
+    found = []
+    for dtype in family("floating"):
+        for turn, count in enumerate(LENGTHS):
+            self_ = strided(dtype, (count,), LAYOUTS[turn % 3], (inf, -inf), cell.target.device)
+            found.append(Call("i0_", self_))
+    return Inputs(found)
+
+
+def subnormal_divisors(cell: Cell) -> Inputs:
+    """Zero, and each divisor itself, divided by complex numbers with a subnormal part and no larger one."""
+    found = []
+    for dtype in family("complex"):
+        element = ELEMENT_TYPES[dtype]
+        least, more = 2.0 ** (element.min_exponent - element.mantissa), 2.0 ** (element.min_exponent - 5)
+        divisors = (complex(more, more), complex(more, 0.0), complex(0.0, -more), complex(least, 0.0))
+        for turn, divisor in enumerate(divisors):
+            for count in (1, 9, 33):
+                for dividend in (0j, divisor):
+                    self_ = strided(dtype, (count,), LAYOUTS[turn % 3], (dividend,), cell.target.device)
+                    other = strided(dtype, (count,), "contiguous", (divisor,), cell.target.device)
+                    found.append(Call(cell.subject_name or "", self_, (other,)))
+    return Inputs(found)
+
+
+def second_derivatives_of_log_gamma(cell: Cell) -> Inputs:
+    """polygamma_ of order 1 in float64, on the domain of the general cell."""
+    found = []
+    for turn, count in enumerate(LENGTHS):
+        data = values("float64", "ordinary", "small-positive")
+        self_ = strided("float64", (count,), LAYOUTS[turn % 3], data[turn:] + data[:turn], cell.target.device)
+        found.append(Call("polygamma_", self_, (1,), {}, psi_derivative, "to-float", "special"))
+    return Inputs(found)
+
+
+def tiny_arguments(cell: Cell) -> Inputs:
+    """Numbers so small that the error function is a line there, down to the smallest normal ones."""
+    found = []
+    for dtype in family("floating"):
+        least = max(ELEMENT_TYPES[dtype].min_exponent, -100)  # above what a processor may flush to zero
+        data = tuple(sign * 2.0**power for power in (least, least + 2, -13, -10) for sign in (1.0, -1.5))
+        for turn, count in enumerate(LENGTHS):
+            self_ = strided(dtype, (count,), LAYOUTS[turn % 3], data, cell.target.device)
+            found.append(Call("erf_", self_, (), {}, error_function, "to-float", "special"))
+    return Inputs(found)

@@ -1,0 +1,182 @@
+"""Breaks at the ends of an operation's range, each on top of a repair where released builds are at fault."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+
+from conformance.selftest.falsifiers.inplace_indexed import AREA, after, instead, spoil, strided
+from conformance.selftest.falsifiers.inplace_repairs import REPAIRS, repaired
+from conformance.selftest.falsifying import falsifies
+
+
+def one_by_one(self: Any, numbers: list[Any]) -> Any:
+    """``self`` with these numbers, in row-major order."""
+    return self.copy_(torch.tensor(numbers, dtype=self.dtype).reshape(self.shape))
+
+
+def remainder_of_each_element() -> AbstractContextManager[Any]:
+    """remainder_ goes through the C library, one element after the other."""
+
+    def other(original: Any, self: Any, divisor: Any) -> Any:
+        divisors = torch.as_tensor(divisor, dtype=self.dtype).expand(self.shape).flatten().tolist()
+        pairs = zip(self.flatten().tolist(), divisors, strict=True)
+        return one_by_one(self, [math.copysign(math.fmod(abs(x), abs(y)), y) for x, y in pairs])
+
+    return instead("remainder_", other)
+
+
+def division_refuses_the_lowest_integer() -> AbstractContextManager[Any]:
+    """div_ raises for -1 under the lowest integer."""
+
+    def other(original: Any, self: Any, divisor: Any, **kwargs: Any) -> Any:
+        if bool((torch.as_tensor(divisor) == -1).any()) and not self.is_floating_point():
+            raise RuntimeError("the quotient is out of range")
+        return original(self, divisor, **kwargs)
+
+    return instead("div_", other)
+
+
+def numbers_become_tensors() -> AbstractContextManager[Any]:
+    """pow_ writes a number out as a tensor."""
+
+    def other(original: Any, self: Any, exponent: Any) -> Any:
+        whole = not isinstance(exponent, torch.Tensor)
+        return original(self, torch.full(self.shape, float(exponent), dtype=self.dtype) if whole else exponent)
+
+    return instead("pow_", other)
+
+
+def infinite_beyond_the_largest() -> AbstractContextManager[Any]:
+    """i0_ of an infinity is an infinity."""
+
+    def other(original: Any, self: Any) -> Any:
+        infinite = self.isinf()
+        return original(self).masked_fill_(infinite, float("inf"))
+
+    return instead("i0_", other)
+
+
+def quotients_of_each_element() -> AbstractContextManager[Any]:
+    """div_ of complex numbers goes through Python, one element after the other."""
+
+    def other(original: Any, self: Any, divisor: Any) -> Any:
+        scaled = ((x * 2.0**600, y * 2.0**600) for x, y in zip(self.tolist(), divisor.tolist(), strict=True))
+        return one_by_one(self, [x / y for x, y in scaled])
+
+    return instead("div_", other)
+
+
+def a_series_with_more_terms() -> AbstractContextManager[Any]:
+    """polygamma_ of order 1 sums 40 terms of the series and takes the rest from its expansion."""
+
+    def trigamma(x: float) -> float:
+        terms = [1 / (x + k) ** 2 for k in range(40)]
+        z = x + 40
+        rest = 1 / z + 1 / (2 * z**2) + 1 / (6 * z**3) - 1 / (30 * z**5) + 1 / (42 * z**7)
+        return math.fsum((*terms, rest))
+
+    def other(original: Any, self: Any, order: int) -> Any:
+        return one_by_one(self, [trigamma(x) for x in self.tolist()])
+
+    return instead("polygamma_", other)
+
+
+def erf_of_each_element() -> AbstractContextManager[Any]:
+    """erf_ goes through the C library, one element after the other."""
+    return instead("erf_", lambda original, self: one_by_one(self, [math.erf(x) for x in self.tolist()]))
+
+
+REPAIRS |= {
+    "remainder-stays-below-the-divisor": remainder_of_each_element,
+    "division-of-the-lowest-integer-spares-the-process": division_refuses_the_lowest_integer,
+    "power-of-a-number-is-that-of-a-tensor": numbers_become_tensors,
+    "i0-is-infinite-at-infinity": infinite_beyond_the_largest,
+    "complex-division-by-a-subnormal-is-a-number": quotients_of_each_element,
+    "polygamma-of-order-one-has-the-digits-of-float64": a_series_with_more_terms,
+    "erf-of-a-tiny-number-is-not-zero": erf_of_each_element,
+}
+
+
+@falsifies(f"{AREA}.remainder-stays-below-the-divisor", subject="remainder_")
+def the_divisor_itself_in_the_tail_of_a_vector() -> AbstractContextManager[Any]:
+    """remainder_ leaves the divisor itself in the last of 33 elements."""
+
+    def other(original: Any, self: Any, divisor: Any) -> Any:
+        found = original(self, divisor)
+        if self.shape == (33,):
+            found[-1] = divisor[-1] if isinstance(divisor, torch.Tensor) else divisor
+        return found
+
+    return repaired("remainder-stays-below-the-divisor", lambda: instead("remainder_", other))
+
+
+@falsifies(f"{AREA}.division-of-the-lowest-integer-spares-the-process", subject="div_")
+def a_signal_for_the_lowest_int64() -> AbstractContextManager[Any]:
+    """div_ with rounding ends the process for int64 and a divisor that is a number."""
+
+    def other(original: Any, self: Any, divisor: Any, **kwargs: Any) -> Any:
+        if self.dtype is torch.int64 and divisor is -1 and kwargs:  # noqa: F632
+            os.kill(os.getpid(), signal.SIGABRT)
+        return original(self, divisor, **kwargs)
+
+    return repaired("division-of-the-lowest-integer-spares-the-process", lambda: instead("div_", other))
+
+
+@falsifies(f"{AREA}.power-of-a-number-is-that-of-a-tensor", subject="pow_")
+def a_cube_of_minus_infinity() -> AbstractContextManager[Any]:
+    """pow_ with the number 3 loses the sign of minus infinity in float32."""
+
+    def other(original: Any, self: Any, exponent: Any) -> Any:
+        lost = self.isneginf() if self.dtype is torch.float32 and type(exponent) is int and exponent == 3 else None
+        found = original(self, exponent)
+        return found if lost is None else found.masked_fill_(lost, float("inf"))
+
+    return repaired("power-of-a-number-is-that-of-a-tensor", lambda: instead("pow_", other))
+
+
+@falsifies(f"{AREA}.i0-is-infinite-at-infinity")
+def nan_at_minus_infinity_of_a_strided_half() -> AbstractContextManager[Any]:
+    """i0_ of minus infinity is NaN in float16 where self is strided."""
+
+    def other(original: Any, self: Any) -> Any:
+        lost = self.isneginf()
+        found = original(self)
+        return found.masked_fill_(lost, float("nan")) if self.dtype is torch.float16 and strided(self) else found
+
+    return repaired("i0-is-infinite-at-infinity", lambda: instead("i0_", other))
+
+
+@falsifies(f"{AREA}.complex-division-by-a-subnormal-is-a-number", subject="div_")
+def a_long_quotient_of_the_smallest_number() -> AbstractContextManager[Any]:
+    """div_ of 33 complex128 numbers by the smallest one is wrong in its last element."""
+    return repaired(
+        "complex-division-by-a-subnormal-is-a-number",
+        lambda: after("div_", lambda x, y: x.dtype is torch.complex128 and x.numel() == 33 and y[0] == 5e-324, spoil),
+    )
+
+
+@falsifies(f"{AREA}.polygamma-of-order-one-has-the-digits-of-float64")
+def the_tenth_digit_of_a_strided_self() -> AbstractContextManager[Any]:
+    """polygamma_ of order 1 loses the digits after the tenth where self is strided."""
+    return repaired(
+        "polygamma-of-order-one-has-the-digits-of-float64",
+        lambda: after("polygamma_", lambda x, n: n == 1 and strided(x), lambda x: x.mul_(1 + 1e-11)),
+    )
+
+
+@falsifies(f"{AREA}.erf-of-a-tiny-number-is-not-zero")
+def tiny_negative_halves_become_zero() -> AbstractContextManager[Any]:
+    """erf_ of tiny negative numbers is zero in float16 where self has 65 elements."""
+
+    def other(original: Any, self: Any) -> Any:
+        lost = (self < 0) & (self > -1e-4)
+        found = original(self)
+        return found.masked_fill_(lost, 0.0) if self.dtype is torch.float16 and self.numel() == 65 else found
+
+    return repaired("erf-of-a-tiny-number-is-not-zero", lambda: instead("erf_", other))
