@@ -132,6 +132,18 @@ def test_does_not_depend_on_the_layout_of_self(case: Call) -> None:
     )
 
 
+@cases(selections.few_inputs)
+def test_second_call_computes_the_same(case: Call) -> None:
+    """An in-place operation gives for the same values the same result each time that it is called on a tensor."""
+    live = case.build()
+    live.apply()
+    first = memory.contents(live.self_)
+    memory.storage_of(live.self_).copy_(memory.storage_of(case.self_.build()))
+    live.apply()
+    what = f"self after a second {case.method} on the same values"
+    agree(first, memory.contents(live.self_), case.self_.dtype, case.accuracy, what)
+
+
 @cases(selections.operand_calls)
 def test_leaves_its_operands_alone(case: Call) -> None:
     """An in-place operation changes none of its other operands."""

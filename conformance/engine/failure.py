@@ -70,7 +70,7 @@ def _written(
     try:
         minimal = _short(reproducer.plain_code(failure.case))
         script = reproducer.script(cell, check, failure.case, failure.expected, failure.found, kills)
-        path = reproducer.write(settings.record.with_suffix(".reproducers"), cell, script)
+        path = reproducer.write(settings.reproducers, cell, script)
         return minimal, path, os.path.relpath(path)
     except Exception as error:  # the verdict stands, whatever keeps a case from being written out
         return minimal, None, f"none could be written: {type(error).__name__}: {error}"

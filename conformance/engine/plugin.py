@@ -1,6 +1,6 @@
-"""The pytest plugin: options, collection, isolation of crashes, and the run record.
+"""The pytest plugin: options, collection, and how a cell is run.
 
-Progress and summary listen to it from ``terminal.py``; nothing here writes to the terminal.
+``recorder``, ``isolation`` and ``terminal`` are plugged in from here and listen; nothing here writes to the terminal.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import faulthandler
 import gc
 import os
-import tempfile
 from collections.abc import Generator
 from contextlib import nullcontext
 from pathlib import Path
@@ -18,19 +17,16 @@ import pytest
 import torch
 
 from conformance.engine import crumbs
-from conformance.engine.crashes import outcome_of
-from conformance.engine.environment import environment, suite
+from conformance.engine.isolation import Isolation
 from conformance.engine.items import NOTE, SETTINGS, AreaModule, CellItem, settle
-from conformance.engine.record import RunRecord
-from conformance.engine.settings import Settings, UsageError
-from conformance.engine.specs import area_of, is_area_module, load_area, specs_of
+from conformance.engine.recorder import Recorder
+from conformance.engine.settings import Settings, UsageError, seconds_allowed
+from conformance.engine.specs import is_area_module
 from conformance.engine.terminal import Terminal
 from conformance.engine.watchdog import Watchdog
 from conformance.engine.words import Level, Verdict
-from conformance.engine.yamlfile import SpecError
 
 CRUMBS = pytest.StashKey[crumbs.Crumbs]()
-STILLBORN = 2  # workers that may die before they run anything
 WATCHDOG = pytest.StashKey[Watchdog]()
 COLLECTOR = pytest.StashKey[tuple[int, int, int]]()
 
@@ -191,140 +187,3 @@ def broken_harness(item: CellItem, report: pytest.TestReport) -> dict[str, Any]:
 
     outcome = Outcome(Verdict.ERROR, reason=str(report.longrepr))
     return settle(item.cell, item.check, outcome, item.config.stash[SETTINGS], item.nodeid)
-
-
-def seconds_allowed(config: pytest.Config) -> float:
-    """How long one cell may take, by pytest-timeout's own rules; 0 for any time."""
-    given = config.option.timeout
-    given = os.environ.get("PYTEST_TIMEOUT") if given is None else given
-    return float((config.getini("timeout") if given is None else given) or 0)
-
-
-class Isolation:
-    """Turns the death of a worker into the verdict of the cell that it ran."""
-
-    def __init__(self, config: pytest.Config, settings: Settings, recorder: Recorder) -> None:
-        self.config, self.settings, self.recorder = config, settings, recorder
-        self.folder = tempfile.TemporaryDirectory(prefix="conformance-crumbs-")
-        self.collected: set[Any] = set()
-        self.stillborn = 0
-
-    def pytest_configure_node(self, node: Any) -> None:
-        """Tell a worker where its crumbs go."""
-        node.workerinput["crumbs"] = self.folder.name
-
-    def pytest_xdist_node_collection_finished(self, node: Any) -> None:
-        """Note that a worker came to life."""
-        self.collected.add(node)
-
-    def pytest_testnodedown(self, node: Any, error: Any) -> None:
-        """End a run whose workers die before they run anything: to replace them would never end."""
-        self.stillborn += bool(error) and node not in self.collected
-        if self.stillborn > STILLBORN:
-            message = (
-                f"{self.stillborn} workers died while they collected; see the crash with: pytest -n 0 --collect-only"
-            )
-            self.recorder.errors.append(message)
-            pytest.exit(message, returncode=pytest.ExitCode.INTERNAL_ERROR)
-
-    def pytest_handlecrashitem(self, crashitem: str, report: Any) -> None:
-        """Give the cell that killed its worker its verdict and its reproducer."""
-        crumb = crumbs.read(Path(self.folder.name) / f"{report.node.gateway.id}.crumb")
-        found = outcome_of(self.config.rootpath, crashitem, crumb, self.settings, seconds_allowed(self.config))
-        if found is None:
-            return
-        cell, check, outcome = found
-        report.conformance = settle(cell, check, outcome, self.settings, crashitem, kills=True)
-        report.when = "call"
-        report.longrepr = report.conformance["message"]
-        report.location = (report.location[0], None, cell.id)
-        verdict = Verdict(report.conformance["verdict"])
-        if not self.settings.fails(cell.behaviour.level, verdict):
-            report.outcome = "skipped"
-            report.longrepr = (str(report.location[0]), 0, f"Skipped: {verdict.value}: {outcome.reason}")
-
-    def pytest_unconfigure(self) -> None:
-        """Sweep up the crumbs."""
-        self.folder.cleanup()
-
-
-class Recorder:
-    """Writes the run record as verdicts arrive, from workers or from this process."""
-
-    def __init__(self, config: pytest.Config, settings: Settings) -> None:
-        self.config, self.settings = config, settings
-        self.record: RunRecord | None = None
-        self.planned: list[str] = []
-        self.errors: list[str] = []
-
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Start the record with the cells of this process."""
-        self._plan([item.nodeid for item in session.items if isinstance(item, CellItem)])
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
-        """Start the record with the cells that the workers collected."""
-        self._plan([name for name in ids if is_area_module(self.config.rootpath / name.partition("::")[0])])
-
-    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Keep a collection error for the record."""
-        if report.failed and str(report.longrepr) not in self.errors:
-            self.errors.append(str(report.longrepr))
-
-    def pytest_internalerror(self, excrepr: Any) -> None:
-        """Keep an error of pytest, of a plugin or of this suite for the record."""
-        self.errors.append(str(excrepr))
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Append a cell's verdict."""
-        entry = getattr(report, "conformance", None)
-        if entry is not None and self.record is not None:
-            self.record.add(entry)
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self) -> None:
-        """Bring the record into its final form."""
-        if self.record is None and self.errors and not self.config.option.collectonly:
-            self._start()
-        if self.record is not None:
-            self.record.errors = self.errors
-            self.record.finish()
-
-    def _plan(self, nodes: list[str]) -> None:
-        if not nodes or self.record is not None or self.config.option.collectonly:
-            return
-        areas, behaviours = _tables(self.config.rootpath, nodes)
-        self._start().plan(len(nodes), areas, behaviours)
-
-    def _start(self) -> RunRecord:
-        timeout = seconds_allowed(self.config)
-        header = {
-            "suite": suite(), "environment": environment(self.settings.targets),
-            "settings": self.settings.record_settings(timeout),
-        }  # fmt: skip
-        self.record = RunRecord(self.settings.record, header)
-        return self.record
-
-
-def _tables(root: Path, nodes: list[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The areas and behaviours that a set of node ids touches, as the record has them."""
-    checks = {(name.partition("::")[0], name.partition("::")[2].partition("[")[0]) for name in nodes}
-    areas, behaviours = [], []
-    for file in sorted({file for file, _ in checks}):
-        try:
-            loaded = load_area(area_of(root / file), specs_of(root / file))
-        except SpecError:
-            continue
-        name = loaded.area.area
-        areas.append({"area": name, "title": loaded.area.title, "page": loaded.area.page})
-        for behaviour in loaded.area.behaviours:
-            if (file, behaviour.check) in checks:
-                docs = behaviour.docs
-                behaviours.append({
-                    "id": f"{name}.{behaviour.id}", "area": name, "behaviour": behaviour.id,
-                    "statement": behaviour.statement, "level": behaviour.level.value,
-                    "docs": {"url": docs.url(None), "object": docs.object, "says": docs.says},
-                    "since": behaviour.since, "until": behaviour.until, "note": behaviour.note,
-                    "source": loaded.where(behaviour.id),
-                })  # fmt: skip
-    return areas, behaviours

@@ -54,6 +54,11 @@ class Settings:
             _shard(option.shard), expectations, tuple(files), _writable(record), arguments,
         )  # fmt: skip
 
+    @property
+    def reproducers(self) -> Path:
+        """Folder of this run's reproducers, beside its record."""
+        return self.record.with_suffix(".reproducers")
+
     def wants(self, cell: Cell) -> bool:
         """Whether ``cell`` belongs to this run: its level, and its shard."""
         if not cell.behaviour.level.reaches(self.level):
@@ -122,3 +127,10 @@ def _writable(record: Path) -> Path:
 def _hypothesis_seed(option: Any) -> int:
     given = getattr(option, "hypothesis_seed", None)
     return int(given) if given is not None and str(given).isdigit() else 0
+
+
+def seconds_allowed(config: Any) -> float:
+    """How long one cell may take, by pytest-timeout's own rules; 0 for any time."""
+    given = config.option.timeout
+    given = os.environ.get("PYTEST_TIMEOUT") if given is None else given
+    return float((config.getini("timeout") if given is None else given) or 0)

@@ -73,25 +73,33 @@ def _completing(
             if call.self_.dtype == dtype and call.self_.array.size > 4
         ]
         layouts = _unmet(choices[2], [plan.layout for _, plan in shown])
-        lengths = _unmet(tails, [plan.shape for _, plan in shown])
+        # where everything is contiguous and of one shape and type, kernels take whole vector registers
+        lengths = _unmet(tails, [plan.shape for choice, plan in shown if _in_a_row(choice, choices)])
+        for turn, length in enumerate(lengths):
+            plain = [factor[0] for factor in choices[4:-1]]
+            number = [choices[-1][turn % len(choices[-1])]] if len(choices) > 4 else []
+            yield [dtype, length, "contiguous", choices[3][turn % 2 % len(choices[3])], *plain, *number]
         # what broadcasts or repeats shows on two dimensions only
         flat = [choice for choice, plan in shown if plan.array.ndim > 1]
         others = [_unmet(choices[f], [choice[f] for choice in flat]) for f in range(3, len(choices))]
         turn = 0
-        while layouts or lengths or any(others):
-            layout = layouts.pop(0) if layouts else (_OF_VECTORS if lengths else _SCATTERED)[turn % 3]
-            vector = layout not in ("transposed", "channels_last") and bool(lengths)
+        while layouts or any(others):
+            layout = layouts.pop(0) if layouts else _SCATTERED[turn % 3]
             solid = four[0] if layout == "channels_last" and four else deep
-            shape = lengths.pop(0) if vector else solid
             rest = [
-                missing.pop(0) if missing and not vector else factor[turn % len(factor)]
+                missing.pop(0) if missing else factor[turn % len(factor)]
                 for missing, factor in zip(others, choices[3:], strict=True)
             ]
-            yield [dtype, shape, layout, *rest]
+            yield [dtype, solid, layout, *rest]
             turn += 1
 
 
-_OF_VECTORS = ("contiguous", "stepped", "offset")
+def _in_a_row(choice: Sequence[Any], choices: Sequence[Sequence[Any]]) -> bool:
+    return choice[2] == "contiguous" and all(
+        mine == factor[0] for mine, factor in zip(choice[4:-1], choices[4:-1], strict=True)
+    )
+
+
 _SCATTERED = ("transposed", "stepped", "sliced")
 
 

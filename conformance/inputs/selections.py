@@ -263,8 +263,21 @@ def scattered_calls(cell: Cell) -> Inputs:
 
 
 def operand_calls(cell: Cell) -> Inputs:
-    """Calls with tensors beside self, in which each element type meets each layout."""
-    return Inputs([call for call in paired_calls(cell.subject, cell.target.device) if call.tensors()])
+    """Calls with tensors beside self, in which each element type meets each layout, of self and of the operand."""
+    return Inputs(_with_operands(cell.subject, cell.target.device))
+
+
+@cache
+def _with_operands(row: Any, device: str) -> tuple[Call, ...]:
+    able = [call for call in corners_of(row, device) if any(plan.array.size for plan in call.tensors())]
+    return tuple(unreferenced(call) for call in spread(able, 1000, _operand_pairs))
+
+
+def _operand_pairs(call: Call) -> list[Any]:
+    plans = [plan for plan in call.tensors() if plan.array.size]
+    own = call.self_
+    shown = [frozenset((plan.dtype, plan.layout) for plan in plans), *((p.dtype, p.shape) for p in plans[:1])]
+    return [(own.dtype, own.layout), (own.dtype, len(own.shape)), *shown]
 
 
 def broadcasting_calls(cell: Cell) -> Inputs:

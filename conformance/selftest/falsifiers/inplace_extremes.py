@@ -121,7 +121,7 @@ def a_signal_for_the_lowest_int64() -> AbstractContextManager[Any]:
     """div_ with rounding ends the process for int64 and a divisor that is a number."""
 
     def other(original: Any, self: Any, divisor: Any, **kwargs: Any) -> Any:
-        if self.dtype is torch.int64 and divisor is -1 and kwargs:  # noqa: F632
+        if self.dtype is torch.int64 and not isinstance(divisor, torch.Tensor) and kwargs:
             os.kill(os.getpid(), signal.SIGABRT)
         return original(self, divisor, **kwargs)
 
@@ -180,3 +180,17 @@ def tiny_negative_halves_become_zero() -> AbstractContextManager[Any]:
         return found.masked_fill_(lost, 0.0) if self.dtype is torch.float16 and self.numel() == 65 else found
 
     return repaired("erf-of-a-tiny-number-is-not-zero", lambda: instead("erf_", other))
+
+
+@falsifies(f"{AREA}.second-call-computes-the-same", subject="mul_")
+def a_second_product_of_a_transposed_self() -> AbstractContextManager[Any]:
+    """mul_ errs in the last element of a transposed int32 self that it has been called on before."""
+
+    def other(original: Any, self: Any, *args: Any) -> Any:
+        found = original(self, *args)
+        if hasattr(self, "called") and self.dtype is torch.int32 and strided(self):
+            spoil(self)
+        self.called = True
+        return found
+
+    return instead("mul_", other)

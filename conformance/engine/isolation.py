@@ -1,0 +1,66 @@
+"""Isolation: the death of a worker becomes the verdict of the cell that it ran, and every other cell lives on."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.engine import crumbs
+from conformance.engine.crashes import outcome_of
+from conformance.engine.items import settle
+from conformance.engine.recorder import Recorder
+from conformance.engine.settings import Settings, seconds_allowed
+from conformance.engine.words import Verdict
+
+STILLBORN = 2  # workers that may die before they run anything
+
+
+class Isolation:
+    """Turns the death of a worker into the verdict of the cell that it ran."""
+
+    def __init__(self, config: pytest.Config, settings: Settings, recorder: Recorder) -> None:
+        self.config, self.settings, self.recorder = config, settings, recorder
+        self.folder = tempfile.TemporaryDirectory(prefix="conformance-crumbs-")
+        self.collected: set[Any] = set()
+        self.stillborn = 0
+
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker where its crumbs go."""
+        node.workerinput["crumbs"] = self.folder.name
+
+    def pytest_xdist_node_collection_finished(self, node: Any) -> None:
+        """Note that a worker came to life."""
+        self.collected.add(node)
+
+    def pytest_testnodedown(self, node: Any, error: Any) -> None:
+        """End a run whose workers die before they run anything: to replace them would never end."""
+        self.stillborn += bool(error) and node not in self.collected
+        if self.stillborn > STILLBORN:
+            message = (
+                f"{self.stillborn} workers died while they collected; see the crash with: pytest -n 0 --collect-only"
+            )
+            self.recorder.errors.append(message)
+            pytest.exit(message, returncode=pytest.ExitCode.INTERNAL_ERROR)
+
+    def pytest_handlecrashitem(self, crashitem: str, report: Any) -> None:
+        """Give the cell that killed its worker its verdict and its reproducer."""
+        crumb = crumbs.read(Path(self.folder.name) / f"{report.node.gateway.id}.crumb")
+        found = outcome_of(self.config.rootpath, crashitem, crumb, self.settings, seconds_allowed(self.config))
+        if found is None:
+            return
+        cell, check, outcome = found
+        report.conformance = settle(cell, check, outcome, self.settings, crashitem, kills=True)
+        report.when = "call"
+        report.longrepr = report.conformance["message"]
+        report.location = (report.location[0], None, cell.id)
+        verdict = Verdict(report.conformance["verdict"])
+        if not self.settings.fails(cell.behaviour.level, verdict):
+            report.outcome = "skipped"
+            report.longrepr = (str(report.location[0]), 0, f"Skipped: {verdict.value}: {outcome.reason}")
+
+    def pytest_unconfigure(self) -> None:
+        """Sweep up the crumbs."""
+        self.folder.cleanup()

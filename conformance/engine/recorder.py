@@ -1,0 +1,99 @@
+"""The recorder: writes the run record as verdicts arrive."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.engine.environment import environment, suite
+from conformance.engine.items import CellItem
+from conformance.engine.record import RunRecord
+from conformance.engine.settings import Settings, seconds_allowed
+from conformance.engine.specs import area_of, is_area_module, load_area, specs_of
+from conformance.engine.yamlfile import SpecError
+
+
+class Recorder:
+    """Writes the run record as verdicts arrive, from workers or from this process."""
+
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        self.config, self.settings = config, settings
+        self.record: RunRecord | None = None
+        self.errors: list[str] = []
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Start the record with the cells of this process."""
+        self._plan([item.nodeid for item in session.items if isinstance(item, CellItem)])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """Start the record with the cells that the workers collected."""
+        self._plan([name for name in ids if is_area_module(self.config.rootpath / name.partition("::")[0])])
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Keep a collection error for the record."""
+        if report.failed and str(report.longrepr) not in self.errors:
+            self.errors.append(str(report.longrepr))
+
+    def pytest_internalerror(self, excrepr: Any) -> None:
+        """Keep an error of pytest, of a plugin or of this suite for the record."""
+        self.errors.append(str(excrepr))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Append a cell's verdict."""
+        entry = getattr(report, "conformance", None)
+        if entry is not None and self.record is not None:
+            self.record.add(entry)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """Bring the record into its final form."""
+        if self.record is None and self.errors and not self.config.option.collectonly:
+            self._start()
+        if self.record is not None:
+            self.record.errors = self.errors
+            self.record.finish()
+
+    def _plan(self, nodes: list[str]) -> None:
+        if not nodes or self.record is not None or self.config.option.collectonly:
+            return
+        areas, behaviours = _tables(self.config.rootpath, nodes)
+        self._start().plan(len(nodes), areas, behaviours)
+
+    def _start(self) -> RunRecord:
+        timeout = seconds_allowed(self.config)
+        header = {
+            "suite": suite(), "environment": environment(self.settings.targets),
+            "settings": self.settings.record_settings(timeout),
+        }  # fmt: skip
+        # scripts of an earlier run would be taken for this one's
+        shutil.rmtree(self.settings.reproducers, ignore_errors=True)
+        self.record = RunRecord(self.settings.record, header)
+        return self.record
+
+
+def _tables(root: Path, nodes: list[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The areas and behaviours that a set of node ids touches, as the record has them."""
+    checks = {(name.partition("::")[0], name.partition("::")[2].partition("[")[0]) for name in nodes}
+    areas, behaviours = [], []
+    for file in sorted({file for file, _ in checks}):
+        try:
+            loaded = load_area(area_of(root / file), specs_of(root / file))
+        except SpecError:
+            continue
+        name = loaded.area.area
+        areas.append({"area": name, "title": loaded.area.title, "page": loaded.area.page})
+        for behaviour in loaded.area.behaviours:
+            if (file, behaviour.check) in checks:
+                docs = behaviour.docs
+                behaviours.append({
+                    "id": f"{name}.{behaviour.id}", "area": name, "behaviour": behaviour.id,
+                    "statement": behaviour.statement, "level": behaviour.level.value,
+                    "docs": {"url": docs.url(None), "object": docs.object, "says": docs.says},
+                    "since": behaviour.since, "until": behaviour.until, "note": behaviour.note,
+                    "source": loaded.where(behaviour.id),
+                })  # fmt: skip
+    return areas, behaviours
