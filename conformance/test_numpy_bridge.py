@@ -80,9 +80,7 @@ def test_from_numpy_is_not_resizable(case: Array) -> None:
     array = case.build()
     before = sharing.bytes_of(array)
     found = torch.from_numpy(array)
-    expect.raises(
-        RuntimeError, lambda: found.resize_(found.numel() + 70), "torch.from_numpy(x).resize_(larger)"
-    )
+    expect.raises(RuntimeError, lambda: found.resize_(found.numel() + 70), "torch.from_numpy(x).resize_(larger)")
     memory.same_bytes(before, sharing.bytes_of(array), "the array after resize_ was refused")
 
 
@@ -110,9 +108,7 @@ def test_from_numpy_may_take_unaligned(case: Array) -> None:
     except (ValueError, RuntimeError):
         return
     # no element is read through torch: what a kernel does at an odd address is not defined
-    expect.equal(
-        (array.shape, array.dtype.name), (tuple(found.shape), str(found.dtype)[6:]), "shape and type"
-    )
+    expect.equal((array.shape, array.dtype.name), (tuple(found.shape), str(found.dtype)[6:]), "shape and type")
     if array.size:
         expect.equal(sharing.address_of(array), found.data_ptr(), "address of torch.from_numpy(x)")
 
@@ -438,11 +434,7 @@ def test_asarray_copy_false_refuses(case: Applied) -> None:
     expect.raises(REFUSED, lambda: case.on(source), case.expression)
 
 
-@cases(
-    lambda cell: casts.conversions(
-        cell, "torch.asarray(x, dtype={0})", "torch.asarray(x, dtype={0}, copy=True)"
-    )
-)
+@cases(lambda cell: casts.conversions(cell, "torch.asarray(x, dtype={0})", "torch.asarray(x, dtype={0}, copy=True)"))
 def test_asarray_converts(case: Applied) -> None:
     """asarray of a tensor with another element type gives the values in that type, in memory of its own."""
     tensor = case.build()
@@ -480,9 +472,7 @@ def test_asarray_requires_grad_false_detaches(case: Applied) -> None:
     """asarray(requires_grad=False) of a tensor shares its memory without its history."""
     tensor = case.build()
     found = case.on(tensor)
-    expect.equal(
-        "requires_grad=False, a leaf, no history", history.graph_state(found), f"graph of {case.expression}"
-    )
+    expect.equal("requires_grad=False, a leaf, no history", history.graph_state(found), f"graph of {case.expression}")
     sharing.two_tensors(tensor.detach(), found, case.expression)
 
 
@@ -499,18 +489,14 @@ def test_asarray_leaves_its_input(case: Applied) -> None:
 def test_asarray_requires_grad_true(case: Applied) -> None:
     """asarray(requires_grad=True) of an array or number requires grad."""
     found = case.on(case.build())
-    expect.equal(
-        "requires_grad=True, a leaf, no history", history.graph_state(found), f"graph of {case.expression}"
-    )
+    expect.equal("requires_grad=True, a leaf, no history", history.graph_state(found), f"graph of {case.expression}")
 
 
 @cases(copies.asarray_requiring_scalars)
 def test_asarray_numpy_scalar_requires_grad(case: Applied) -> None:
     """asarray(requires_grad=True) of a NumPy scalar requires grad."""
     found = case.on(case.build())
-    expect.equal(
-        "requires_grad=True, a leaf, no history", history.graph_state(found), f"graph of {case.expression}"
-    )
+    expect.equal("requires_grad=True, a leaf, no history", history.graph_state(found), f"graph of {case.expression}")
 
 
 @cases(memories.default_buffers)
@@ -635,9 +621,7 @@ def test_frombuffer_refuses_misfits(case: Applied) -> None:
 def test_frombuffer_is_not_resizable(case: Applied) -> None:
     """A tensor from frombuffer raises where it is to grow."""
     found = case.on(case.build())
-    expect.raises(
-        RuntimeError, lambda: found.resize_(found.numel() + 70), f"{case.expression}.resize_(larger)"
-    )
+    expect.raises(RuntimeError, lambda: found.resize_(found.numel() + 70), f"{case.expression}.resize_(larger)")
 
 
 @cases(memories.owned_buffers)
@@ -803,9 +787,7 @@ def test_dlpack_device(case: Applied) -> None:
     kind, index = case.on(tensor)
     if tensor.device.type not in numbers:
         raise expect.Discard("DLPack has no number of this device's type")
-    expect.equal(
-        (numbers[tensor.device.type], tensor.device.index or 0), (int(kind), int(index)), case.expression
-    )
+    expect.equal((numbers[tensor.device.type], tensor.device.index or 0), (int(kind), int(index)), case.expression)
 
 
 @cases(lazy.dlpack_versions)
@@ -837,9 +819,7 @@ def test_dlpack_stream_waits(case: Applied) -> None:
     with torch.cuda.stream(consumer):
         seen = found.clone()
     torch.cuda.synchronize(tensor.device)
-    sharing.shows(
-        expected, case.plan.dtype, seen, "a copy made on the stream that was given to x.__dlpack__(stream)"
-    )
+    sharing.shows(expected, case.plan.dtype, seen, "a copy made on the stream that was given to x.__dlpack__(stream)")
 
 
 # ---- Python numbers ----
@@ -1094,9 +1074,7 @@ def test_to_integer_drops_grad(case: Applied) -> None:
     """to with an integer or bool type gives a tensor that does not require grad, and keeps the input's requirement."""
     tensor = case.build()
     found = case.on(tensor)
-    expect.equal(
-        "requires_grad=False, a leaf, no history", history.graph_state(found), f"graph of {case.expression}"
-    )
+    expect.equal("requires_grad=False, a leaf, no history", history.graph_state(found), f"graph of {case.expression}")
     expect.equal(True, tensor.requires_grad, "requires_grad of x afterwards")
 
 
@@ -1139,9 +1117,7 @@ def test_clone_is_differentiable(case: Applied) -> None:
 
 
 @cases(
-    lambda cell: crossings.applied(
-        cell, "x.clone()", "torch.clone(x)", "x.clone(memory_format=torch.preserve_format)"
-    )
+    lambda cell: crossings.applied(cell, "x.clone()", "torch.clone(x)", "x.clone(memory_format=torch.preserve_format)")
 )
 def test_clone_preserves_format(case: Applied) -> None:
     """clone keeps the strides of a dense tensor and makes any other one dense."""
@@ -1184,9 +1160,7 @@ def test_from_file_shared_writes(case: Strided) -> None:
             found[index] = sharing.another(case.dtype, sharing.element_bytes(found, index))
         expected = memory.storage_bytes(found)
         memory.same_bytes(expected, files.read(path), "the file after a write to the shared tensor")
-        expect.that(
-            expected != case.storage, "the tensor after a write", "other bytes than the file had", "the same"
-        )
+        expect.that(expected != case.storage, "the tensor after a write", "other bytes than the file had", "the same")
         del found
 
 
@@ -1217,9 +1191,7 @@ def test_from_file_default_type(case: Applied) -> None:
     """from_file without a dtype gives elements of the default floating type."""
     with inference.default_dtype(case.dtype), files.holding(bytes(64)) as path:
         found = torch.from_file(path, shared=False, size=4)
-        expect.equal(
-            f"torch.{case.dtype}", str(found.dtype), f"type of torch.from_file(…) under default {case.dtype}"
-        )
+        expect.equal(f"torch.{case.dtype}", str(found.dtype), f"type of torch.from_file(…) under default {case.dtype}")
         del found
 
 

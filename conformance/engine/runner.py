@@ -204,7 +204,9 @@ class _Attempt:
             facets = case.facets() if hasattr(case, "facets") else {}
             dtypes = facets.get("dtypes", ())
             names = (dtypes,) if isinstance(dtypes, str) else tuple(dtypes)
-            if names and all(name in worked for name in names) and self.plan.refused.isdisjoint(names):
+            if not self.plan.refused.isdisjoint({*names, named_type(error)}):
+                continue
+            if names and all(name in worked for name in names):
                 failure = explain(case, error, "corner")
                 failure.what = f"{failure.what}: {', '.join(names)} worked in other cases of this cell"
                 return failure
@@ -240,6 +242,12 @@ def is_refusal(error: BaseException) -> bool:
     if isinstance(error, NotImplementedError):
         return True
     return isinstance(error, RuntimeError) and bool(REFUSAL.search(str(error)))
+
+
+def named_type(error: BaseException) -> str:
+    """The element type that a refusal names: that of an operand, maybe, where self has another; "" for none."""
+    found = re.search(r"not implemented for '(\w+)'", str(error))
+    return {"Half": "float16", "BFloat16": "bfloat16", "Bool": "bool"}.get(found[1], "") if found else ""
 
 
 def _first_line(error: BaseException) -> str:

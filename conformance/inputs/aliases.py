@@ -94,9 +94,7 @@ def viewed_calls(cell: Cell) -> Inputs:
 def detached_calls(cell: Cell) -> Inputs:
     """Calls beside a detached tensor, and through one."""
     calls = few_calls(cell.subject, cell.target.device)
-    return Inputs(
-        [Alias(call, "detached", through=turn % 2 == 0) for turn, call in enumerate((*calls, *calls[:3]))]
-    )
+    return Inputs([Alias(call, "detached", through=turn % 2 == 0) for turn, call in enumerate((*calls, *calls[:3]))])
 
 
 def split_calls(cell: Cell) -> Inputs:

@@ -152,9 +152,7 @@ def is_refused(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
 
 def number_of(dtype: str) -> Any:
     """A number that is plain in every element type of the kind of ``dtype``."""
-    return {"bool": True, "unsigned": 7, "signed": -3, "floating": 2.5, "complex": 1.5 - 2j}[
-        ELEMENT_TYPES[dtype].kind
-    ]
+    return {"bool": True, "unsigned": 7, "signed": -3, "floating": 2.5, "complex": 1.5 - 2j}[ELEMENT_TYPES[dtype].kind]
 
 
 def assign(case: Assignment) -> tuple[torch.Tensor, int, int]:

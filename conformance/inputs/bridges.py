@@ -65,13 +65,7 @@ class Seen:
         """The values that are seen, by NumPy."""
         found = self.base.array
         for step in self.steps:
-            found = (
-                found.conj()
-                if step == "conj()"
-                else getattr(found, step)
-                if step in ("real", "imag")
-                else found
-            )
+            found = found.conj() if step == "conj()" else getattr(found, step) if step in ("real", "imag") else found
         return np.ascontiguousarray(found).reshape(self.base.shape)
 
     def build(self) -> torch.Tensor:
@@ -85,9 +79,7 @@ class Seen:
         """Lines of plain torch that make the same tensor."""
         made = [f"{name} = {self.base.code()}"]
         calls = ["torch.nn.Parameter(x)" if step == "Parameter" else f"x.{step}" for step in self.steps]
-        return made + [
-            f"{name} = {call.replace('x', name)}" if name != "x" else f"x = {call}" for call in calls
-        ]
+        return made + [f"{name} = {call.replace('x', name)}" if name != "x" else f"x = {call}" for call in calls]
 
     def facets(self) -> dict[str, Any]:
         """What evidence counts of this plan."""
@@ -166,9 +158,7 @@ class Data:
         """One element of a list, or a list without one of its elements."""
         if isinstance(self.value, list):
             yield from (Data(element) for element in self.value)
-            yield from (
-                Data(self.value[:index] + self.value[index + 1 :]) for index in range(len(self.value))
-            )
+            yield from (Data(self.value[:index] + self.value[index + 1 :]) for index in range(len(self.value)))
 
 
 @dataclass(frozen=True, eq=False)

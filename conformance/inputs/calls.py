@@ -184,9 +184,7 @@ class Call:
 
     def build_around(self, self_: torch.Tensor) -> LiveCall:
         """Fresh operands beside a tensor that is there already."""
-        return LiveCall(
-            self_, [_built(x) for x in self.args], {k: _built(v) for k, v in self.kwargs.items()}, self
-        )
+        return LiveCall(self_, [_built(x) for x in self.args], {k: _built(v) for k, v in self.kwargs.items()}, self)
 
     def with_self(self, plan: Strided) -> Call:
         """The same call on another ``self``."""
@@ -309,9 +307,7 @@ def _smaller(call: Call) -> Iterator[Call]:
     for axis, extent in enumerate(call.self_.shape):
         for kept in sorted({1, extent // 2, extent - 1}):
             for part in (slice(0, kept), slice(extent - kept, extent)) if 0 < kept < extent else ():
-                args = tuple(
-                    _cut(x, axis - rank, extent, part) if isinstance(x, Strided) else x for x in call.args
-                )
+                args = tuple(_cut(x, axis - rank, extent, part) if isinstance(x, Strided) else x for x in call.args)
                 yield replace(call, self_=_cut(call.self_, axis - rank, extent, part), args=args)
 
 
@@ -322,13 +318,9 @@ def _cut(plan: Strided, axis: int, extent: int, part: slice) -> Strided:
     index = [slice(None)] * len(plan.shape)
     index[axis] = part
     values = plan.array[tuple(index)].ravel()
-    period = values[
-        : len(plan.data)
-    ]  # kept where it still repeats, so that a long tensor stays short in print
+    period = values[: len(plan.data)]  # kept where it still repeats, so that a long tensor stays short in print
     data = period if np.resize(period, values.shape).tobytes() == values.tobytes() else values
-    shape = tuple(
-        part.stop - part.start if i == axis % len(plan.shape) else n for i, n in enumerate(plan.shape)
-    )
+    shape = tuple(part.stop - part.start if i == axis % len(plan.shape) else n for i, n in enumerate(plan.shape))
     layout = plan.layout if plan.layout in DISJOINT else "contiguous"
     return strided(plan.dtype, shape, layout, tuple(data.tolist()), plan.device)
 

@@ -132,10 +132,7 @@ def _held(dtype: str, value: float) -> bool:
 
 
 GRADIENT_PAIRS = tuple(
-    (a, b)
-    for a in DIFFERENTIABLE
-    for b in DIFFERENTIABLE
-    if a != b and not (a in COMPLEX and b not in COMPLEX)
+    (a, b) for a in DIFFERENTIABLE for b in DIFFERENTIABLE if a != b and not (a in COMPLEX and b not in COMPLEX)
 )
 
 
@@ -144,9 +141,7 @@ def histories(cell: Cell, *expressions: str) -> Inputs:
     rows = covering(GRADIENT_PAIRS, FEW, (LEAF, HISTORY), expressions)
     return listed(
         *(
-            Applied(
-                make_seen(cell.target.device, steps, source, form), call.format(f"torch.{target}"), target
-            )
+            Applied(make_seen(cell.target.device, steps, source, form), call.format(f"torch.{target}"), target)
             for (source, target), form, steps, call in rows
         )
     )
@@ -156,9 +151,7 @@ def array_conversions_to(cell: Cell, expression: str) -> Inputs:
     """Arrays of every listed type, and every other type to convert them to; forms as in ``conversions``."""
     cases = []
     wide = [form for form in ARRAY_FORMS if 4 < prod(form[0]) < 100]
-    for turn, (source, target) in enumerate(
-        (a, b) for a in LISTED for b in ALL if a != b and convertible(a, b)
-    ):
+    for turn, (source, target) in enumerate((a, b) for a in LISTED for b in ALL if a != b and convertible(a, b)):
         data = convertible_data(source, target)
         for form in (wide[turn % len(wide)], ARRAY_FORMS[turn % len(ARRAY_FORMS)]):
             cases.append(Applied(array(source, *form, data), expression.format(f"torch.{target}"), target))
@@ -205,9 +198,7 @@ def to_conversions(cell: Cell) -> Inputs:
         plan = corner(source, (32769,), "stepped", "ordinary", "small", device)
         cases.append(Applied(plan, f"x.to(torch.{target})", target))
     for steps, source, form in covering((*LAZY, LEAF, HISTORY), ("complex32", "complex64"), TENSOR_FORMS):
-        cases.append(
-            Applied(make_seen(device, steps, source, form, "special"), "x.to(torch.complex128)", "complex128")
-        )
+        cases.append(Applied(make_seen(device, steps, source, form, "special"), "x.to(torch.complex128)", "complex128"))
     return listed(*cases)
 
 
@@ -221,9 +212,7 @@ def to_formats(cell: Cell) -> Inputs:
 def to_integral(cell: Cell) -> Inputs:
     """Tensor.to with an integer type or bool, of tensors that require grad."""
     calls = tuple(f"x.to(torch.{name})" for name in family("bool", "integral"))
-    return crossed_once(
-        make_applied_seen, cell.target.device, calls, (LEAF, HISTORY), FLOATS, FEW, ("zeros",)
-    )
+    return crossed_once(make_applied_seen, cell.target.device, calls, (LEAF, HISTORY), FLOATS, FEW, ("zeros",))
 
 
 SHORTHANDS = {
@@ -240,10 +229,7 @@ def shorthands_same(cell: Cell) -> Inputs:
     ]
     plans += [make_seen(device, steps, dtype, form) for steps in LAZY for dtype in COMPLEX for form in FEW]
     plans += [
-        make_seen(device, steps, dtype, form)
-        for steps in (LEAF, HISTORY)
-        for dtype in DIFFERENTIABLE
-        for form in FEW
+        make_seen(device, steps, dtype, form) for steps in (LEAF, HISTORY) for dtype in DIFFERENTIABLE for form in FEW
     ]
     cases = []
     for plan in plans:
@@ -257,9 +243,7 @@ def shorthands_same(cell: Cell) -> Inputs:
 def shorthands(cell: Cell) -> Inputs:
     """Shorthands with a conversion to make."""
     cases = []
-    for case in conversions(
-        cell, "x.type({0})", "x.type_as(torch.empty(0, dtype={0}, device=x.device))"
-    ).corners:
+    for case in conversions(cell, "x.type({0})", "x.type_as(torch.empty(0, dtype={0}, device=x.device))").corners:
         cases.append(case)
         if case.dtype in SHORTHANDS:
             cases.append(Applied(case.plan, f"x.{SHORTHANDS[case.dtype]}()", case.dtype))

@@ -143,9 +143,7 @@ def asarray_uncopied(cell: Cell) -> Inputs:
         "torch.asarray(x, copy=False)", "torch.asarray(x, dtype=x.dtype, copy=False)",
         "torch.asarray(x, device=x.device, copy=False)", f"torch.asarray({CAPSULE}, copy=False)",
     )  # fmt: skip
-    return merged(
-        applied(cell, *calls), applied_arrays(cell, "torch.asarray(x, copy=False)", forms=WITH_AXES)
-    )
+    return merged(applied(cell, *calls), applied_arrays(cell, "torch.asarray(x, copy=False)", forms=WITH_AXES))
 
 
 def asarray_dimensionless(cell: Cell) -> Inputs:
@@ -166,28 +164,19 @@ def asarray_uncopyable(cell: Cell) -> Inputs:
     device = cell.target.device
     for turn, (source, target) in enumerate((a, b) for a in ALL for b in ALL if a != b and convertible(a, b)):
         form = FEW[turn % len(FEW)]
-        cases.append(
-            Applied(make_tensor(device, source, form), f"torch.asarray(x, dtype=torch.{target}, copy=False)")
-        )
+        cases.append(Applied(make_tensor(device, source, form), f"torch.asarray(x, dtype=torch.{target}, copy=False)"))
         if source in LISTED and turn % 3 == 0:
-            cases.append(
-                Applied(array(source, form[0]), f"torch.asarray(x, dtype=torch.{target}, copy=False)")
-            )
+            cases.append(Applied(array(source, form[0]), f"torch.asarray(x, dtype=torch.{target}, copy=False)"))
     cases += [
         Applied(make_tensor(device, dtype, form), "torch.asarray(x, device='meta', copy=False)")
         for dtype in ALL
         for form in FEW
     ]
     cases += [
-        Applied(Data(value), "torch.asarray(x, copy=False)")
-        for value in (3, 2.5, True, 1j, [1, 2], [[1.5], [2.5]])
+        Applied(Data(value), "torch.asarray(x, copy=False)") for value in (3, 2.5, True, 1j, [1, 2], [[1.5], [2.5]])
     ]
     cases += [Applied(Scalar(dtype, 1), "torch.asarray(x, copy=False)") for dtype in LISTED]
-    cases += [
-        Applied(
-            Buffer("bytearray", bytes(8)), "torch.asarray(x, dtype=torch.int16, device='meta', copy=False)"
-        )
-    ]
+    cases += [Applied(Buffer("bytearray", bytes(8)), "torch.asarray(x, dtype=torch.int16, device='meta', copy=False)")]
     return listed(*cases)
 
 
@@ -234,10 +223,7 @@ def asarray_requiring_scalars(cell: Cell) -> Inputs:
 def default_device_data(cell: Cell) -> Inputs:
     """Numbers and lists for asarray under another default device."""
     return listed(
-        *(
-            Applied(Data(value), "torch.asarray(x)")
-            for value in (3, 2.5, True, 1j, [1, 2], [[1.5], [2.0]], [])
-        )
+        *(Applied(Data(value), "torch.asarray(x)") for value in (3, 2.5, True, 1j, [1, 2], [[1.5], [2.0]], []))
     )
 
 
@@ -245,16 +231,9 @@ def default_device_sources(cell: Cell) -> Inputs:
     """Whatever has a device of its own, for asarray under another default device."""
     calls = ("torch.asarray(x)", f"torch.asarray({CAPSULE})")
     cases: list[Any] = [
-        Applied(make_tensor(cell.target.device, dtype, form), call)
-        for dtype in ALL
-        for form in FEW
-        for call in calls
+        Applied(make_tensor(cell.target.device, dtype, form), call) for dtype in ALL for form in FEW for call in calls
     ]
-    cases += [
-        Applied(make_array("cpu", dtype, form), "torch.asarray(x)")
-        for dtype in LISTED
-        for form in ARRAY_FORMS
-    ]
+    cases += [Applied(make_array("cpu", dtype, form), "torch.asarray(x)") for dtype in LISTED for form in ARRAY_FORMS]
     return listed(*cases, Applied(Buffer("bytearray", bytes(8)), "torch.asarray(x, dtype=torch.int16)"))
 
 

@@ -46,9 +46,7 @@ def corners_of(row: Operator, device: str = "cpu") -> tuple[Call, ...]:
         found.append(call_made(row, choice, Listed(device, len(found))))
     found += [call_made(row, choice, Listed(device, turn)) for turn, choice in makers.singles(row, choices)]
     found.sort(key=_size)
-    found += [
-        call_made(row, choice, Listed(device, turn)) for turn, choice in enumerate(makers.large(row, choices))
-    ]
+    found += [call_made(row, choice, Listed(device, turn)) for turn, choice in enumerate(makers.large(row, choices))]
     return tuple(found)
 
 
@@ -113,9 +111,7 @@ def _dimensions(shape: tuple[int, ...]) -> tuple[int, int]:
 
 def _maker(row: Operator, part: str) -> Any:
     name = f"{row.inputs or row.kind}_{part}"
-    return next(
-        getattr(module, name) for module in (makers, index_makers, view_makers) if hasattr(module, name)
-    )
+    return next(getattr(module, name) for module in (makers, index_makers, view_makers) if hasattr(module, name))
 
 
 def _size(call: Call) -> int:

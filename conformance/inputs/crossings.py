@@ -94,9 +94,7 @@ def make_array(device: str, dtype: str, form: Form, data: str | bytes = "ordinar
     return ndarrays.array(dtype, *form, picked)
 
 
-def make_seen(
-    device: str, steps: tuple[str, ...], dtype: str, form: Form, data: str | bytes = "ordinary"
-) -> Any:
+def make_seen(device: str, steps: tuple[str, ...], dtype: str, form: Form, data: str | bytes = "ordinary") -> Any:
     """A tensor plan seen through ``steps``."""
     plan = make_tensor(device, dtype, form, data)
     return Seen(plan, steps) if steps else plan

@@ -9,7 +9,7 @@ Reference: https://docs.pytorch.org/docs/stable/tensor_attributes.html#torch-dty
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import torch
@@ -121,7 +121,7 @@ def _bfloat16_bits(values: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(values), cut, rounded).astype(np.uint16)
 
 
-@lru_cache(maxsize=None)
+@cache
 def limits(name: str) -> tuple[float, float]:
     """Smallest and largest finite value of an integral or floating element type."""
     element = ELEMENT_TYPES[name]

@@ -53,9 +53,7 @@ def converting_copies(cell: Cell) -> Inputs:
         layout, lies = DISJOINT[turn // 3 % 6], COPIED_LAYOUTS[turn // 2 % 8]
         found.append(_element_copy(target, source, shape, given, layout, lies, cell.target.device, turn))
         if turn % 3 == 0:
-            found.append(
-                _element_copy(target, source, (33,), (33,), "stepped", "stepped", cell.target.device, turn)
-            )
+            found.append(_element_copy(target, source, (33,), (33,), "stepped", "stepped", cell.target.device, turn))
     return Inputs(found)
 
 
@@ -65,9 +63,7 @@ def refused_copies(cell: Cell) -> Inputs:
     found = []
     for turn, (shape, given) in enumerate(UNCOPYABLE * 3):
         target, layout = names[turn % len(names)], DISJOINT[turn % 6]
-        found.append(
-            _element_copy(target, "float32", shape, given, layout, "contiguous", cell.target.device, turn)
-        )
+        found.append(_element_copy(target, "float32", shape, given, layout, "contiguous", cell.target.device, turn))
     return Inputs(found)
 
 

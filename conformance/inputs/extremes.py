@@ -114,3 +114,14 @@ def tiny_arguments(cell: Cell) -> Inputs:
             self_ = strided(dtype, (count,), LAYOUTS[turn % 3], data, cell.target.device)
             found.append(Call("erf_", self_, (), {}, error_function, "to-float", "special"))
     return Inputs(found)
+
+
+def signed_zeros(cell: Cell) -> Inputs:
+    """Zeros of both signs, alone and in vectors."""
+    found = []
+    for dtype in family("floating"):
+        for turn, count in enumerate(LENGTHS):
+            for layout in LAYOUTS[: 1 + turn % 3]:
+                self_ = strided(dtype, (count,), layout, (-0.0, 0.0, -0.0), cell.target.device)
+                found.append(Call(cell.subject_name or "", self_))
+    return Inputs(found)

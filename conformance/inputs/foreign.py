@@ -65,9 +65,7 @@ STRANGERS = (
 
 def spelled_arrays(cell: Cell) -> Inputs:
     """Arrays of the listed element types under every name that NumPy has for them."""
-    return listed(
-        *(ndarrays.array(name, shape, data=(1,)) for name in SPELLINGS for shape in ((2, 3), (0,), ()))
-    )
+    return listed(*(ndarrays.array(name, shape, data=(1,)) for name in SPELLINGS for shape in ((2, 3), (0,), ())))
 
 
 def stranger_arrays(cell: Cell) -> Inputs:
@@ -86,41 +84,31 @@ def unsigned_arrays(cell: Cell) -> Inputs:
 
 def readonly_arrays(cell: Cell) -> Inputs:
     """Arrays that must not be written."""
-    return listed(
-        *(ndarrays.array(name, s, "readonly", (1, 0, 1)) for name in LISTED for s in ((2, 3), (), (0,)))
-    )
+    return listed(*(ndarrays.array(name, s, "readonly", (1, 0, 1)) for name in LISTED for s in ((2, 3), (), (0,))))
 
 
 def backward_arrays(cell: Cell) -> Inputs:
     """Arrays that step backwards along one axis."""
-    forms = [
-        (s, layout) for s in ((2, 3), (1,), (5,), (1, 3, 1), (3, 2, 2)) for layout in ("reversed", "flipped")
-    ]
+    forms = [(s, layout) for s in ((2, 3), (1,), (5,), (1, 3, 1), (3, 2, 2)) for layout in ("reversed", "flipped")]
     return crossed_once(make_array, "cpu", LISTED, tuple(forms), VALUES)
 
 
 def packed_arrays(cell: Cell) -> Inputs:
     """Fields of records whose length is no multiple of the field's."""
     wide = tuple(name for name in LISTED if ELEMENT_TYPES[name].itemsize > 1)
-    return crossed_once(
-        make_array, "cpu", wide, (((2, 3), "packed"), ((17,), "packed"), ((2,), "packed")), VALUES
-    )
+    return crossed_once(make_array, "cpu", wide, (((2, 3), "packed"), ((17,), "packed"), ((2,), "packed")), VALUES)
 
 
 def swapped_arrays(cell: Cell) -> Inputs:
     """Arrays in the byte order that is not the machine's."""
     wide = tuple(name for name in LISTED if ELEMENT_TYPES[name].itemsize > 1)
-    return crossed_once(
-        make_array, "cpu", wide, (((2, 3), "swapped"), ((17,), "swapped"), ((), "swapped")), VALUES
-    )
+    return crossed_once(make_array, "cpu", wide, (((2, 3), "swapped"), ((17,), "swapped"), ((), "swapped")), VALUES)
 
 
 def unaligned_arrays(cell: Cell) -> Inputs:
     """Arrays whose elements lie at odd addresses."""
     wide = tuple(name for name in LISTED if ELEMENT_TYPES[name].itemsize > 1)
-    return listed(
-        *(ndarrays.array(name, shape, "unaligned", (1, 2)) for name in wide for shape in ((2, 3), (5,), ()))
-    )
+    return listed(*(ndarrays.array(name, shape, "unaligned", (1, 2)) for name in wide for shape in ((2, 3), (5,), ())))
 
 
 def no_arrays(cell: Cell) -> Inputs:
@@ -147,9 +135,7 @@ def unconvertible(cell: Cell) -> Inputs:
     cases += [make_seen(device, ("conj()",), dtype, form) for dtype in family("complex") for form in FEW]
     cases += [make_tensor(device, dtype, form) for dtype in ALL if dtype not in TWINS for form in FEW]
     plain = [make_tensor(device, dtype, ((2, 3), "contiguous")) for dtype in ("float32", "float64")]
-    cases += [
-        Seen(plan, (step,)) for plan in plain for step in ("to_sparse()", "to_sparse_csr()", "to('meta')")
-    ]
+    cases += [Seen(plan, (step,)) for plan in plain for step in ("to_sparse()", "to_sparse_csr()", "to('meta')")]
     if device != "cpu":
         cases += [make_tensor(device, dtype, form) for dtype in TWINS for form in FEW]
     return listed(*cases)
@@ -157,9 +143,7 @@ def unconvertible(cell: Cell) -> Inputs:
 
 def negated(cell: Cell) -> Inputs:
     """Tensors with the negative bit set: imaginary parts of conjugated tensors."""
-    return crossed_once(
-        make_seen, cell.target.device, (("conj()", "imag"),), family("complex"), TENSOR_FORMS, VALUES
-    )
+    return crossed_once(make_seen, cell.target.device, (("conj()", "imag"),), family("complex"), TENSOR_FORMS, VALUES)
 
 
 def forced(cell: Cell) -> Inputs:
@@ -184,9 +168,7 @@ def forced_plain(cell: Cell) -> Inputs:
     device = cell.target.device
     return merged(
         crossed_once(make_seen, device, ((),), TWINS, TENSOR_FORMS + REPEATED, VALUES),
-        crossed_once(
-            make_seen, device, (("real",), ("imag",), ("conj()", "conj()")), family("complex"), FEW, VALUES
-        ),
+        crossed_once(make_seen, device, (("real",), ("imag",), ("conj()", "conj()")), family("complex"), FEW, VALUES),
         crossed_once(
             make_seen,
             device,
@@ -243,9 +225,7 @@ def array_conversions(cell: Cell) -> Inputs:
     return listed(
         *(
             Applied(make_tensor("cpu", source, form), call.format(target), target.rstrip("_"))
-            for (source, target), form, call in covering(
-                pairs, (*FEW, TENSOR_FORMS[0], TENSOR_FORMS[-1]), calls
-            )
+            for (source, target), form, call in covering(pairs, (*FEW, TENSOR_FORMS[0], TENSOR_FORMS[-1]), calls)
         )
     )
 

@@ -34,9 +34,7 @@ INDEXABLE = ((1,), (2, 3), (3, 2, 4), TAILS, (0, 3), (1, 3, 1), (2, 3, 2, 2), (5
 WHERE = ("first", "last", "middle", "from-the-end")
 
 
-def indices(
-    numbers: Sequence[int], shape: tuple[int, ...], layout: str, device: str, dtype: str = "int64"
-) -> Strided:
+def indices(numbers: Sequence[int], shape: tuple[int, ...], layout: str, device: str, dtype: str = "int64") -> Strided:
     """The plan of an index tensor."""
     return strided(dtype, shape, layout, tuple(numbers) or (0,), device)
 
@@ -118,9 +116,7 @@ def elements_call(row: Operator, choice: Sequence[Any], plans: Any) -> Call:
     before, after = prod(inner[:at]), prod(inner[at + 1 :])
     flat = [numbers[j] for _ in range(before) for j in range(along) for _ in range(after)]
     if len(numbers) > 2 and not reduces:  # another order in each row, still all different
-        flat = [
-            numbers[(j + i + k) % along] for i in range(before) for j in range(along) for k in range(after)
-        ]
+        flat = [numbers[(j + i + k) % along] for i in range(before) for j in range(along) for k in range(after)]
     index = indices(flat, inner, ("contiguous", "transposed", "offset")[plans.turn % 3], plans.device)
     domain = narrowed(row.arguments[0].domain, variant, dtype)
     if row.arguments[0].number and plans.turn % 3 == 0:
@@ -147,9 +143,7 @@ def mask_call(row: Operator, choice: Sequence[Any], plans: Any) -> Call:
     dtype, level, layout, kind, operand_layout, relation = choice
     shape = one_of(level, plans.turn)
     variant = row.variants[0]
-    mask = plans.tensor(
-        "bool", related_shape(shape, relation, plans.turn), operand_layout, "ordinary", "any", 2
-    )
+    mask = plans.tensor("bool", related_shape(shape, relation, plans.turn), operand_layout, "ordinary", "any", 2)
     domain = narrowed(row.arguments[-1].domain, variant, dtype)
     if row.name == "masked_scatter_":
         value: Any = plans.tensor(
@@ -186,9 +180,7 @@ def places_call(row: Operator, choice: Sequence[Any], plans: Any) -> Call:
     if repeated and numbers:
         numbers = (*numbers, numbers[0])
     numbers = tuple(x - bound if i % 2 else x for i, x in enumerate(numbers))  # half of them from the end
-    index = indices(
-        numbers, (len(numbers),), ("contiguous", "stepped", "offset")[plans.turn % 3], plans.device
-    )
+    index = indices(numbers, (len(numbers),), ("contiguous", "stepped", "offset")[plans.turn % 3], plans.device)
     domain = narrowed(row.arguments[-1].domain, variant, dtype)
     value_shape = (len(numbers),) if whole else (len(numbers), *shape[1:])
     if not whole and plans.turn % 3 == 1:

@@ -7,7 +7,7 @@ Reference: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.stride.ht
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import prod
 from typing import NamedTuple
 
@@ -37,7 +37,7 @@ def row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(reversed(strides))
 
 
-@lru_cache(maxsize=None)
+@cache
 def place(shape: tuple[int, ...], layout: str) -> Placement:
     """Placement of ``shape`` in ``layout``.
 

@@ -45,9 +45,7 @@ if TYPE_CHECKING:
 def unconjugated(cell: Cell) -> Inputs:
     """Tensors whose conjugate bit is not set: never set, or set and flipped back; with a history too."""
     steps = (("conj()", "conj()"), ("conj()", "imag"), LEAF, HISTORY)
-    return merged(
-        tensors(cell), crossed_once(make_seen, cell.target.device, steps, COMPLEX, TENSOR_FORMS, VALUES)
-    )
+    return merged(tensors(cell), crossed_once(make_seen, cell.target.device, steps, COMPLEX, TENSOR_FORMS, VALUES))
 
 
 def conjugated(cell: Cell) -> Inputs:
@@ -65,23 +63,17 @@ def conjugated(cell: Cell) -> Inputs:
 def unnegated(cell: Cell) -> Inputs:
     """Tensors whose negative bit is not set."""
     steps = (("conj()",), ("imag",), ("conj()", "real"), ("conj()", "conj()", "imag"), LEAF, HISTORY)
-    return merged(
-        tensors(cell), crossed_once(make_seen, cell.target.device, steps, COMPLEX, TENSOR_FORMS, VALUES)
-    )
+    return merged(tensors(cell), crossed_once(make_seen, cell.target.device, steps, COMPLEX, TENSOR_FORMS, VALUES))
 
 
 def unlazy_complexes(cell: Cell) -> Inputs:
     """Complex tensors as they are."""
-    return crossed_once(
-        make_tensor, cell.target.device, COMPLEX, (*TENSOR_FORMS, *REPEATED, ABOVE_GRAIN), VALUES
-    )
+    return crossed_once(make_tensor, cell.target.device, COMPLEX, (*TENSOR_FORMS, *REPEATED, ABOVE_GRAIN), VALUES)
 
 
 def parts(cell: Cell, *expressions: str) -> Inputs:
     """The parts of complex tensors, as they are and seen conjugated."""
-    return crossed_once(
-        _part_of, cell.target.device, expressions, COMPLEX, ((), ("conj()",)), TENSOR_FORMS, VALUES
-    )
+    return crossed_once(_part_of, cell.target.device, expressions, COMPLEX, ((), ("conj()",)), TENSOR_FORMS, VALUES)
 
 
 def _part_of(device: str, expression: str, dtype: str, steps: Any, form: Form, data: str | bytes) -> Applied:
@@ -130,11 +122,7 @@ def no_complex_parts(cell: Cell) -> Inputs:
             ((2, 2, 2), (5, 2, 1), 0, 12), ((2, 2, 2), (4, 3, 1), 0, 12), ((3, 2), (1, 1), 0, 4),
         )
     ]  # fmt: skip
-    cases += [
-        strided(dtype, (3, 2), device=device)
-        for dtype in ALL
-        if dtype not in ("float16", "float32", "float64")
-    ]
+    cases += [strided(dtype, (3, 2), device=device) for dtype in ALL if dtype not in ("float16", "float32", "float64")]
     return listed(*(Applied(plan, "torch.view_as_complex(x)", exact=True) for plan in cases))
 
 
@@ -184,9 +172,7 @@ def dlpack_strides(cell: Cell) -> Inputs:
 
 def dlpack_copied_arrays(cell: Cell) -> Inputs:
     """from_dlpack(copy=True) of arrays."""
-    return crossed_once(
-        make_applied_array, "cpu", ("torch.from_dlpack(x, copy=True)",), TWINS, ARRAY_FORMS, VALUES
-    )
+    return crossed_once(make_applied_array, "cpu", ("torch.from_dlpack(x, copy=True)",), TWINS, ARRAY_FORMS, VALUES)
 
 
 def dlpack_uncopied(cell: Cell) -> Inputs:

@@ -109,9 +109,7 @@ def elementwise_factors(row: Operator, wide: bool) -> Factors:
     """Layout, shape, values, and how the operands lie, broadcast and promote, and the variants."""
     arguments = row.arguments
     kinds = VALUE_KINDS if arguments else VALUE_KINDS[:3]
-    shapes = (
-        ("same", "lower-rank", "one", "0-d") if any(a.shape == "broadcast" for a in arguments) else ("same",)
-    )
+    shapes = ("same", "lower-rank", "one", "0-d") if any(a.shape == "broadcast" for a in arguments) else ("same",)
     numbers = ("number",) if any(a.number for a in arguments) else ()
     promotes = any(a.dtype in ("promotes", "any") for a in arguments)
     return (
@@ -131,9 +129,7 @@ def elementwise_call(row: Operator, choice: Sequence[Any], plans: Any) -> Call:
     shape = one_of(level, plans.turn)
     variant = variant_of(row, dtype, number)
     args = [
-        _argument(
-            row, argument, dtype, shape, (operand_layout, relation, promotion, kind), variant, place, plans
-        )
+        _argument(row, argument, dtype, shape, (operand_layout, relation, promotion, kind), variant, place, plans)
         for place, argument in enumerate(row.arguments[: variant.operands], 1)
     ]
     self_ = self_plan(row, variant, dtype, shape, layout, kind, plans)
@@ -150,9 +146,7 @@ def _argument(
         relation = {"same": "one", "lower-rank": "same", "one": "0-d", "0-d": "same"}.get(relation, relation)
     relation = relation if argument.shape == "broadcast" or relation == "number" else "same"
     if argument.dtype == "any":
-        return _any_source(
-            dtype, related_shape(shape, relation, plans.turn), layout, promotion, kind, place, plans
-        )
+        return _any_source(dtype, related_shape(shape, relation, plans.turn), layout, promotion, kind, place, plans)
     of = related_dtype(argument, dtype, promotion)
     domain = narrowed(argument.domain, variant, dtype if family_of(dtype) == "complex" else of)
     kind = _operand_kind(kind)
@@ -184,9 +178,7 @@ def _any_source(
     every = family("bool", "integral", "floating", "complex")
     of = {"same": dtype, "lower": "bool", "wider": "float64"}.get(promotion) or every[plans.turn % len(every)]
     same_family = family_of(of) == family_of(dtype) or family_of(dtype) in ("complex", "bool")
-    exact = (
-        of == dtype or (same_family and family_of(of) != "complex") or family_of(of) in ("bool", "integral")
-    )
+    exact = of == dtype or (same_family and family_of(of) != "complex") or family_of(of) in ("bool", "integral")
     domain = "any" if exact else ("finite" if family_of(dtype) == "floating" else "small-nonnegative")
     if family_of(of) == "complex" and of != dtype:
         domain = "small-complex" if family_of(dtype) != "complex" else "finite"
@@ -296,11 +288,7 @@ def random_call(row: Operator, choice: Sequence[Any], plans: Any) -> Call:
     self_ = self_plan(row, variant, dtype, shape, layout, kind, plans)
     args = list(variant.args)
     if not args and row.arguments and number:
-        args = [
-            plans.tensor(
-                "float32", shape, "stepped", "ordinary", domain_of(row.arguments[0].domain, "float32"), 1
-            )
-        ]
+        args = [plans.tensor("float32", shape, "stepped", "ordinary", domain_of(row.arguments[0].domain, "float32"), 1)]
     seeded = {**variant.keywords, "generator": Seeded(plans.turn, plans.device)}
     return call_of(row, variant, self_, args, seeded, kind)
 
@@ -382,9 +370,7 @@ def matrix_call(row: Operator, choice: Sequence[Any], plans: Any) -> Call:
     target, *sources = (tuple(extents[letter] for letter in letters) for letters in PRODUCTS[row.name[:-1]])
     args = [
         plans.tensor(dtype, shape, lies, _operand_kind(kind), domain_of(argument.domain, dtype), place)
-        for place, (shape, lies, argument) in enumerate(
-            zip(sources, (first, second), row.arguments, strict=True), 1
-        )
+        for place, (shape, lies, argument) in enumerate(zip(sources, (first, second), row.arguments, strict=True), 1)
     ]
     # with beta=0 the documentation has NaN and infinities of self ignored
     domain = "any" if variant.keywords.get("beta") == 0 else domain_of(row.domain, dtype)

@@ -64,9 +64,7 @@ def cut_buffers(cell: Cell) -> Inputs:
         ):  # fmt: skip
             offset = skipped * size
             call = f"torch.frombuffer(x, dtype=torch.{dtype}, offset={offset}, count={count})"
-            cases.append(
-                Excerpt(Buffer("bytearray", _memory(dtype, total)), call, dtype, offset=offset, count=count)
-            )
+            cases.append(Excerpt(Buffer("bytearray", _memory(dtype, total)), call, dtype, offset=offset, count=count))
         # bytes left over behind the elements that are asked for
         call = f"torch.frombuffer(x, dtype=torch.{dtype}, count=2)"
         cases.append(Excerpt(Buffer("bytearray", _memory(dtype, 2) + b"?"), call, dtype, count=2))
@@ -81,9 +79,7 @@ def full_buffers(cell: Cell) -> Inputs:
         for total, skipped in ((1, 0), (5, 0), (5, 2), (17, 16)):
             offset, count = skipped * size, total - skipped
             call = f"torch.frombuffer(x, dtype=torch.{dtype}, offset={offset}, count={count})"
-            cases.append(
-                Excerpt(Buffer("bytearray", _memory(dtype, total)), call, dtype, offset=offset, count=count)
-            )
+            cases.append(Excerpt(Buffer("bytearray", _memory(dtype, total)), call, dtype, offset=offset, count=count))
     return listed(*cases)
 
 
@@ -158,17 +154,13 @@ def flagged_buffers(cell: Cell) -> Inputs:
 def file_contents(cell: Cell) -> Inputs:
     """What lies in a file: one or a few elements of every type, and once more than a page of them."""
     sizes = [(dtype, count) for turn, dtype in enumerate(ALL) for count in ((1, 17) if turn % 2 else (3,))]
-    plans = (
-        strided(dtype, (count,), "contiguous", pool(dtype)) for dtype, count in (*sizes, ("float32", 4099))
-    )
+    plans = (strided(dtype, (count,), "contiguous", pool(dtype)) for dtype, count in (*sizes, ("float32", 4099)))
     return listed(*plans)
 
 
 def default_types(cell: Cell) -> Inputs:
     """The default floating types."""
-    return listed(
-        *(Applied(Data(0), "torch.from_file(…)", default) for default in ("float32", "float64", "float16"))
-    )
+    return listed(*(Applied(Data(0), "torch.from_file(…)", default) for default in ("float32", "float64", "float16")))
 
 
 def shareable(cell: Cell) -> Inputs:

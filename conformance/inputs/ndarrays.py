@@ -57,9 +57,7 @@ class Array:
             return np.full(self.shape, self.data[0], dtype)
         size = prod(self.shape) * dtype.itemsize if self.size is None else self.size
         memory = np.full(size, 1 if dtype.kind == "b" else GUARD, np.uint8)
-        array: np.ndarray = np.ndarray(
-            self.shape, dtype, buffer=memory, offset=self.offset, strides=self.strides
-        )
+        array: np.ndarray = np.ndarray(self.shape, dtype, buffer=memory, offset=self.offset, strides=self.strides)
         if array.size and dtype.kind != "V":
             array[...] = np.resize(np.array(self.data, dtype=dtype), self.shape)
         array.flags.writeable = self.writeable
@@ -111,9 +109,7 @@ class Array:
             yield replace(self, data=self.data[:1])
 
 
-def array(
-    dtype: str, shape: tuple[int, ...], layout: str = "contiguous", data: tuple[Any, ...] = (1,)
-) -> Array:
+def array(dtype: str, shape: tuple[int, ...], layout: str = "contiguous", data: tuple[Any, ...] = (1,)) -> Array:
     """Plan of ``shape`` in a named layout.
 
     Beside the layouts of tensors (by NumPy's names ``fortran`` and ``broadcast``) there are: ``field`` (of a

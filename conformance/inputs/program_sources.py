@@ -41,10 +41,7 @@ def view_programs(cell: Cell) -> Inputs:
     views = VIEWS[1:]
     chosen = [calls[(2 * n + len(calls) - 1) % len(calls)] for n in range(len(views))]
     return Inputs(
-        [
-            Program(call, view, "none", TRACKED[n % 2])
-            for n, (call, view) in enumerate(zip(chosen, views, strict=True))
-        ]
+        [Program(call, view, "none", TRACKED[n % 2]) for n, (call, view) in enumerate(zip(chosen, views, strict=True))]
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from math import prod
 from typing import Any
 
@@ -99,9 +99,7 @@ class Program:
         """The program's number for these values of the operand, without autograd."""
         device = self.call.self_.device
         with torch.no_grad():
-            return float(
-                self.forward(torch.tensor(self.start, device=device), torch.tensor(operand, device=device))
-            )
+            return float(self.forward(torch.tensor(self.start, device=device), torch.tensor(operand, device=device)))
 
     def leaf(self) -> torch.Tensor:
         """A new leaf that requires grad."""
@@ -145,9 +143,7 @@ def in_type(call: Call, dtype: str) -> Call:
     """The same call with ``dtype`` in the place of float64."""
 
     def changed(value: Any) -> Any:
-        return (
-            replace(value, dtype=dtype) if isinstance(value, Strided) and value.dtype == "float64" else value
-        )
+        return replace(value, dtype=dtype) if isinstance(value, Strided) and value.dtype == "float64" else value
 
     return replace(call, self_=changed(call.self_), args=tuple(changed(x) for x in call.args))
 
@@ -244,7 +240,8 @@ def weights_of(tensor: torch.Tensor) -> np.ndarray:
     return weights_for(tuple(tensor.shape))
 
 
-@lru_cache(maxsize=None)
+@cache
 def weights_for(shape: tuple[int, ...]) -> np.ndarray:
     """The weights of a tensor of this shape; shared, and not to be written."""
-    return np.cos(1.0 + np.arange(prod(shape))).reshape(shape)
+    weights: np.ndarray = np.cos(1.0 + np.arange(prod(shape))).reshape(shape)
+    return weights

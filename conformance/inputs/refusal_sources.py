@@ -15,7 +15,7 @@ from conformance.inputs.dtypes import ELEMENT_TYPES, family
 from conformance.inputs.layouts import DISJOINT
 from conformance.inputs.operands import domain_of, dtypes_of
 from conformance.inputs.refusals import Doomed, Overlapping, Window
-from conformance.inputs.selections import few_calls, plain_call, spread, unreferenced
+from conformance.inputs.selections import few_calls, grad_calls, plain_call, spread, unreferenced
 from conformance.inputs.tensors import Strided, corner, strided
 from conformance.inputs.values import DOMAINS, values
 
@@ -60,9 +60,7 @@ def _enlarging(row: Any, device: str) -> list[Call]:
             if argument.shape != "broadcast" or not argument.tensor:
                 continue
             call = unreferenced(
-                plain_call(
-                    row, dtypes[(turn + number) % len(dtypes)], shape, device, turn, DISJOINT[turn % 6]
-                )
+                plain_call(row, dtypes[(turn + number) % len(dtypes)], shape, device, turn, DISJOINT[turn % 6])
             )
             operand = call.args[number]
             grown = corner(
@@ -84,9 +82,7 @@ def cast_refusals(cell: Cell) -> Inputs:
 
 def bool_refusals(cell: Cell) -> Inputs:
     """Calls on bools whose result is none."""
-    return Inputs(
-        _category_refusals(cell.subject, cell.target.device, ("bool",), ("integral", "floating", "complex"))
-    )
+    return Inputs(_category_refusals(cell.subject, cell.target.device, ("bool",), ("integral", "floating", "complex")))
 
 
 def complex_refusals(cell: Cell) -> Inputs:
@@ -104,9 +100,7 @@ def lower_category_refusals(cell: Cell) -> Inputs:
     return Inputs(_category_refusals(row, device, ("integral",), ("floating",)))
 
 
-def _category_refusals(
-    row: Any, device: str, targets: tuple[str, ...], sources: tuple[str, ...]
-) -> list[Call]:
+def _category_refusals(row: Any, device: str, targets: tuple[str, ...], sources: tuple[str, ...]) -> list[Call]:
     """Self of each target element type with an operand of each higher one: dimensioned, 0-d, a number, empty."""
     found = []
     shapes = ((3,), (2, 3), (), (0,))
@@ -119,9 +113,7 @@ def _category_refusals(
             corner(source, (), "contiguous", "ordinary", "any", device),
         ]  # fmt: skip
         forms += (
-            [{"floating": 2.5, "complex": 1.5 + 2j}.get(ELEMENT_TYPES[source].kind, 3)]
-            if _takes_number(row)
-            else []
+            [{"floating": 2.5, "complex": 1.5 + 2j}.get(ELEMENT_TYPES[source].kind, 3)] if _takes_number(row) else []
         )
         further = [self_ for _ in row.arguments[1:]]
         chosen = (forms if turn % 2 or further else forms[::-1])[:2]  # further operands are tensors too
@@ -140,9 +132,7 @@ def casting_calls(cell: Cell) -> Inputs:
     order = [*FAMILY_ORDER]
     every = family(*order)
     for turn, (dtype, source) in enumerate(product(dtypes_of(row), every)):
-        if order.index(_family(source)) > order.index(_family(dtype)) or (
-            source == "bool" and "sub" in row.name
-        ):
+        if order.index(_family(source)) > order.index(_family(dtype)) or (source == "bool" and "sub" in row.name):
             continue  # of a higher category; and the difference with a bool is not defined
         call = plain_call(row, dtype, ((3,), (2, 3), (17,), (1,))[turn % 4], device, turn, DISJOINT[turn % 6])
         shape = call.self_.shape if turn % 3 else ()
@@ -156,9 +146,7 @@ FAMILY_ORDER = ("bool", "integral", "floating", "complex")
 
 
 def _family(dtype: str) -> str:
-    return {"unsigned": "integral", "signed": "integral"}.get(
-        ELEMENT_TYPES[dtype].kind, ELEMENT_TYPES[dtype].kind
-    )
+    return {"unsigned": "integral", "signed": "integral"}.get(ELEMENT_TYPES[dtype].kind, ELEMENT_TYPES[dtype].kind)
 
 
 # --- calls that raise, for whatever reason --------------------------------------------------------------------
@@ -180,9 +168,13 @@ def doomed_calls(cell: Cell) -> Inputs:
     return Inputs(list(_doomed(cell.subject, cell.target.device)))
 
 
+def _type_and_layout(call: Call) -> list[Any]:
+    return [(call.self_.dtype, call.self_.layout)] if call.self_.array.size > 1 else []
+
+
 def _doomed(row: Any, device: str) -> Iterator[Doomed]:
     calls = few_calls(row, device, 16)
-    for call in calls:
+    for call in spread(corners_of(row, device), 60, _type_and_layout):
         surplus = replace(call, args=(*call.args, *["surplus"] * 7))
         yield Doomed(surplus, "more arguments than there are")
     if row.broadcasts and row.kind in ("elementwise", "copy"):
@@ -201,9 +193,7 @@ def _doomed(row: Any, device: str) -> Iterator[Doomed]:
         for call in calls:
             wrong = corner(call.self_.dtype, (7, 5, 3, 2), "contiguous", device=device)
             yield Doomed(replace(call, args=(wrong, *call.args[1:])), "an operand of the wrong rank")
-            yield Doomed(
-                replace(call, args=(call.args[0], wrong, *call.args[2:])), "an operand of the wrong rank"
-            )
+            yield Doomed(replace(call, args=(call.args[0], wrong, *call.args[2:])), "an operand of the wrong rank")
     if row.kind == "indexed":
         for call in calls:
             for number, value in enumerate(call.args):
@@ -211,9 +201,8 @@ def _doomed(row: Any, device: str) -> Iterator[Doomed]:
                 if other is not None:
                     args = (*call.args[:number], other, *call.args[number + 1 :])
                     yield Doomed(replace(call, args=args), "an operand of another type")
-    for call in calls:
-        if ELEMENT_TYPES[call.self_.dtype].kind in ("floating", "complex"):
-            yield Doomed(call, "a leaf that requires grad", "leaf")
+    for call in grad_calls(row, device):
+        yield Doomed(call, "a leaf that requires grad", "leaf")
     if row.kind in ("elementwise", "copy", "random"):
         for call in calls:
             expanded = _expanded(call)
@@ -229,9 +218,7 @@ def _of_another_type(value: Any, dtype: str) -> Any:
     """
     if not isinstance(value, Strided) or not prod(value.shape) or value.dtype != dtype:
         return None
-    return strided(
-        "float64" if dtype == "float32" else "float32", value.shape, "contiguous", (1.0,), value.device
-    )
+    return strided("float64" if dtype == "float32" else "float32", value.shape, "contiguous", (1.0,), value.device)
 
 
 # --- operands on self's own storage ---------------------------------------------------------------------------

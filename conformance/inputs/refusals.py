@@ -100,6 +100,4 @@ class Overlapping:
             f"base = {self.storage.code()}",
             f"x = base.as_strided({', '.join(map(str, self.target))})",
         ]
-        return "\n".join(
-            [*kept, *windows, f"{name} = base.as_strided({', '.join(map(str, self.operand))})", lines[-1]]
-        )
+        return "\n".join([*kept, *windows, f"{name} = base.as_strided({', '.join(map(str, self.operand))})", lines[-1]])

@@ -60,9 +60,7 @@ def other_than_single(cell: Cell) -> Inputs:
 def gradient_single_elements(cell: Cell) -> Inputs:
     """Tensors with one element that require gradients."""
     forms: tuple[Form, ...] = (((), "contiguous"), ((1,), "offset"), ((1, 1), "sliced"))
-    return crossed_once(
-        make_seen, cell.target.device, (LEAF, HISTORY), DIFFERENTIABLE, forms, ("ordinary", "special")
-    )
+    return crossed_once(make_seen, cell.target.device, (LEAF, HISTORY), DIFFERENTIABLE, forms, ("ordinary", "special"))
 
 
 BUT_UINT64 = tuple(name for name in TWINS if name != "uint64")
@@ -117,9 +115,7 @@ def inferred_in_half(cell: Cell) -> Inputs:
 
 def empties(cell: Cell) -> Inputs:
     """No data at all, under each default dtype."""
-    return listed(
-        *(Applied(Data([]), "torch.tensor(x)", default) for default in ("float32", "float64", "float16"))
-    )
+    return listed(*(Applied(Data([]), "torch.tensor(x)", default) for default in ("float32", "float64", "float16")))
 
 
 def typed_data(cell: Cell) -> Inputs:
@@ -129,9 +125,7 @@ def typed_data(cell: Cell) -> Inputs:
     for dtype in ALL:
         choices = list(pool(dtype))
         for value in (choices, [choices], [[[x]] for x in choices], *choices):
-            cases.append(
-                Applied(Data(value), f"torch.tensor(x, dtype=torch.{dtype}, device={device!r})", dtype)
-            )
+            cases.append(Applied(Data(value), f"torch.tensor(x, dtype=torch.{dtype}, device={device!r})", dtype))
     return listed(*cases)
 
 

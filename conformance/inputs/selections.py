@@ -142,9 +142,7 @@ def _without_derivative(call: Call) -> bool:
 
 
 def _is_float64(call: Call) -> bool:
-    return all(
-        plan.dtype == "float64" or ELEMENT_TYPES[plan.dtype].kind != "floating" for plan in call.tensors()
-    )
+    return all(plan.dtype == "float64" or ELEMENT_TYPES[plan.dtype].kind != "floating" for plan in call.tensors())
 
 
 def _form(call: Call) -> tuple[Any, ...]:
@@ -201,9 +199,7 @@ def few_calls(row: Any, device: str, limit: int = 60) -> tuple[Call, ...]:
 @cache
 def grad_calls(row: Any, device: str, limit: int = 60) -> tuple[Call, ...]:
     """Corners whose self can require grad: each floating and complex element type, layout and shape occurs."""
-    able = [
-        c for c in corners_of(row, device) if ELEMENT_TYPES[c.self_.dtype].kind in ("floating", "complex")
-    ]
+    able = [c for c in corners_of(row, device) if ELEMENT_TYPES[c.self_.dtype].kind in ("floating", "complex")]
     kept = spread(_mixed(able), limit, lambda call: [(call.self_.dtype, call.self_.layout), call.self_.shape])
     return tuple(unreferenced(call) for call in kept)
 
@@ -215,12 +211,7 @@ def _mixed(calls: Sequence[Call]) -> list[Call]:
     """
     counted = [(prod(call.self_.shape), call) for call in calls]
     empty = [call for count, call in counted if not count]
-    rest = [
-        call
-        for low, high in ((2, 64), (1, 1), (65, 1 << 40))
-        for count, call in counted
-        if low <= count <= high
-    ]
+    rest = [call for low, high in ((2, 64), (1, 1), (65, 1 << 40)) for count, call in counted if low <= count <= high]
     found = []
     scalars = iter([call for call in rest if not call.self_.shape])
     rest = [call for call in rest if call.self_.shape]
@@ -257,9 +248,7 @@ def grad_inputs(cell: Cell) -> Inputs:
 
 def scattered_calls(cell: Cell) -> Inputs:
     """Calls on a self that is not contiguous."""
-    return Inputs(
-        [c for c in paired_calls(cell.subject, cell.target.device) if c.self_.layout != "contiguous"]
-    )
+    return Inputs([c for c in paired_calls(cell.subject, cell.target.device) if c.self_.layout != "contiguous"])
 
 
 def operand_calls(cell: Cell) -> Inputs:
@@ -277,7 +266,35 @@ def _operand_pairs(call: Call) -> list[Any]:
     plans = [plan for plan in call.tensors() if plan.array.size]
     own = call.self_
     shown = [frozenset((plan.dtype, plan.layout) for plan in plans), *((p.dtype, p.shape) for p in plans[:1])]
-    return [(own.dtype, own.layout), (own.dtype, len(own.shape)), *shown]
+    return [(own.dtype, own.layout), (own.dtype, len(own.shape) if own.array.size > 1 else -1), *shown]
+
+
+def repeated_calls(cell: Cell) -> Inputs:
+    """Every corner on a few elements."""
+    corners = corners_of(cell.subject, cell.target.device)
+    return Inputs([unreferenced(call) for call in corners if 0 < call.self_.array.size < 1000])
+
+
+def guarded_calls(cell: Cell) -> Inputs:
+    """Every call, on a self with something before and behind it in its storage."""
+    every = inplace_calls(cell)
+    return Inputs(_guarded(cell.subject, cell.target.device), every.samples)
+
+
+@cache
+def _guarded(row: Any, device: str) -> tuple[Call, ...]:
+    calls = (unreferenced(call) for call in corners_of(row, device))
+    # the arguments of as_strided_ count from the start of the storage; a row with layouts has no other ones
+    if row.layouts or row.name == "as_strided_":
+        return tuple(calls)
+    return tuple(call.with_self(_with_guards(call.self_)) for call in calls)
+
+
+def _with_guards(plan: Strided) -> Strided:
+    if plan.layout not in ("contiguous", "transposed", "channels_last"):
+        return plan
+    size, layout = plan.array.size + 5, "offset" if plan.layout == "contiguous" else plan.layout
+    return replace(plan, stride=plan.strides, offset=3, size=size, layout=layout)
 
 
 def broadcasting_calls(cell: Cell) -> Inputs:
@@ -289,9 +306,7 @@ def broadcasting_calls(cell: Cell) -> Inputs:
         for number, argument in enumerate(row.arguments):
             if argument.shape != "broadcast" or not argument.tensor:
                 continue
-            call = plain_call(
-                row, dtypes[(turn + number) % len(dtypes)], shape, device, turn, DISJOINT[turn % 6]
-            )
+            call = plain_call(row, dtypes[(turn + number) % len(dtypes)], shape, device, turn, DISJOINT[turn % 6])
             of = call.args[number].dtype
             domain, layout = domain_of(argument.domain, of), DISJOINT[(turn // 2 + 1) % 6]
             operand = corner(of, smaller, layout, "ordinary", domain, device, turn + 1)

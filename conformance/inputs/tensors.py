@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from math import prod
 from typing import Any
 
@@ -169,7 +169,7 @@ def strided(
     return Strided(dtype, shape, data, spot.stride, spot.offset, spot.size, device, spot.layout)
 
 
-@lru_cache(maxsize=None)
+@cache
 def corner(
     dtype: str, shape: tuple[int, ...], layout: str, kind: str = "ordinary", domain: str = "any", device: str = "cpu",
     turn: int = 0,

@@ -49,9 +49,7 @@ DOMAINS: dict[str, Callable[[Any], bool]] = {
     "rounding": lambda x: (
         not np.isfinite(x) or x == 0 or 2**-10 <= abs(x) <= 64 or (isinstance(x, int) and x not in _LOWEST)
     ),
-    "rounding-divisor": lambda x: (
-        bool(np.isfinite(x)) and (2**-10 <= abs(x) <= 64 or (isinstance(x, int) and x != 0))
-    ),
+    "rounding-divisor": lambda x: bool(np.isfinite(x)) and (2**-10 <= abs(x) <= 64 or (isinstance(x, int) and x != 0)),
     "below-8": lambda x: 0 <= x < 8,
     "below-16": lambda x: 0 <= x < 16,
     "below-32": lambda x: 0 <= x < 32,
@@ -121,18 +119,10 @@ def _candidates(dtype: str, kind: str) -> tuple[Any, ...]:
         return (True, False, False, True, True)
     if element.kind == "unsigned":
         low, high = limits(dtype)
-        return (
-            (1, 2, 3, 5, 7, 11, 13, 64)
-            if kind == "ordinary"
-            else (0, 1, high, high - 1, high // 2, high // 2 + 1)
-        )
+        return (1, 2, 3, 5, 7, 11, 13, 64) if kind == "ordinary" else (0, 1, high, high - 1, high // 2, high // 2 + 1)
     if element.kind == "signed":
         low, high = limits(dtype)
-        return (
-            (1, -2, 3, -5, 7, 11, -13, 64, -1, 2)
-            if kind == "ordinary"
-            else (0, -1, 1, low, high, low + 1, high - 1)
-        )
+        return (1, -2, 3, -5, 7, 11, -13, 64, -1, 2) if kind == "ordinary" else (0, -1, 1, low, high, low + 1, high - 1)
     if element.kind == "floating":
         return _real_ordinary() if kind == "ordinary" else _real_special(dtype)
     return _complex_ordinary() if kind == "ordinary" else _complex_special(dtype)

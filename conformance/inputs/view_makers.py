@@ -77,9 +77,7 @@ def storage_call(row: Operator, choice: Sequence[Any], plans: Any) -> Call:
     if row.name == "resize_":
         args = wanted if wanted and number == 1 else (wanted,)
     elif row.name in ("resize_as_", "set_"):
-        args = (
-            plans.tensor(dtype, wanted, "stepped" if row.name == "set_" else "contiguous", kind, "any", 1),
-        )
+        args = (plans.tensor(dtype, wanted, "stepped" if row.name == "set_" else "contiguous", kind, "any", 1),)
     return call_of(row, row.variants[0], self_, args, {}, kind)
 
 

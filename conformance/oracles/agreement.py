@@ -12,10 +12,6 @@ def agree(expected: np.ndarray, found: np.ndarray, dtype: str, accuracy: str, wh
 
     Neither is the true value: two results that are each within the tolerance of it may lie twice as far apart.
     """
-    if (
-        expected.shape == found.shape
-        and expected.dtype == found.dtype
-        and expected.tobytes() == found.tobytes()
-    ):
+    if expected.shape == found.shape and expected.dtype == found.dtype and expected.tobytes() == found.tobytes():
         return
     numbers.close(expected, found, dtype, accuracy, what, both_rounded=True)

@@ -31,9 +31,7 @@ def equal(expected: Any, found: Any, what: str) -> None:
 def same_object(expected: Any, found: Any, what: str) -> None:
     """Expect ``found`` to be the object ``expected``, and not an equal one."""
     if found is not expected:
-        raise Mismatch(
-            what, "the same object", f"another {type(found).__name__}"
-        )
+        raise Mismatch(what, "the same object", f"another {type(found).__name__}")
 
 
 def tensor(found: Any, what: str) -> torch.Tensor:

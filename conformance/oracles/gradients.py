@@ -60,9 +60,7 @@ def close_gradients(expected: np.ndarray, found: np.ndarray, what: str) -> None:
     wrong = ~(np.abs(expected - found) <= tolerance * np.maximum(1.0, np.abs(expected)))
     if wrong.any():
         first = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise Mismatch(
-            what, f"{expected[first]:.8g} (by finite differences)", f"{found[first]:.8g}", f"index {first}"
-        )
+        raise Mismatch(what, f"{expected[first]:.8g} (by finite differences)", f"{found[first]:.8g}", f"index {first}")
 
 
 def numbers_of(gradient: torch.Tensor) -> np.ndarray:

@@ -20,9 +20,7 @@ def flows_back(tensor: torch.Tensor, found: torch.Tensor, what: str) -> None:
     (gradient,) = torch.autograd.grad(found, tensor, torch.ones_like(found), allow_unused=True)
     if gradient is None:
         raise Mismatch(f"gradient of x through {what}", "ones", "none: the history is lost")
-    sharing.shows(
-        np.ones(tuple(tensor.shape)), dtype_name(tensor.dtype), gradient, f"gradient of x through {what}"
-    )
+    sharing.shows(np.ones(tuple(tensor.shape)), dtype_name(tensor.dtype), gradient, f"gradient of x through {what}")
 
 
 def graph_state(tensor: torch.Tensor) -> str:

@@ -40,9 +40,7 @@ def preserved(plan: Any, found: Any, what: str) -> None:
     if is_dense(plan.shape, plan.strides):
         same_steps(plan.strides, found, what)
     elif not is_dense(tuple(found.shape), tuple(found.stride())):
-        raise Mismatch(
-            what, "a dense tensor", f"strides {tuple(found.stride())} of shape {tuple(found.shape)}"
-        )
+        raise Mismatch(what, "a dense tensor", f"strides {tuple(found.stride())} of shape {tuple(found.shape)}")
 
 
 def row_major_steps(found: Any, what: str) -> None:

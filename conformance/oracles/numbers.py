@@ -26,9 +26,7 @@ TOLERANCES = {
 }
 
 
-def close(
-    expected: Any, found: np.ndarray, dtype: str, accuracy: str, what: str, both_rounded: bool = False
-) -> None:
+def close(expected: Any, found: np.ndarray, dtype: str, accuracy: str, what: str, both_rounded: bool = False) -> None:
     """Expect ``found`` (a carrier array of ``dtype``) to be ``expected`` within the tolerance of ``accuracy``.
 
     ``expected`` holds exact integers, or floats of higher precision. NaN must meet NaN and an infinity the same
@@ -59,9 +57,7 @@ def close(
         allowed = "" if ELEMENT_TYPES[dtype].kind not in ("floating", "complex") else (
             f" (within {tolerance} ULP of {dtype}, class {accuracy})"
         )  # fmt: skip
-        raise Mismatch(
-            what, f"{expected[first].item()!r}{allowed}", f"{found[first].item()!r}", f"index {first}"
-        )
+        raise Mismatch(what, f"{expected[first].item()!r}{allowed}", f"{found[first].item()!r}", f"index {first}")
 
 
 def ulp_errors(expected: np.ndarray, found: np.ndarray, dtype: str) -> Any:
@@ -105,9 +101,7 @@ def _complex_errors(expected: Any, found: Any, dtype: str) -> Any:
     finite = np.isfinite(exact)
     scale = np.where(finite, np.maximum(np.abs(exact.real), np.abs(exact.imag)), 0)
     errors = np.abs(got - exact) / spacing(scale, dtype)
-    unfinite = np.maximum(
-        _real_errors(exact.real, got.real, dtype), _real_errors(exact.imag, got.imag, dtype)
-    )
+    unfinite = np.maximum(_real_errors(exact.real, got.real, dtype), _real_errors(exact.imag, got.imag, dtype))
     return np.where(finite & np.isfinite(got), errors, unfinite).astype(np.float64)
 
 

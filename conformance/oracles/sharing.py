@@ -63,9 +63,7 @@ def array_and_tensor(array: np.ndarray, tensor: Any, what: str) -> None:
         if array.flags.writeable:
             array[index] = value = another(name, ctypes.string_at(at, array.itemsize))
             found = np.array(tensor[index].item(), ELEMENT_TYPES[name].carrier)
-            memory.same_elements(
-                np.array(value, found.dtype), found, f"{what}: write through the array at {index}"
-            )
+            memory.same_elements(np.array(value, found.dtype), found, f"{what}: write through the array at {index}")
 
 
 def two_tensors(first: torch.Tensor, second: Any, what: str) -> None:
@@ -88,9 +86,7 @@ def writes_arrive(first: torch.Tensor, second: torch.Tensor, what: str) -> None:
             value = another(name, encode(element(reader, index), name))
             writer.detach()[index] = value
             expected = np.array(value, ELEMENT_TYPES[name].carrier)
-            memory.same_elements(
-                expected, element(reader, index), f"{what}: write through the {side} at {index}"
-            )
+            memory.same_elements(expected, element(reader, index), f"{what}: write through the {side} at {index}")
 
 
 def one_memory(source: Any, found: Any, what: str) -> None:
@@ -202,9 +198,7 @@ def _scribble(holder: Any) -> None:
     with torch.no_grad():
         plain = holder.detach()
         for index in some_indices(tuple(holder.shape)):
-            plain[index] = another(
-                dtype_name(holder.dtype), encode(element(holder, index), dtype_name(holder.dtype))
-            )
+            plain[index] = another(dtype_name(holder.dtype), encode(element(holder, index), dtype_name(holder.dtype)))
 
 
 def same_grid(first: torch.Tensor, second: torch.Tensor, what: str) -> None:

@@ -77,6 +77,7 @@ def run(
     count: int = 20,
     seed: int = 0,
     interrupts: tuple[type[BaseException], ...] = (),
+    refused: frozenset[str] = frozenset(),
 ) -> Outcome:
     """The outcome of ``check`` over these cases."""
 
@@ -84,7 +85,7 @@ def run(
         check(case)
 
     wrapped.__conformance_inputs__ = lambda cell: Inputs(corners, samples)  # type: ignore[attr-defined]
-    return run_cell(of or cell(), wrapped, Plan(count, seed, interrupts=interrupts))
+    return run_cell(of or cell(), wrapped, Plan(count, seed, interrupts=interrupts, refused=refused))
 
 
 def numbers(limit: int = 1000, dtype: str = "int64") -> Any:

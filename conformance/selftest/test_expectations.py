@@ -78,3 +78,18 @@ def test_the_first_that_speaks_of_a_cell_counts(tmp_path: Path) -> None:
     assert ("the second file", "https://github.com/pytorch/pytorch/issues/1") == (found.reason, found.link)
     assert listed.of(cell(id="other-thing")).link is None
     assert listed.of(cell(area="another")) is None
+
+
+def test_refusals_are_those_that_speak_of_the_cell(tmp_path: Path) -> None:
+    """The element types of every entry that fits count, on the releases and cells that it names."""
+    entry = "- {{cells: '{}', dtypes: {}, torch: '{}', reason: in some kernels, issue: unreported, date: 2026-01-01}}\n"
+    (tmp_path / "a.yaml").write_text(
+        "deviations: []\nrefusals:\n"
+        + entry.format("demo.*", "[float16, bool]", ">=1.0")
+        + entry.format("*", "[uint8]", ">=1.0")
+        + entry.format("*", "[int8]", "<1.0")
+    )
+    listed = Expectations([tmp_path / "a.yaml"])
+
+    assert {"float16", "bool", "uint8"} == listed.refused(cell())
+    assert {"uint8"} == listed.refused(cell(area="another"))

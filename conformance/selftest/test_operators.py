@@ -112,7 +112,7 @@ def test_corners_are_there_and_the_same_each_time(row: Operator) -> None:
     corner.cache_clear()
     second = inplace_corners(row)
 
-    assert 30 <= len(first) <= 180
+    assert 30 <= len(first) <= 220
     assert {call.self_.dtype for call in first} == set(family(*row.dtypes))
     assert [repr(call) for call in first] == [repr(call) for call in second]
 
@@ -146,9 +146,7 @@ def test_every_type_is_seen_in_every_layout_and_length(row: Operator) -> None:
 @pytest.mark.parametrize("row", ROWS, ids=by_name)
 def test_every_variant_occurs(row: Operator) -> None:
     """Each documented way to write the arguments is taken by some corner."""
-    wanted = {
-        (repr(sorted(v.keywords.items())), v.args) for v in row.variants if row.kind not in ("norm", "python")
-    }
+    wanted = {(repr(sorted(v.keywords.items())), v.args) for v in row.variants if row.kind not in ("norm", "python")}
     found = [(call.kwargs, call.args) for call in inplace_corners(row)]
 
     for keywords, args in wanted:
@@ -184,11 +182,7 @@ def test_reductions_are_simpler_calls_of_the_same_operator(row: Operator) -> Non
 
 def test_a_failing_corner_can_be_reduced_to_one_element() -> None:
     """Greedy reduction of a call that fails on NaN ends with one NaN in a contiguous self."""
-    calls = [
-        c
-        for c in inplace_corners(rows()["add_"])
-        if c.self_.array.dtype.kind == "f" and c.self_.array.ndim > 1
-    ]
+    calls = [c for c in inplace_corners(rows()["add_"]) if c.self_.array.dtype.kind == "f" and c.self_.array.ndim > 1]
     call = next(c for c in calls if np.isnan(c.self_.array).any() and c.self_.layout != "contiguous")
     while True:
         simpler = next((c for c in call.reductions() if np.isnan(c.self_.array).any()), None)
@@ -306,12 +300,8 @@ KNOWN: list[tuple[Callable[..., Any], tuple[Any, ...], float]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("function", "args", "expected"), KNOWN, ids=lambda x: getattr(x, "__name__", str(x))
-)
-def test_a_reference_knows_the_constants(
-    function: Callable[..., Any], args: tuple[Any, ...], expected: float
-) -> None:
+@pytest.mark.parametrize(("function", "args", "expected"), KNOWN, ids=lambda x: getattr(x, "__name__", str(x)))
+def test_a_reference_knows_the_constants(function: Callable[..., Any], args: tuple[Any, ...], expected: float) -> None:
     """A reference of one operand gives the published value."""
     found = function(one_dimensional([args[0]]), *args[1:])
 
@@ -421,15 +411,11 @@ def test_a_0_d_operand_of_the_same_category_does_not_widen() -> None:
     self_ = corner("float32", (2,), "contiguous")
 
     assert (
-        references.computed_in(
-            Call("mul_", self_, (corner("float64", (), "contiguous"),), promotion="arithmetic")
-        )
+        references.computed_in(Call("mul_", self_, (corner("float64", (), "contiguous"),), promotion="arithmetic"))
         == "float32"
     )
     assert (
-        references.computed_in(
-            Call("mul_", self_, (corner("float64", (1,), "contiguous"),), promotion="arithmetic")
-        )
+        references.computed_in(Call("mul_", self_, (corner("float64", (1,), "contiguous"),), promotion="arithmetic"))
         == "float64"
     )
 

@@ -346,3 +346,15 @@ def test_samples_are_the_same_in_every_process() -> None:
     found = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, check=True, timeout=60)
 
     assert repr(cases_of()) == found.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("refused", "expected"),
+    [((), Verdict.FAIL), (("float16",), Verdict.PASS), (("bool",), Verdict.FAIL)],
+)
+def test_a_listed_refusal_is_no_failure(refused: tuple[str, ...], expected: Verdict) -> None:
+    """An element type that the expectations list as refused here and there may be; the evidence still says so."""
+    found = run(examples.refuses_halves, HALVES, refused=frozenset(refused))
+
+    assert expected is found.verdict
+    assert "float16" in found.evidence["unsupported"]

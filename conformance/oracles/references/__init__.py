@@ -34,9 +34,7 @@ def named(name: str) -> Any:
         found = getattr(importlib.import_module(f"{__name__}.{module}"), name, None)
         if found is not None:
             return found
-    raise LookupError(
-        f"reference {name!r}: expected np.<name> or a function of {__name__}.<{'|'.join(MODULES)}>"
-    )
+    raise LookupError(f"reference {name!r}: expected np.<name> or a function of {__name__}.<{'|'.join(MODULES)}>")
 
 
 def expected(call: Call, row: object = None) -> tuple[np.ndarray, str]:
@@ -76,9 +74,7 @@ def widened(values: np.ndarray, dtype: str, common: str, once: bool) -> np.ndarr
         values = converted(values, common)
     if kind in ("floating", "complex"):
         narrow = common not in ("float64", "complex128") or once
-        wide = {"floating": (np.longdouble, np.float64), "complex": (np.clongdouble, np.complex128)}[kind][
-            narrow
-        ]
+        wide = {"floating": (np.longdouble, np.float64), "complex": (np.clongdouble, np.complex128)}[kind][narrow]
         return values.astype(wide)
     return values
 

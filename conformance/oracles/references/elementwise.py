@@ -60,9 +60,7 @@ def sign_of(x: np.ndarray) -> Any:
     return np.where(size == 0, 0, x / np.where(size == 0, 1, size))
 
 
-def numbered(
-    x: np.ndarray, nan: Any = 0.0, posinf: Any = None, neginf: Any = None, *, dtype: str = "float64"
-) -> Any:
+def numbered(x: np.ndarray, nan: Any = 0.0, posinf: Any = None, neginf: Any = None, *, dtype: str = "float64") -> Any:
     """nan_to_num: NaN and infinities replaced, by default by zero and the largest finite numbers of the type."""
     if x.dtype.kind in "biu":
         return x

@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 
 
-def rows_added(
-    x: np.ndarray, dim: int, index: np.ndarray, source: np.ndarray, *, alpha: Any = 1
-) -> np.ndarray:
+def rows_added(x: np.ndarray, dim: int, index: np.ndarray, source: np.ndarray, *, alpha: Any = 1) -> np.ndarray:
     """index_add_: alpha times each row of the source added to the row of self that the index names."""
     found, rows, given = _rows(x, dim, source)
     for i, row in enumerate(index.tolist()):
@@ -57,9 +55,7 @@ def reduced(terms: list[Any], reduce: str) -> Any:
     return {"amax": np.maximum, "amin": np.minimum}[reduce].reduce(terms, axis=0)
 
 
-def put_at_indices(
-    x: np.ndarray, indices: tuple[Any, ...], values: np.ndarray, accumulate: bool = False
-) -> np.ndarray:
+def put_at_indices(x: np.ndarray, indices: tuple[Any, ...], values: np.ndarray, accumulate: bool = False) -> np.ndarray:
     """index_put_ with one index tensor, of the first dimension."""
     found = x.copy()
     given = np.broadcast_to(values, (len(indices[0]), *x.shape[1:]))
@@ -68,9 +64,7 @@ def put_at_indices(
     return found
 
 
-def put_at_places(
-    x: np.ndarray, index: np.ndarray, source: np.ndarray, accumulate: bool = False
-) -> np.ndarray:
+def put_at_places(x: np.ndarray, index: np.ndarray, source: np.ndarray, accumulate: bool = False) -> np.ndarray:
     """put_: as if self were 1-D, in the order of its elements."""
     found = x.ravel().copy()
     for place, value in zip(index.ravel().tolist(), source.ravel(), strict=True):

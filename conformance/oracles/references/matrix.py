@@ -11,9 +11,7 @@ from typing import Any
 import numpy as np
 
 
-def plus_matrix_product(
-    x: np.ndarray, first: np.ndarray, second: np.ndarray, *, beta: Any = 1, alpha: Any = 1
-) -> Any:
+def plus_matrix_product(x: np.ndarray, first: np.ndarray, second: np.ndarray, *, beta: Any = 1, alpha: Any = 1) -> Any:
     """addmm, addmv, baddbmm: beta * x + alpha * (first @ second)."""
     return _combined(x, np.matmul(first, second), beta, alpha)
 
@@ -25,9 +23,7 @@ def plus_summed_products(
     return _combined(x, np.add.reduce(np.matmul(batch1, batch2), axis=0, dtype=x.dtype), beta, alpha)
 
 
-def plus_outer_product(
-    x: np.ndarray, vec1: np.ndarray, vec2: np.ndarray, *, beta: Any = 1, alpha: Any = 1
-) -> Any:
+def plus_outer_product(x: np.ndarray, vec1: np.ndarray, vec2: np.ndarray, *, beta: Any = 1, alpha: Any = 1) -> Any:
     """addr: beta * x + alpha * (outer product)."""
     return _combined(x, vec1[:, None] * vec2[None, :], beta, alpha)
 

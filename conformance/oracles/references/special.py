@@ -94,20 +94,14 @@ _KNOWN: dict[Any, dict[tuple[float, ...], Any]] = {}
 def _each(function: Callable[..., Any], x: np.ndarray, *rest: Any) -> Any:
     """``function`` of each element in long double, computed once for each number that occurs; NaN stays NaN."""
     values, places = np.unique(x.ravel().astype(np.float64), return_inverse=True)
-    return (
-        _looked_up(function, [(value,) for value in values.tolist()], *rest)[places]
-        .reshape(x.shape)
-        .astype(x.dtype)
-    )
+    return _looked_up(function, [(value,) for value in values.tolist()], *rest)[places].reshape(x.shape).astype(x.dtype)
 
 
 def _each_pair(function: Callable[..., Any], x: np.ndarray, other: np.ndarray) -> Any:
     """The same for pairs of elements."""
     first, second = np.broadcast_arrays(x, other)
     pairs = list(
-        zip(
-            first.ravel().astype(np.float64).tolist(), second.ravel().astype(np.float64).tolist(), strict=True
-        )
+        zip(first.ravel().astype(np.float64).tolist(), second.ravel().astype(np.float64).tolist(), strict=True)
     )
     return _looked_up(function, pairs).reshape(first.shape).astype(x.dtype)
 
@@ -171,9 +165,7 @@ def _psi(x: np.ndarray) -> Any:
     part = np.where(x > -0.5, x, x - np.floor(x)) * PI  # x - floor(x) would round a tiny x away
     reflected = total - PI / np.tan(part)
     pole = (x == np.floor(x)) & (x <= 0)
-    return np.where(
-        x == np.inf, np.inf, np.where(pole | np.isinf(x), np.nan, np.where(x < 0, reflected, total))
-    )
+    return np.where(x == np.inf, np.inf, np.where(pole | np.isinf(x), np.nan, np.where(x < 0, reflected, total)))
 
 
 def _log_gamma(x: np.ndarray) -> Any:

@@ -402,9 +402,7 @@ def mul_multiplies_twice_by_a_stepped_int32_self() -> Break:
         def mul_(self: Any, other: Any) -> Any:
             found = original(self, other)
             return (
-                original(self, self)
-                if other is self and self.dtype is torch.int32 and self.stride() == (2,)
-                else found
+                original(self, self) if other is self and self.dtype is torch.int32 and self.stride() == (2,) else found
             )
 
         return mul_
@@ -447,17 +445,13 @@ def fill_writes_behind_an_expanded_self() -> Break:
 @falsifies("inplace.leaf-refuses", subject="sub_")
 def sub_writes_to_a_0_d_leaf() -> Break:
     """sub_ writes to a 0-d leaf that requires grad."""
-    return patched(
-        torch.Tensor, "sub_", lambda original: _without_grad(original, lambda x: x.is_leaf and not x.dim())
-    )
+    return patched(torch.Tensor, "sub_", lambda original: _without_grad(original, lambda x: x.is_leaf and not x.dim()))
 
 
 @falsifies("inplace.view-of-a-leaf-refuses", subject="mul_")
 def mul_writes_to_a_float16_view_of_a_leaf() -> Break:
     """mul_ writes to a view of a leaf that requires grad where it is float16."""
-    return patched(
-        torch.Tensor, "mul_", lambda original: _without_grad(original, lambda x: x.dtype is torch.float16)
-    )
+    return patched(torch.Tensor, "mul_", lambda original: _without_grad(original, lambda x: x.dtype is torch.float16))
 
 
 @falsifies("inplace.leaf-can-be-written-without-grad", subject="add_")
@@ -542,9 +536,7 @@ def detach_of_a_strided_tensor_has_a_counter_of_its_own() -> Break:
 @falsifies("inplace.stale-saved-tensor-is-refused", subject="sub_")
 def sub_does_not_count_without_grad() -> Break:
     """sub_ does not increment the version counter of a float32 self under no_grad."""
-    return patched(
-        torch.Tensor, "sub_", lambda original: _uncounted(original, lambda x: not torch.is_grad_enabled())
-    )
+    return patched(torch.Tensor, "sub_", lambda original: _uncounted(original, lambda x: not torch.is_grad_enabled()))
 
 
 def _uncounted(original: Any, when: Any) -> Any:

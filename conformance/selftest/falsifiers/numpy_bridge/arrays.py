@@ -81,9 +81,7 @@ def from_numpy_takes_longlong_for_float():
 @falsifies("numpy_bridge.from-numpy-refuses-other-types")
 def from_numpy_takes_datetimes():
     """from_numpy takes dates for integers."""
-    return altered(
-        torch, "from_numpy", lambda original, x: original(x.view(np.int64) if x.dtype.kind == "M" else x)
-    )
+    return altered(torch, "from_numpy", lambda original, x: original(x.view(np.int64) if x.dtype.kind == "M" else x))
 
 
 @falsifies("numpy_bridge.from-numpy-refuses-other-types")
@@ -104,9 +102,7 @@ def from_numpy_takes_uint32_for_int32():
 @falsifies("numpy_bridge.from-numpy-may-take-wide-unsigned")
 def from_numpy_copies_fortran_uint64():
     """from_numpy copies a Fortran-ordered matrix of uint64."""
-    return altered(
-        torch, "from_numpy", then(lambda t, x: t.clone() if x.dtype == np.uint64 and x.flags.fnc else t)
-    )
+    return altered(torch, "from_numpy", then(lambda t, x: t.clone() if x.dtype == np.uint64 and x.flags.fnc else t))
 
 
 @falsifies("numpy_bridge.from-numpy-is-not-resizable")
@@ -165,9 +161,7 @@ def from_numpy_swaps_the_bytes_of_numbers():
 @falsifies("numpy_bridge.from-numpy-takes-arrays-only")
 def from_numpy_takes_numpy_scalars():
     """from_numpy takes a NumPy scalar for an array."""
-    return altered(
-        torch, "from_numpy", lambda original, x: original(np.array(x) if isinstance(x, np.generic) else x)
-    )
+    return altered(torch, "from_numpy", lambda original, x: original(np.array(x) if isinstance(x, np.generic) else x))
 
 
 @falsifies("numpy_bridge.from-numpy-takes-subclasses")
@@ -206,9 +200,7 @@ def numpy_copies_float16_with_an_offset():
 @falsifies("numpy_bridge.numpy-shares")
 def numpy_copies_expanded_tensors():
     """numpy() copies a tensor with a stride of 0."""
-    return altered(
-        torch.Tensor, "numpy", then(lambda a, self, **k: a.copy(order="K") if 0 in self.stride() else a)
-    )
+    return altered(torch.Tensor, "numpy", then(lambda a, self, **k: a.copy(order="K") if 0 in self.stride() else a))
 
 
 @falsifies("numpy_bridge.numpy-keeps-values")
@@ -246,9 +238,7 @@ def numpy_forgets_the_negative_bit():
     """numpy() of a lazily negated tensor gives what lies in memory."""
 
     def plain(self: Any, **options: Any) -> Any:
-        return (
-            torch._neg_view(self).numpy() if self.is_neg() and self.ndim == 1 else self.resolve_neg().numpy()
-        )
+        return torch._neg_view(self).numpy() if self.is_neg() and self.ndim == 1 else self.resolve_neg().numpy()
 
     return altered(torch.Tensor, "numpy", accepting(RuntimeError, plain))
 

@@ -86,9 +86,7 @@ def to_integer_drops_the_grad_of_its_input():
 @falsifies("numpy_bridge.to-preserves-format")
 def to_makes_transposed_bools_contiguous():
     """to(bool) makes a transposed tensor contiguous."""
-    return altered(
-        torch.Tensor, "to", then(lambda t, self, *r, **k: t.contiguous() if t.dtype is torch.bool else t)
-    )
+    return altered(torch.Tensor, "to", then(lambda t, self, *r, **k: t.contiguous() if t.dtype is torch.bool else t))
 
 
 @falsifies("numpy_bridge.shorthands-return-self")
@@ -100,9 +98,7 @@ def short_copies_stepped_tensors():
 @falsifies("numpy_bridge.shorthands-return-self")
 def cpu_copies_bfloat16():
     """cpu() of a bfloat16 tensor on the CPU gives another handle of it."""
-    return altered(
-        torch.Tensor, "cpu", then(lambda t, self, *r: t.view_as(t) if t.dtype is torch.bfloat16 else t)
-    )
+    return altered(torch.Tensor, "cpu", then(lambda t, self, *r: t.view_as(t) if t.dtype is torch.bfloat16 else t))
 
 
 @falsifies("numpy_bridge.shorthands-convert")

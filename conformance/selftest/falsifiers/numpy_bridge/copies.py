@@ -111,9 +111,7 @@ def tensor_inherits_requires_grad():
 @falsifies("numpy_bridge.tensor-keeps-dense-strides")
 def tensor_makes_channels_last_contiguous():
     """torch.tensor of a channels-last tensor is contiguous."""
-    return altered(
-        torch, "tensor", then(lambda t, x, **k: t.contiguous() if getattr(x, "ndim", 0) == 4 else t)
-    )
+    return altered(torch, "tensor", then(lambda t, x, **k: t.contiguous() if getattr(x, "ndim", 0) == 4 else t))
 
 
 @falsifies("numpy_bridge.tensor-infers-type")
@@ -131,9 +129,7 @@ def tensor_overlooks_a_late_float():
 @falsifies("numpy_bridge.tensor-infers-type")
 def tensor_of_complex_ignores_a_double_default():
     """torch.tensor of complex numbers is complex64 under default float64."""
-    return altered(
-        torch, "tensor", then(lambda t, x, **k: t.to(torch.complex64) if t.dtype is torch.complex128 else t)
-    )
+    return altered(torch, "tensor", then(lambda t, x, **k: t.to(torch.complex64) if t.dtype is torch.complex128 else t))
 
 
 @falsifies("numpy_bridge.tensor-infers-type-in-half-precision")

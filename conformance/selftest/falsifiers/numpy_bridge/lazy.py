@@ -29,9 +29,7 @@ def from_dlpack_copies_offset_complex32():
 def from_dlpack_loses_the_offset_of_stepped_vectors():
     """utils.dlpack.from_dlpack starts at the storage's first element where it should start at the second."""
     change = then(
-        lambda t, x, **k: (
-            x.as_strided(x.shape, x.stride(), 0) if x.shape == (33,) and x.dtype is torch.int8 else t
-        )
+        lambda t, x, **k: x.as_strided(x.shape, x.stride(), 0) if x.shape == (33,) and x.dtype is torch.int8 else t
     )
     return altered(torch.utils.dlpack, "from_dlpack", change)
 
@@ -39,9 +37,7 @@ def from_dlpack_loses_the_offset_of_stepped_vectors():
 @falsifies("numpy_bridge.from-dlpack-keeps-values")
 def from_dlpack_reads_bools_as_bytes():
     """from_dlpack of bools is uint8."""
-    return altered(
-        torch, "from_dlpack", then(lambda t, x, **k: t.view(torch.uint8) if t.dtype is torch.bool else t)
-    )
+    return altered(torch, "from_dlpack", then(lambda t, x, **k: t.view(torch.uint8) if t.dtype is torch.bool else t))
 
 
 @falsifies("numpy_bridge.from-dlpack-takes-capsules")
@@ -56,9 +52,7 @@ def from_dlpack_copies_capsules_of_matrices():
 @falsifies("numpy_bridge.from-dlpack-takes-producers")
 def from_dlpack_refuses_bare_producers():
     """from_dlpack refuses what is neither a tensor nor an array."""
-    return altered(
-        torch, "from_dlpack", refusing_where(lambda x, **k: not isinstance(x, torch.Tensor | np.ndarray))
-    )
+    return altered(torch, "from_dlpack", refusing_where(lambda x, **k: not isinstance(x, torch.Tensor | np.ndarray)))
 
 
 @falsifies("numpy_bridge.from-dlpack-takes-producers")
@@ -99,17 +93,13 @@ def from_dlpack_shares_arrays_in_spite_of_copy():
 @falsifies("numpy_bridge.from-dlpack-copies-only-if-needed")
 def from_dlpack_copies_to_its_own_device():
     """from_dlpack(device=) with the input's own device, as text, copies."""
-    return altered(
-        torch, "from_dlpack", then(lambda t, x, **k: t.clone() if isinstance(k.get("device"), str) else t)
-    )
+    return altered(torch, "from_dlpack", then(lambda t, x, **k: t.clone() if isinstance(k.get("device"), str) else t))
 
 
 @falsifies("numpy_bridge.from-dlpack-moves")
 def from_dlpack_ignores_the_device_of_empty_inputs():
     """from_dlpack(device=) of an input without elements stays where the input is."""
-    return altered(
-        torch, "from_dlpack", lambda original, x, **k: original(x, **(k if 0 not in tuple(x.shape) else {}))
-    )
+    return altered(torch, "from_dlpack", lambda original, x, **k: original(x, **(k if 0 not in tuple(x.shape) else {})))
 
 
 @falsifies("numpy_bridge.dlpack-respects-lazy-bits")
@@ -273,9 +263,7 @@ def conj_copies_tensors_without_dimensions():
 @falsifies("numpy_bridge.conj-of-real-is-input")
 def conj_of_uint32_is_another_handle():
     """conj of uint32 is another handle."""
-    return altered(
-        torch.Tensor, "conj", then(lambda t, self: t.view_as(t) if self.dtype is torch.uint32 else t)
-    )
+    return altered(torch.Tensor, "conj", then(lambda t, self: t.view_as(t) if self.dtype is torch.uint32 else t))
 
 
 @falsifies("numpy_bridge.resolve-conj-returns-input")
@@ -291,9 +279,7 @@ def resolve_conj_keeps_the_sign_of_zero():
 
     def change(t: Any, self: Any) -> Any:
         return (
-            torch.complex(t.real, torch.where(t.imag == 0, t.imag.abs(), t.imag))
-            if t.dtype is torch.complex64
-            else t
+            torch.complex(t.real, torch.where(t.imag == 0, t.imag.abs(), t.imag)) if t.dtype is torch.complex64 else t
         )
 
     return altered(torch, "resolve_conj", then(change))
@@ -343,9 +329,7 @@ def real_of_bfloat16_is_another_handle():
 @falsifies("numpy_bridge.imag-of-real-raises")
 def imag_of_bools_is_zero():
     """torch.imag of bools is all False."""
-    return altered(
-        torch, "imag", lambda original, x: torch.zeros_like(x) if x.dtype is torch.bool else original(x)
-    )
+    return altered(torch, "imag", lambda original, x: torch.zeros_like(x) if x.dtype is torch.bool else original(x))
 
 
 @falsifies("numpy_bridge.view-as-real-shares")
@@ -369,9 +353,7 @@ def view_as_real_takes_float64_numbers():
 @falsifies("numpy_bridge.view-as-complex-shares")
 def view_as_complex_copies_expanded_pairs():
     """view_as_complex copies pairs that are repeated."""
-    return altered(
-        torch, "view_as_complex", lambda original, x: original(x.clone() if 0 in x.stride() else x)
-    )
+    return altered(torch, "view_as_complex", lambda original, x: original(x.clone() if 0 in x.stride() else x))
 
 
 @falsifies("numpy_bridge.view-as-complex-refuses")

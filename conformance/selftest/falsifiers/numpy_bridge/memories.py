@@ -25,9 +25,7 @@ def frombuffer_copies_arrays_of_int8():
 def frombuffer_forgets_the_offset_at_the_last_element():
     """frombuffer with a negative count starts at the buffer's start where one element is left."""
 
-    def alter(
-        original: Any, buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, **rest: Any
-    ) -> Any:
+    def alter(original: Any, buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, **rest: Any) -> Any:
         found = original(buffer, dtype=dtype, count=count, offset=offset, **rest)
         return original(buffer, dtype=dtype, count=1) if count < 0 and len(found) == 1 else found
 
@@ -165,17 +163,13 @@ def from_file_keeps_a_new_file_in_memory():
 @falsifies("numpy_bridge.from-file-default-type")
 def from_file_is_always_float32():
     """from_file without a dtype is float32, whatever the default."""
-    return altered(
-        torch, "from_file", lambda original, path, **k: original(path, **({"dtype": torch.float32} | k))
-    )
+    return altered(torch, "from_file", lambda original, path, **k: original(path, **({"dtype": torch.float32} | k)))
 
 
 @falsifies("numpy_bridge.share-memory-moves")
 def share_memory_leaves_empty_tensors():
     """share_memory_ of a tensor without elements does nothing."""
-    return altered(
-        torch.Tensor, "share_memory_", lambda original, self: original(self) if self.numel() else self
-    )
+    return altered(torch.Tensor, "share_memory_", lambda original, self: original(self) if self.numel() else self)
 
 
 @falsifies("numpy_bridge.share-memory-moves")
