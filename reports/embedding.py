@@ -24,7 +24,8 @@ from reports.verdicts import GROUP_MEANINGS, LEVELS, MEANINGS, VERDICTS
 
 LONGEST_TEXT = 64 * 1024
 FIELDS = (
-    "cases", "message", "compared", "expected", "found", "minimal", "rerun", "reason", "issue", "reproducer", "evidence",
+    "cases", "message", "compared", "expected", "found", "minimal", "rerun", "reason", "issue", "reproducer",
+    "evidence",
 )  # fmt: skip
 DOCUMENTATION = {"quoted": "q", "changed": "c", "missing": "m", "unchecked": "u", None: "."}
 

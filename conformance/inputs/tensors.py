@@ -111,7 +111,8 @@ class Strided:
         if self._plain:
             if prod(self.shape) > len(self.data):
                 filled = f"torch.tensor({_literal(self.data)}, dtype={dtype}{device})"
-                return f"{filled}.repeat({-(-prod(self.shape) // len(self.data))})[:{prod(self.shape)}].reshape({self.shape})"
+                count = prod(self.shape)
+                return f"{filled}.repeat({-(-count // len(self.data))})[:{count}].reshape({self.shape})"
             nested = "[]" if not prod(self.shape) else _nested(self.array.tolist())
             made = f"torch.tensor({nested}, dtype={dtype}{device})"
             return made if prod(self.shape) else f"torch.empty({self.shape}, dtype={dtype}{device})"

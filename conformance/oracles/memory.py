@@ -68,7 +68,8 @@ def guards(tensor: torch.Tensor, plan: Any) -> bytes:
 def same_bytes(expected: bytes, found: bytes, what: str) -> None:
     """Expect two stretches of memory to be equal, bit for bit."""
     if expected != found:
-        first = next((i for i, (a, b) in enumerate(zip(expected, found)) if a != b), min(len(expected), len(found)))
+        pairs = enumerate(zip(expected, found, strict=False))  # one may be longer
+        first = next((i for i, (a, b) in pairs if a != b), min(len(expected), len(found)))
         raise Mismatch(
             what, f"bytes {expected[first : first + 16].hex(' ')} …", f"bytes {found[first : first + 16].hex(' ')} …",
             f"byte {first} of {len(expected)}",
