@@ -127,8 +127,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Give the garbage collector back as it was."""
-    if COLLECTOR in config.stash:
+    """Give the garbage collector back as it was, but in a worker, which ends here."""
+    if COLLECTOR in config.stash and not hasattr(config, "workerinput"):
         gc.set_threshold(*config.stash[COLLECTOR])
         gc.unfreeze()
 
@@ -163,8 +163,9 @@ def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """No item runs any more: nothing is left to watch."""
+    """No item runs any more: nothing is left to watch, and nothing that pytest's last collections need to walk."""
     session.config.stash[WATCHDOG].rest()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
