@@ -571,7 +571,9 @@ def test_default_device_leaves_sharing_alone(case: Applied) -> None:
     with other_default_device():
         found = case.on(source)
     expect.equal("cpu", found.device.type, f"device of {case.expression} under another default device")
-    expect.equal(buffers.address_of_buffer(source), found.data_ptr(), f"address of {case.expression}")
+    if found.numel():  # what has no elements has no place either
+        address = buffers.address_of_buffer(source)
+        expect.that(address == found.data_ptr(), f"address of {case.expression}", "that of the buffer", "another")
 
 
 # ---- frombuffer ----

@@ -51,6 +51,7 @@ def merge(records: Sequence[Record], into: Path, *, allow_gaps: bool = False) ->
         "finished": max(finished) if len(finished) == len(runs) else None,
         "seconds": sum(run.seconds or 0 for run in runs),
         "planned": sum(run.planned for run in runs),
+        "available": runs[0].available,
         "areas": list({area.area: area.model_dump(exclude_unset=True) for run in runs for area in run.areas}.values()),
         "behaviours": list(
             {each.id: each.model_dump(exclude_unset=True) for run in runs for each in run.behaviours}.values()

@@ -181,6 +181,9 @@ class Run(Part):
     finished: Moment | None = None
     seconds: Seconds | None = None
     planned: Count
+    available: Count | None = Field(
+        default=None, description="Cells that the suite has on these targets, whether they were asked for or not."
+    )
     areas: list[Area]
     behaviours: list[Behaviour]
     errors: list[str]

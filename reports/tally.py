@@ -49,8 +49,13 @@ class Standing:
 
 
 def whole(run: Run) -> bool:
-    """Whether the record speaks for the whole of what was asked: no killed run, no single shard."""
-    return run.complete and run.settings.shard is None
+    """Whether the record speaks for the whole suite: no killed run, no single shard, no selection of cells."""
+    return run.complete and run.settings.shard is None and not selection(run)
+
+
+def selection(run: Run) -> bool:
+    """Whether only some of the cells were asked for, by ``-k``, ``--level`` or a path."""
+    return run.available is not None and run.planned < run.available
 
 
 def by_level(run: Run) -> dict[Level, Tally]:
@@ -111,6 +116,8 @@ def _doubts(run: Run, everything: Tally) -> str:
         doubts += f" The run was cut off: {len(run.cells):,} of {run.planned:,} planned cells have a verdict."
     elif run.settings.shard is not None:
         doubts += f" This is shard {run.settings.shard} alone."
+    elif selection(run):
+        doubts += f" Only {run.planned:,} of {run.available:,} cells were asked for."
     return doubts
 
 

@@ -6,6 +6,7 @@ A cell that a deviation matches and that fails is ``known``; one that passes is 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -77,6 +78,9 @@ class Expectations:
     def __init__(self, files: list[Path]) -> None:
         """Load ``files``; raises SpecError."""
         found = [load(file, Deviations) for file in files]
+        self.own = [
+            d.cells for file, each in zip(files, found, strict=True) if file != SHIPPED for d in each.deviations
+        ]
         self.deviations = [deviation for each in found for deviation in each.deviations]
         self.refusals = [refusal for each in found for refusal in each.refusals]
 
@@ -87,3 +91,9 @@ class Expectations:
     def refused(self, cell: Cell) -> frozenset[str]:
         """The element types of which a refusal in some cases of ``cell`` is no failure."""
         return frozenset(name for refusal in self.refusals if refusal.speaks_of(cell) for name in refusal.dtypes)
+
+    def silent(self, cells: Iterable[str]) -> list[str]:
+        """Patterns of the user's files that fit none of these cell ids, on whatever torch: misspelt, most likely."""
+        known = list(cells)
+        patterns = {deviation.cells: deviation.pattern for deviation in self.deviations if deviation.cells in self.own}
+        return [text for text, pattern in patterns.items() if not any(pattern.fullmatch(name) for name in known)]

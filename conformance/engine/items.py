@@ -41,7 +41,13 @@ class AreaModule(pytest.Module):
         for behaviour in loaded.area.behaviours:
             try:
                 for cell in cells_of(loaded, behaviour, settings.targets):
-                    yield CellItem.from_parent(self, name=cell.node, cell=cell, check=checks[behaviour.id])
+                    yield CellItem.from_parent(
+                        self,
+                        name=cell.node,
+                        nodeid=f"{self.nodeid}::{cell.node}",
+                        cell=cell,
+                        check=checks[behaviour.id],
+                    )
             except SpecError as error:
                 faults.append(str(error))
         if faults:
@@ -56,6 +62,7 @@ class CellItem(pytest.Item):
         self.cell, self.check = cell, check
         self.result: dict[str, Any] | None = None
         self.add_marker(cell.behaviour.level.value)
+        self.extra_keyword_matches.add(cell.id)  # -k takes the name that reports and messages show
 
     def runtest(self) -> None:
         """Run the cell, judge its outcome against the listed deviations, and report it to pytest."""

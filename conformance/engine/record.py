@@ -34,15 +34,16 @@ class RunRecord:
         self.cells: dict[str, str] = {}
         self.errors: list[str] = []
         self.planned = 0
+        self.available: int | None = None
         self.descriptor = -1
         self.areas: list[dict[str, Any]] = []
         self.behaviours: list[dict[str, Any]] = []
         path.parent.mkdir(parents=True, exist_ok=True)
         self._start_file()
 
-    def plan(self, cells: int, areas: list[dict[str, Any]], behaviours: list[dict[str, Any]]) -> None:
-        """Say how many cells this run means to have, and of what; before the first of them."""
-        self.planned, self.areas, self.behaviours = cells, areas, behaviours
+    def plan(self, cells: int, available: int, areas: list[dict[str, Any]], behaviours: list[dict[str, Any]]) -> None:
+        """Say how many cells this run means to have, of how many there are, and of what; before the first of them."""
+        self.planned, self.available, self.areas, self.behaviours = cells, available, areas, behaviours
         if not self.cells:
             self._start_file()
 
@@ -62,6 +63,7 @@ class RunRecord:
         whole = {
             **self.header, "complete": not self.errors and len(self.cells) == self.planned, "finished": _stamp(now),
             "seconds": round((now - started).total_seconds(), 3), "planned": self.planned,
+            "available": self.available,
             "areas": self.areas, "behaviours": self.behaviours, "errors": self.errors,
         }  # fmt: skip
         cells = ",\n".join(self.cells[key] for key in sorted(self.cells))
@@ -70,8 +72,10 @@ class RunRecord:
     def _start_file(self) -> None:
         if self.descriptor >= 0:
             os.close(self.descriptor)
-        head = {**self.header, "planned": self.planned, "areas": self.areas, "behaviours": self.behaviours,
-                "errors": self.errors}  # fmt: skip
+        head = {
+            **self.header, "planned": self.planned, "available": self.available, "areas": self.areas,
+            "behaviours": self.behaviours, "errors": self.errors,
+        }  # fmt: skip
         text = json.dumps(head, default=str).encode()[:-1] + b', "cells": ['
         write_atomically(self.path, (text + TAIL).decode())
         self.descriptor = os.open(self.path, os.O_WRONLY)

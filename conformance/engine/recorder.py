@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from conformance.engine.cells import cells_of
 from conformance.engine.environment import environment, suite
 from conformance.engine.items import CellItem
 from conformance.engine.record import RunRecord
 from conformance.engine.settings import Settings, seconds_allowed
-from conformance.engine.specs import area_of, is_area_module, load_area, specs_of
+from conformance.engine.specs import area_names, area_of, is_area_module, load_area, specs_of
 from conformance.engine.yamlfile import SpecError
 
 
@@ -61,7 +62,10 @@ class Recorder:
         if not nodes or self.record is not None or self.config.option.collectonly:
             return
         areas, behaviours = _tables(self.config.rootpath, nodes)
-        self._start().plan(len(nodes), areas, behaviours)
+        available = _available(
+            {specs_of(self.config.rootpath / node.partition("::")[0]) for node in nodes}, self.settings
+        )
+        self._start().plan(len(nodes), available, areas, behaviours)
 
     def _start(self) -> RunRecord:
         timeout = seconds_allowed(self.config)
@@ -73,6 +77,19 @@ class Recorder:
         shutil.rmtree(self.settings.reproducers, ignore_errors=True)
         self.record = RunRecord(self.settings.record, header)
         return self.record
+
+
+def _available(folders: set[Path], settings: Settings) -> int:
+    """How many cells all areas of these spec folders have on the run's targets, asked for or not."""
+    found = 0
+    for folder in folders:
+        for name in area_names(folder):
+            try:
+                loaded = load_area(name, folder)
+                found += sum(1 for b in loaded.area.behaviours for _ in cells_of(loaded, b, settings.targets))
+            except SpecError:
+                continue  # said by the collection, where it matters
+    return found
 
 
 def _tables(root: Path, nodes: list[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

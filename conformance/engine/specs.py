@@ -68,7 +68,7 @@ class Documentation(Model):
         """The page to open."""
         if self.page is not None:
             return self.page + (f"#{self.section}" if self.section else "")
-        name = self.path(subject)
+        name = self.object if subject is None else self.path(subject)
         return f"{GENERATED}/{name}.html" if name and name.startswith("torch.") else None
 
     def path(self, subject: str | None) -> str | None:

@@ -135,6 +135,12 @@ class Terminal:
             )  # fmt: skip
             write(f"run record:   {path}{whole}")
             write(f"report:       python -m reports build {path} -o reports/out")
+            if recorder.record.planned == recorder.record.available and self.settings.shard is None:
+                for stale in self.settings.expectations.silent(self.cells):
+                    write(
+                        f"expectations: {stale!r}: expected a pattern of cell ids; found no cell that it fits",
+                        yellow=True,
+                    )
 
     def _say(self, entry: dict[str, Any], verdict: Verdict) -> None:
         self._clear()

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from conformance.engine.catalogue import Operator
 
 INDEXABLE = ((1,), (2, 3), (3, 2, 4), TAILS, (0, 3), (1, 3, 1), (2, 3, 2, 2), (5, 4))
-WHERE = ("first", "last", "middle", "from-the-end")
+WHERE = ("first", "last", "middle", "from-the-end", "minus-one")
 
 
 def indices(numbers: Sequence[int], shape: tuple[int, ...], layout: str, device: str, dtype: str = "int64") -> Strided:

@@ -303,7 +303,7 @@ def scan_factors(row: Operator, wide: bool) -> Factors:
         shapes,
         DISJOINT,
         VALUE_KINDS[:3],
-        ("first", "last", "middle", "from-the-end"),
+        ("first", "last", "middle", "from-the-end", "minus-one"),
         tuple(range(len(row.variants))),
     )
 
@@ -324,6 +324,7 @@ def dimension(rank: int, where: str) -> int:
         "last": max(rank - 1, 0),
         "middle": rank // 2 if rank > 1 else 0,
         "from-the-end": -max(rank - 1, 1),
+        "minus-one": -1,
     }[where]
 
 
@@ -333,7 +334,7 @@ def norm_factors(row: Operator, wide: bool) -> Factors:
         MATRICES,
         DISJOINT,
         VALUE_KINDS[:3],
-        ("first", "last", "middle", "from-the-end"),
+        ("first", "last", "middle", "from-the-end", "minus-one"),
         tuple(range(len(row.variants))),
     )
 

@@ -98,6 +98,7 @@ def record(
         "finished": "2026-11-21T01:37:32Z",
         "seconds": 47.9,
         "planned": 0,
+        "available": None,
         "areas": [
             {"area": area, "title": AREAS[area], "page": f"{DOCS}/notes/{area}.html"} for area in list(AREAS)[:areas]
         ],
@@ -234,6 +235,7 @@ def small(*verdicts: str, **changes: Any) -> Json:
         "behaviours": [statement],
         "cells": sorted(cells, key=lambda each: str(each["id"])),
         "planned": len(cells),
+        "available": len(cells),
         **changes,
     }
 

@@ -17,13 +17,19 @@ from conformance.selftest.projects import ROOT, command, environment, launch, pr
 SCHEMA = json.loads((ROOT / "reports" / "run.schema.json").read_text(encoding="utf-8"))
 
 
+def hears_interruptions() -> None:
+    """A background job of a shell starts with SIGINT ignored, and its children inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def record_after(folder: Path, number: int, *arguments: str) -> tuple[int, str, dict[str, Any]]:
     """Exit status, output and record of a run that gets a signal after its fifth cell."""
     project(folder, {"dawdles": "must"}, rows={"dawdles": 200})
     path = folder / "reports" / "runs" / "latest.json"
     run = subprocess.Popen(
-        command(*arguments), cwd=folder, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+        command(*arguments), cwd=folder, env=environment(), text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, preexec_fn=hears_interruptions,
+    )  # fmt: skip
     end = time.monotonic() + 60
     while time.monotonic() < end:
         time.sleep(0.02)

@@ -98,6 +98,7 @@ def test_the_output_is_a_report(run: Runner) -> None:
         (("-m", "should", "--fail-on", "should"), 1, ["shouts"]),
         (("--fail-on", "none"), 0, sorted(LEVELS)),
         (("-x",), 1, ["fails", "passes"]),
+        (("-k", "demo.passes[cpu]"), 0, ["passes"]),
         (("vendor/test_demo.py::test_passes",), 0, ["passes"]),
         (("vendor/test_demo.py::test_passes[cpu]",), 0, ["passes"]),
         (("-q", "-k", "passes"), 0, ["passes"]),
@@ -125,6 +126,23 @@ def test_a_run_cut_short_says_so(run: Runner) -> None:
     assert result.record is not None
     assert (False, 5) == (result.record["complete"], result.record["planned"])
     assert "run record:   reports/runs/latest.json (INCOMPLETE: 2 of 5 cells)" in result.output
+
+
+def test_the_last_failures_can_be_run_again(run: Runner) -> None:
+    """``--lf`` runs the cells that failed last, and no others."""
+    run("-p", "cacheprovider")
+
+    assert ["fails"] == list(run("-p", "cacheprovider", "--lf").verdicts())
+
+
+def test_a_selection_is_recorded_as_one(run: Runner) -> None:
+    """A record says how many cells there were to ask for, so that no part is shown as the whole."""
+    part, whole = run("-k", "passes").record, run().record
+
+    assert part is not None
+    assert whole is not None
+    assert (1, 5) == (part["planned"], part["available"])
+    assert (5, 5) == (whole["planned"], whole["available"])
 
 
 def test_shards_share_the_cells(run: Runner) -> None:

@@ -50,7 +50,7 @@ def test_the_file_is_valid_after_every_cell(tmp_path: Path) -> None:
     """At any moment a reader finds a record with the cells so far, marked as incomplete."""
     path = tmp_path / "run.json"
     record = started(path)
-    record.plan(4, [], [])
+    record.plan(4, 4, [], [])
     found = [len(read(path)["cells"])]
     for number in (3, 1, 2):
         record.add(entry(tmp_path, number))
@@ -66,7 +66,7 @@ def test_the_file_is_valid_after_every_cell(tmp_path: Path) -> None:
 def test_a_record_is_complete_with_its_last_cell(tmp_path: Path) -> None:
     """Every planned cell and no error make a complete record; a cell counts once."""
     record = started(tmp_path / "run.json")
-    record.plan(2, [], [])
+    record.plan(2, 2, [], [])
     for number in (0, 1, 1):
         record.add(entry(tmp_path, number))
     record.finish()
@@ -79,7 +79,7 @@ def test_a_record_is_complete_with_its_last_cell(tmp_path: Path) -> None:
 def test_errors_make_a_record_incomplete(tmp_path: Path) -> None:
     """A run with an error of its own is not shown as whole."""
     record = started(tmp_path / "run.json")
-    record.plan(1, [], [])
+    record.plan(1, 1, [], [])
     record.add(entry(tmp_path))
     record.errors.append("specs/demo.yaml:1: a fault")
     record.finish()
@@ -105,7 +105,7 @@ def test_every_verdict_fits_the_schema(tmp_path: Path, check: Any, verdict: Verd
     """Whatever came of a cell, its entry is what the published schema says, in whatever characters."""
     found = entry(tmp_path, check=check)
     record = started(tmp_path / "run.json")
-    record.plan(1, [], [])
+    record.plan(1, 1, [], [])
     record.add(found)
 
     assert verdict.value == found["verdict"] == read(tmp_path / "run.json")["cells"][0]["verdict"]

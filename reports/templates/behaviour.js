@@ -21,9 +21,16 @@ function behaviourView(where) {
   };
 }
 
+/** The documentation of one subject, where a behaviour speaks of many; of none, the page of the area stands in. */
+function ofSubject(docs, subject) {
+  if (!(docs.object || "").includes("{subject}")) return docs;
+  const named = (text) => (subject === null ? null : text && text.replaceAll("{subject}", subject));
+  return { ...docs, object: named(docs.object), url: named(docs.url) };
+}
+
 /** The statement with everything that is said about it. */
-function promise(behaviour, heading) {
-  const { docs } = behaviour;
+function promise(behaviour, heading, subject = null) {
+  const docs = ofSubject(behaviour.docs, subject);
   const versions = [behaviour.since && `since ${behaviour.since}`, behaviour.until && `until ${behaviour.until}`].filter(Boolean).join(", ");
   const area = areaOf.get(behaviour.area);
   return h("section", { class: "promise" },

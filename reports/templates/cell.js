@@ -17,7 +17,7 @@ function cellView(where) {
       trail([behaviour.area, address({ view: "matrix", q: `area:${behaviour.area}` })],
         [behaviour.behaviour, address({ view: "behaviour", id: behaviour.id, q: where.q })], [cellTitle(cell)]),
       neighbours(cell, where),
-      promise(behaviour, h("h1", {}, h("span", { class: "subject" }, cellTitle(cell)), h("span", { class: "statement" }, behaviour.statement))),
+      promise(behaviour, h("h1", {}, h("span", { class: "subject" }, cellTitle(cell)), h("span", { class: "statement" }, behaviour.statement)), subjectOf(cell)),
       runs.length > 1 ? h("nav", { class: "tabs", "aria-label": "Runs" }, runs.map((other, number) =>
         h("a", { href: address({ ...where, run: other.letter }), "aria-current": number === r ? "true" : null, class: "plainly" },
           h("span", { class: "run" }, h("span", { class: "letter" }, other.letter), " ", other.torch, h("small", {}, other.detail)),

@@ -77,6 +77,9 @@ function notices() {
     } else if (run.settings.shard) {
       found.push(h("div", { class: "notice incomplete" }, h("p", {}, h("b", {}, "A part. "),
         `${name}: this is shard ${run.settings.shard} alone. Merge the shards to see the whole run.`)));
+    } else if (run.available !== null && run.planned < run.available) {
+      found.push(h("div", { class: "notice incomplete" }, h("p", {}, h("b", {}, "A selection. "),
+        `${name}: ${run.planned.toLocaleString("en")} of ${run.available.toLocaleString("en")} cells were asked for; nothing is known of the others.`)));
     }
     const broken = run.counts.error;
     if (run.errors.length || broken) {
