@@ -139,7 +139,7 @@ def _real_special(dtype: str) -> tuple[float, ...]:
     smallest = 2.0 ** (element.min_exponent - element.mantissa)
     return (
         float("nan"), float("inf"), float("-inf"), 0.0, -0.0, 1.0, -1.0, high, low, tiny, -tiny, smallest, -smallest,
-        1.0 + 2.0**-element.mantissa, 1.0 - 2.0 ** (-element.mantissa - 1),
+        1.0 + 2.0**-element.mantissa, 1.0 - 2.0 ** (-element.mantissa - 1), 3008.0, -12.5,
     )  # fmt: skip
 
 
