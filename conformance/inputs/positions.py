@@ -167,11 +167,16 @@ def index_put_call(
 
 
 def accumulating_index_put_cases(cell: Cell) -> Inputs:
-    """``index_put_`` with accumulation, places named several times."""
-    return crossed(
+    """``index_put_`` with accumulation, places named several times, or by a mask."""
+    named = crossed(
         accumulating_index_put_call, cell.target.device, Varied(PUT_ROWS, put_rows), EVERY_TYPE, DISJOINT,
         SOURCE_LAYOUTS, INDEX_LAYOUTS, Varied(SUMMAND_KINDS, value_kinds),
     )  # fmt: skip
+    masked = crossed(
+        accumulating_index_put_call, cell.target.device, MASK_PUT_ROWS, EVERY_TYPE, DISJOINT, SOURCE_LAYOUTS,
+        INDEX_LAYOUTS, SUMMAND_KINDS, ("bool",),
+    )  # fmt: skip
+    return Inputs([*named.corners, *masked.corners], named.samples)
 
 
 def accumulating_index_put_call(
@@ -182,11 +187,13 @@ def accumulating_index_put_call(
     source_layout: str,
     index_layout: str,
     kind: str | bytes,
+    index_type: str = "int64",
 ) -> Call:
     """One ``index_put_`` with accumulation."""
     return Call(
         "index_put_", strided(dtype, row[0], layout, summands(dtype, kind, 1), device),
-        (put_indices(row, index_layout, device), strided(dtype, row[2], source_layout, summands(dtype, kind), device)),
+        (put_indices(row, index_layout, device, index_type),
+         strided(dtype, row[2], source_layout, summands(dtype, kind), device)),
         {"accumulate": True}, kind=kind_name(kind),
     )  # fmt: skip
 
