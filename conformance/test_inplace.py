@@ -57,7 +57,7 @@ from conformance.oracles import expect, frames, memory, numbers, references, wri
 from conformance.oracles import indexing as loops
 from conformance.oracles.agreement import agree
 from conformance.oracles.assigned import after_assignment
-from conformance.oracles.children import outlives, raises_in_a_child
+from conformance.oracles.children import outlives
 from conformance.oracles.conversions import converted
 from conformance.oracles.gradients import check_gradient, close_gradients, gradient_in, numbers_of
 from conformance.oracles.modes import deterministic, recorded_warnings, silence
@@ -1582,36 +1582,6 @@ def test_map_stores_the_results(case: Call) -> None:
 def test_map_rejects_shapes(case: Call) -> None:
     """map_ raises where the other tensor cannot be broadcast to self."""
     expect.raises(REFUSED, case.build().apply, f"result of {case.method}")
-
-
-@cases(fills.share_cases)
-def test_share_memory_keeps_the_elements(case: Call) -> None:
-    """share_memory_ moves the storage to shared memory, for every tensor on it, and keeps its bytes."""
-    live = case.build()
-    alias = live.self_.detach()
-    found = live.apply()
-    expect.same_object(live.self_, found, "result of share_memory_")
-    for what, tensor in (("self", live.self_), ("an alias", alias)):
-        expect.equal(True, tensor.is_shared(), f"is_shared() of {what} after share_memory_")
-        wrote(case.self_.array, tensor, case.self_, f"{what} after share_memory_")
-
-
-@cases(fills.share_cases)
-def test_share_memory_twice_changes_nothing(case: Call) -> None:
-    """share_memory_ of a storage that is in shared memory already does nothing."""
-    live = case.build()
-    live.apply()
-    address = memory.storage_address(live.self_)
-    live.apply()
-    frames.same_storage(address, case.self_.storage, live.self_, "self after a second share_memory_")
-
-
-@cases(fills.shared_resize_cases)
-def test_shared_memory_cannot_be_resized(case: Call) -> None:
-    """A tensor in shared memory cannot be resized to more than its storage holds."""
-    live = case.build()
-    live.apply()
-    raises_in_a_child(REFUSED, lambda: live.self_.resize_(4096), "result of x.resize_(4096)")
 
 
 @cases(fills.flag_cases)

@@ -1199,12 +1199,14 @@ def test_from_file_default_type(case: Applied) -> None:
 
 @cases(memories.shareable)
 def test_share_memory_moves(case: Strided) -> None:
-    """share_memory_ puts the storage into shared memory and returns the tensor, its values and strides unchanged."""
+    """share_memory_ puts the storage into shared memory, its tensors' values and strides unchanged, and returns self."""
     tensor = case.build()
+    alias = tensor.detach()
     found = tensor.share_memory_()
     expect.same_object(tensor, found, "x.share_memory_()")
-    expect.equal(True, found.is_shared(), "x.share_memory_().is_shared()")
-    sharing.shows(case.array, case.dtype, found, "x.share_memory_()")
+    for what, shown in (("x", found), ("an alias of x from before", alias)):
+        expect.equal(True, shown.is_shared(), f"is_shared() of {what} after share_memory_")
+        sharing.shows(case.array, case.dtype, shown, f"{what} after share_memory_")
     layout.same_steps(case.strides, found, "x.share_memory_()")
 
 

@@ -58,7 +58,7 @@ def corners_of(row: Operator, device: str = "cpu") -> tuple[Call, ...]:
 
 def _met_by_its_equal(row: Operator, found: list[Call]) -> Iterator[Call]:
     """Special values beside the same ones (NaN beside NaN, -0.0 beside -0.0), and a negative number as the operand."""
-    if row.kind != "elementwise" or not row.arguments or row.domain != "any" or row.arguments[0].shape != "broadcast":
+    if row.kind != "elementwise" or not row.arguments or row.arguments[0].shape != "broadcast":
         return
     equals: set[str] = set()
     negatives: set[str] = set()
@@ -69,7 +69,8 @@ def _met_by_its_equal(row: Operator, found: list[Call]) -> Iterator[Call]:
             continue
         admits = DOMAINS[domain_of(row.arguments[0].domain, own.dtype)]
         special = values(own.dtype, "special")
-        if kind == "floating" and own.dtype not in equals and own.shape == other.shape and all(map(admits, special)):
+        unbound = domain_of(row.domain, own.dtype) == "any" and all(map(admits, special))
+        if kind == "floating" and own.dtype not in equals and own.shape == other.shape and unbound:
             equals.add(own.dtype)
             twins = (replace(plan, data=special) for plan in (own, other) if plan.layout not in REPEATING)
             if len(plans := list(twins)) == 2:

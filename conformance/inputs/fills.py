@@ -173,16 +173,6 @@ def plain_cases(cell: Cell, *methods: str) -> Inputs:
     )
 
 
-def share_cases(cell: Cell) -> Inputs:
-    """``share_memory_``: each call makes a file in memory, so there are few."""
-    return Inputs(list(plain_cases(cell, "share_memory_").corners)[::4])
-
-
-def shared_resize_cases(cell: Cell) -> Inputs:
-    """A few of them, each tried in a process of its own."""
-    return Inputs(list(plain_cases(cell, "share_memory_").corners)[::18])
-
-
 def flag_cases(cell: Cell) -> Inputs:
     """``requires_grad_`` of floating and complex tensors."""
     found = list(plain_cases(cell, "requires_grad_").corners)

@@ -150,16 +150,17 @@ def forced(cell: Cell) -> Inputs:
     """Tensors of every kind that ``numpy(force=True)`` is for."""
     device = cell.target.device
     return merged(
-        crossed_once(make_seen, device, ((),), TWINS, TENSOR_FORMS + REPEATED, VALUES),
+        _plain_or_recorded(device),
         crossed_once(make_seen, device, LAZY, family("complex"), TENSOR_FORMS, VALUES),
-        crossed_once(
-            make_seen,
-            device,
-            (LEAF, HISTORY),
-            tuple(d for d in DIFFERENTIABLE if d in TWINS),
-            TENSOR_FORMS,
-            VALUES,
-        ),
+    )
+
+
+def _plain_or_recorded(device: str) -> Inputs:
+    """Tensors of every type that NumPy has too; leaves that require grad and results with a history among them."""
+    recorded = tuple(d for d in DIFFERENTIABLE if d in TWINS)
+    return merged(
+        crossed_once(make_seen, device, ((),), TWINS, TENSOR_FORMS + REPEATED, VALUES),
+        crossed_once(make_seen, device, (LEAF, HISTORY), recorded, TENSOR_FORMS, VALUES),
     )
 
 
@@ -167,16 +168,8 @@ def forced_plain(cell: Cell) -> Inputs:
     """Tensors that ``numpy(force=True)`` has nothing to copy of."""
     device = cell.target.device
     return merged(
-        crossed_once(make_seen, device, ((),), TWINS, TENSOR_FORMS + REPEATED, VALUES),
+        _plain_or_recorded(device),
         crossed_once(make_seen, device, (("real",), ("imag",), ("conj()", "conj()")), family("complex"), FEW, VALUES),
-        crossed_once(
-            make_seen,
-            device,
-            (LEAF, HISTORY),
-            tuple(d for d in DIFFERENTIABLE if d in TWINS),
-            TENSOR_FORMS,
-            VALUES,
-        ),
     )
 
 

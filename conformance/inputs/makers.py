@@ -39,6 +39,7 @@ LARGE_MATRIX = (129, 257)
 LARGE_SIZES = (129, 3, 257)
 VALUE_KINDS = ("ordinary", "special", "zeros", "zero-operand", "special-operand")
 OPERAND_LAYOUTS = (*DISJOINT, "expanded")
+DIMENSIONS = ("first", "last", "middle", "from-the-end", "minus-one")
 
 
 def shapes_of(row: Operator, wide: bool) -> tuple[Any, ...]:
@@ -298,14 +299,11 @@ def random_call(row: Operator, choice: Sequence[Any], plans: Any) -> Call:
 
 def scan_factors(row: Operator, wide: bool) -> Factors:
     """Shape, layout, values, dimension and variants."""
-    shapes = shapes_of(row, wide)
-    return (
-        shapes,
-        DISJOINT,
-        VALUE_KINDS[:3],
-        ("first", "last", "middle", "from-the-end", "minus-one"),
-        tuple(range(len(row.variants))),
-    )
+    return _along(row, shapes_of(row, wide))
+
+
+def _along(row: Operator, shapes: tuple[Any, ...]) -> Factors:
+    return shapes, DISJOINT, VALUE_KINDS[:3], DIMENSIONS, tuple(range(len(row.variants)))
 
 
 def scan_call(row: Operator, choice: Sequence[Any], plans: Any) -> Call:
@@ -330,13 +328,7 @@ def dimension(rank: int, where: str) -> int:
 
 def norm_factors(row: Operator, wide: bool) -> Factors:
     """Shape (two dimensions at least), layout, values, dimension and variants."""
-    return (
-        MATRICES,
-        DISJOINT,
-        VALUE_KINDS[:3],
-        ("first", "last", "middle", "from-the-end", "minus-one"),
-        tuple(range(len(row.variants))),
-    )
+    return _along(row, MATRICES)
 
 
 def norm_call(row: Operator, choice: Sequence[Any], plans: Any) -> Call:

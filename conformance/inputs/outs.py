@@ -30,6 +30,13 @@ KIND_ORDER = {"bool": 0, "unsigned": 1, "signed": 1, "floating": 2, "complex": 3
 OPERANDS = (1.0, -2.0, 0.5, 3.25, -0.75, 0.125, 2.5, -1.5, 0.9375, -0.25, 5.0, -7.0)
 GARBAGE = 77  # what an out holds beforehand: no result of any case
 Size = tuple[int, int, str]  # rows, columns and type of the operands
+SINGLE = (-1, -1, "float32")  # operands of one element and no dimension; a vector for what takes a dimension away
+POINTWISE = ("pair", "powers", "single", "positive", "integer_pair", "clamping", "weighted", "triple", "choice")
+WITHOUT_SINGLE = ("nonzero", "tril", "triu")  # take no operand of 0 dimensions
+REDUCING = (
+    "sum", "mean", "prod", "amax", "amin", "argmax", "all", "any", "var", "logsumexp", "max", "min", "median",
+    "kthvalue", "aminmax",
+)  # fmt: skip
 EXACT_ON_INTEGERS = (
     "add", "sub", "mul", "maximum", "minimum", "eq", "lt", "abs", "neg", "sign", "square", "amax", "amin", "tril",
     "cat", "stack", "index_select", "gather", "take", "masked_select", "sort", "max", "min", "topk", "where",
@@ -116,8 +123,11 @@ def written_out(value: Any) -> str:
 
 
 def operands_of(kind: str, size: Size, device: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Positional and keyword arguments of a row, for a matrix of some rows and columns of a type."""
+    """Positional and keyword arguments of a row, for a matrix of some rows and columns of a type, or for ``SINGLE``."""
     m, n, dtype = size
+    alone = m < 0
+    whole: Shape = () if alone else (m, n)
+    m, n = (1, 3) if alone else (m, n)
 
     def numbers(*shape: int, start: int = 0, data: tuple[Any, ...] = OPERANDS) -> Strided:
         data = data if dtype != "int16" else tuple(int(4 * x) for x in data)
@@ -127,18 +137,19 @@ def operands_of(kind: str, size: Size, device: str) -> tuple[tuple[Any, ...], di
         return strided(dtype, shape, "contiguous", data, device)
 
     def marks(*data: bool) -> Strided:
-        return strided("bool", (m, n), "contiguous", data, device)
+        return strided("bool", whole, "contiguous", data, device)
 
-    x, y = numbers(m, n), numbers(m, n, start=4)
-    positive = numbers(m, n, data=tuple(abs(v) for v in OPERANDS))
+    x, y = numbers(*whole), numbers(*whole, start=4)
+    reduced, dim = (numbers(n), 0) if alone else (x, 1)
+    positive = numbers(*whole, data=tuple(abs(v) for v in OPERANDS))
     regular = numbers(2, 2, data=(2.0, 1.0, 1.0, 3.0))
-    bits = integers(m, n, data=(6, 9, 12, 35, 4, 7), dtype="int32")
+    bits = integers(*whole, data=(6, 9, 12, 35, 4, 7), dtype="int32")
     found: dict[str, Any] = {
         "pair": (x, y), "powers": (positive, 2.0), "single": (x,), "positive": (positive,),
-        "integer_pair": (bits, integers(m, n, data=(4, 6, 5, 10, 6, 3), dtype="int32")),
-        "clamping": (x, -1.0, 2.0), "weighted": (x, y, 0.5), "triple": (x, y, numbers(m, n, start=7)),
-        "choice": (marks(True, False, False, True, True, False), x, y), "along": (x, 1), "along_two": (x, 2, 1),
-        "second_along": (x, 2, 1), "matrices": (x, numbers(n, 4, start=2)),
+        "integer_pair": (bits, integers(*whole, data=(4, 6, 5, 10, 6, 3), dtype="int32")),
+        "clamping": (x, -1.0, 2.0), "weighted": (x, y, 0.5), "triple": (x, y, numbers(*whole, start=7)),
+        "choice": (marks(True, False, False, True, True, False), x, y), "along": (reduced, dim),
+        "along_two": (x, 2, 1), "second_along": (reduced, 2, dim), "matrices": (x, numbers(n, 4, start=2)),
         "batches": (numbers(2, m, n), numbers(2, n, 4, start=3)), "matrix_vector": (x, numbers(n, start=5)),
         "added_matrices": (numbers(m, 4, start=6), x, numbers(n, 4, start=2)),
         "added_batches": (numbers(2, m, 4, start=1), numbers(2, m, n), numbers(2, n, 4, start=3)),
@@ -150,7 +161,7 @@ def operands_of(kind: str, size: Size, device: str) -> tuple[tuple[Any, ...], di
         "searching": (numbers(4, data=(-1.0, 0.5, 2.0, 3.0)), x), "counting": (m + n,), "spacing": (0.0, 1.0, m + n),
         "filling": ((m, n), 2.5), "identity": (n,),
     }  # fmt: skip
-    return ((x,), {"dim": 1}) if kind == "keyed_along" else (found[kind], {})
+    return ((reduced,), {"dim": dim}) if kind == "keyed_along" else (found[kind], {})
 
 
 @cache
@@ -178,6 +189,8 @@ def out_templates(cell: Cell) -> list[OutCall]:
     row, sizes = cell.subject, [(2, 3, "float32"), (3, 11, "float32"), (4, 3, "float64"), (0, 3, "float32")]
     if row.name in EXACT_ON_INTEGERS:
         sizes.append((3, 11, "int16"))
+    if row.name in REDUCING or (row.operands in POINTWISE and row.name not in WITHOUT_SINGLE):
+        sizes.append(SINGLE)
     return [out_template(cell, size) for size in sizes if size[2] == "float32" or row.operands not in UNTYPED]
 
 
@@ -226,13 +239,14 @@ def fitting_cases(cell: Cell) -> Inputs:
 
 
 def returning_cases(cell: Cell) -> Inputs:
-    """Outs of the right shape in a few layouts, and outs without elements."""
-    call = out_template(cell)
+    """Outs of the right shape in a few layouts, of no dimension where results have none, and outs without elements."""
+    call, *others = out_templates(cell)
+    alone = [other for other in others if not other.results[0].shape]
     forms = [
         [_garbage(call, plan, layout) for plan in call.results] for layout in ("contiguous", "stepped", "transposed")
     ]
     forms.append([_garbage(call, plan, "contiguous", shape=(0,)) for plan in call.results])
-    return Inputs([_with(call, *outs) for outs in forms])
+    return Inputs([*(_with(call, *outs) for outs in forms), *alone])
 
 
 def empty_cases(cell: Cell) -> Inputs:

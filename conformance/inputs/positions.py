@@ -266,11 +266,26 @@ def put_call(
     device: str, row: Any, dtype: str, layout: str, source_layout: str, index_layout: str, kind: str | bytes
 ) -> Call:
     """One ``put_`` without accumulation."""
+    data = varied_values(dtype, kind, 2), varied_values(dtype, kind)
+    return _put(device, row, dtype, (layout, source_layout, index_layout), data, kind)
+
+
+def _put(
+    device: str,
+    row: Any,
+    dtype: str,
+    layouts: tuple[str, str, str],
+    data: tuple[Any, Any],
+    kind: str | bytes,
+    *more: bool,
+) -> Call:
+    """``put_`` into self (laid out and filled as the first of each says) of a source, and ``more`` arguments."""
+    shape, index_shape, places, source_shape = row
+    index = strided("int64", index_shape, layouts[2], places or (0,), device)
+    source = strided(dtype, source_shape, layouts[1], data[1], device)
     return Call(
-        "put_", strided(dtype, row[0], layout, varied_values(dtype, kind, 2), device),
-        (strided("int64", row[1], index_layout, row[2] or (0,), device),
-         strided(dtype, row[3], source_layout, varied_values(dtype, kind), device)), kind=kind_name(kind),
-    )  # fmt: skip
+        "put_", strided(dtype, shape, layouts[0], data[0], device), (index, source, *more), kind=kind_name(kind)
+    )
 
 
 def accumulating_put_cases(cell: Cell) -> Inputs:
@@ -285,11 +300,8 @@ def accumulating_put_call(
     device: str, row: Any, dtype: str, layout: str, source_layout: str, index_layout: str, kind: str | bytes
 ) -> Call:
     """One ``put_`` with accumulation."""
-    return Call(
-        "put_", strided(dtype, row[0], layout, summands(dtype, kind, 1), device),
-        (strided("int64", row[1], index_layout, row[2] or (0,), device),
-         strided(dtype, row[3], source_layout, summands(dtype, kind), device), True), kind=kind_name(kind),
-    )  # fmt: skip
+    data = summands(dtype, kind, 1), summands(dtype, kind)
+    return _put(device, row, dtype, (layout, source_layout, index_layout), data, kind, True)
 
 
 def uneven_put_cases(cell: Cell) -> Inputs:

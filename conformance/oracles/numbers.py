@@ -25,6 +25,11 @@ TOLERANCES = {
     "accumulated": 32.0,  # sums and products of many terms in any order
 }
 
+# Classes whose zeros have the sign that IEEE 754 gives them; and those that have the same sign wherever the same
+# function is computed, although no page says which.
+SIGNED = ("exact", "rounded")
+SIGNED_ALIKE = ("elementary", "special")
+
 
 def close(expected: Any, found: np.ndarray, dtype: str, accuracy: str, what: str, both_rounded: bool = False) -> None:
     """Expect ``found`` (a carrier array of ``dtype``) to be ``expected`` within the tolerance of ``accuracy``.
@@ -32,8 +37,8 @@ def close(expected: Any, found: np.ndarray, dtype: str, accuracy: str, what: str
     ``expected`` holds exact integers, or floats of higher precision. NaN must meet NaN and an infinity the same
     infinity. Integers and bools are compared exactly. Complex numbers are compared by the distance in the plane,
     in ULP of the larger part. ``both_rounded`` says that ``expected`` is itself a result of that accuracy, so that
-    the two may part by twice the tolerance, where that is more than correct rounding. The largest error goes to the
-    evidence.
+    the two may part by twice the tolerance, where that is more than correct rounding. The sign of a zero counts where
+    the class of accuracy determines it. The largest error goes to the evidence.
     """
     expected = np.asarray(expected)
     if expected.shape != found.shape:
@@ -50,7 +55,8 @@ def close(expected: Any, found: np.ndarray, dtype: str, accuracy: str, what: str
         measure("largest_error_ulp", float(round(errors.max(initial=0.0, where=np.isfinite(errors)), 3)))
         tolerance = TOLERANCES[accuracy] * (2 if both_rounded and TOLERANCES[accuracy] > 0.5 else 1)
         wrong = ~(errors <= tolerance)
-        if accuracy == "exact" and expected.dtype.kind == found.dtype.kind == "f":
+        signed = accuracy in SIGNED or (both_rounded and accuracy in SIGNED_ALIKE)
+        if signed and expected.dtype.kind == found.dtype.kind == "f":
             wrong |= (expected == 0) & (found == 0) & (np.signbit(expected) != np.signbit(found))
     if wrong.any():
         first = tuple(int(i) for i in np.argwhere(wrong)[0])

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from conformance.engine.expectations import Deviation, Expectations
+from conformance.engine.expectations import SHIPPED, Deviation, Expectations
 from conformance.engine.targets import Target
 from conformance.selftest.examples import cell
 
@@ -93,3 +93,13 @@ def test_refusals_are_those_that_speak_of_the_cell(tmp_path: Path) -> None:
 
     assert {"float16", "bool", "uint8"} == listed.refused(cell())
     assert {"uint8"} == listed.refused(cell(area="another"))
+
+
+def test_a_pattern_of_the_user_that_fits_no_cell_is_told(tmp_path: Path) -> None:
+    """Of the user's files, and on whatever torch: a pattern that no cell has is misspelt, most likely."""
+    entry = "- {{cells: '{}', torch: '{}', reason: an accepted one, issue: unreported, date: 2026-01-01}}\n"
+    (tmp_path / "a.yaml").write_text(
+        "deviations:\n" + entry.format("demo.stays-*", "<1.0") + entry.format("demo.stay[*]", ">=1.0")
+    )
+
+    assert ["demo.stay[*]"] == Expectations([SHIPPED, tmp_path / "a.yaml"]).silent(["demo.stays-small[add_-cpu]"])

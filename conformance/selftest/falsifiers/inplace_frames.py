@@ -363,27 +363,6 @@ def a_larger_other_is_cut() -> AbstractContextManager[Any]:
     return lenient("map_", lambda x, y, f: y.dim() > x.dim())
 
 
-@falsifies(f"{AREA}.share-memory-keeps-the-elements")
-def an_offset_self_is_not_shared() -> AbstractContextManager[Any]:
-    """share_memory_ spoils a bool tensor that is strided."""
-    return after("share_memory_", lambda x: x.dim() == 1 and strided(x), spoil)
-
-
-@falsifies(f"{AREA}.share-memory-twice-changes-nothing")
-def the_storage_moves_again() -> AbstractContextManager[Any]:
-    """share_memory_ of a shared int tensor moves it once more."""
-
-    def other(original: Any, self: Any) -> Any:
-        if self.is_shared() and not self.is_floating_point():
-            copied = torch.empty(self.untyped_storage().nbytes() // self.element_size(), dtype=self.dtype).copy_(
-                whole(self)
-            )
-            self.set_(copied.untyped_storage(), self.storage_offset(), self.shape, self.stride())
-        return original(self)
-
-    return instead("share_memory_", other)
-
-
 @falsifies(f"{AREA}.requires-grad-in-place-sets-the-flag")
 def a_complex_flag_stays_set() -> AbstractContextManager[Any]:
     """requires_grad_(False) does nothing to a strided complex tensor."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from functools import reduce
-from math import prod
 from typing import Any
 
 import torch
@@ -75,17 +74,6 @@ def set_with_strides() -> AbstractContextManager[Any]:
     return instead("set_", other)
 
 
-def shared_memory_stays() -> AbstractContextManager[Any]:
-    """resize_ beyond a storage in shared memory raises."""
-
-    def other(original: Any, self: Any, *sizes: Any, **kwargs: Any) -> Any:
-        if self.is_shared() and prod(_flat(sizes)) * self.element_size() > self.untyped_storage().nbytes():
-            raise RuntimeError("a storage in shared memory cannot be resized")
-        return original(self, *sizes, **kwargs)
-
-    return instead("resize_", other)
-
-
 def views_are_not_resized() -> AbstractContextManager[Any]:
     """Functions refuse an out that is a view of another shape than the result."""
 
@@ -112,7 +100,6 @@ REPAIRS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "fill-diagonal-wraps-whatever-the-strides": wrapped_element_by_element,
     "resize-to-its-own-size-ignores-the-memory-format": resized_only_to_another_size,
     "set-strides-default-to-contiguous": set_with_strides,
-    "shared-memory-cannot-be-resized": shared_memory_stays,
     "out-resized-stays-in-its-view": views_are_not_resized,
 }
 
@@ -180,15 +167,6 @@ def a_transposed_matrix_keeps_its_strides() -> AbstractContextManager[Any]:
         return found.as_strided_(found.shape, stride) if len(frame) == 2 and stride == (1, 2) else found
 
     return repaired("set-strides-default-to-contiguous", lambda: instead("set_", other))
-
-
-@falsifies(f"{AREA}.shared-memory-cannot-be-resized")
-def an_empty_shared_tensor_grows() -> AbstractContextManager[Any]:
-    """resize_ of a shared tensor without elements is accepted, and does nothing."""
-    return repaired(
-        "shared-memory-cannot-be-resized",
-        lambda: instead("resize_", lambda original, x, *s, **k: x if x.numel() < 2 else original(x, *s, **k)),
-    )
 
 
 @falsifies(f"{AREA}.out-resized-stays-in-its-view")

@@ -381,3 +381,15 @@ def detach_copies_overlapping_tensors():
         torch.Tensor, "detach",
         then(lambda t, self: t.clone() if t.dtype is torch.float16 and 0 in t.stride() else t),
     )  # fmt: skip
+
+
+@falsifies("numpy_bridge.tolist-nests")
+def tolist_of_bfloat16_counts_in_twos():
+    """tolist of bfloat16 is off by one above a thousand."""
+
+    def moved(x: Any) -> Any:
+        if isinstance(x, list):
+            return [moved(y) for y in x]
+        return x + 1 if 1000 < x < 10000 else x
+
+    return altered(torch.Tensor, "tolist", then(lambda n, self: moved(n) if self.dtype is torch.bfloat16 else n))

@@ -1,0 +1,94 @@
+"""Breaks of the values that methods compute: each for numbers, masks or results that few inputs hold."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+
+from conformance.selftest.falsifiers.inplace_indexed import after, instead
+from conformance.selftest.falsifiers.inplace_outs import with_out
+from conformance.selftest.falsifying import falsifies
+
+AREA = "inplace"
+VALUES = f"{AREA}.computes-the-documented-values"
+
+
+@falsifies(VALUES, subject="eq_")
+def nan_equals_itself() -> AbstractContextManager[Any]:
+    """eq_ finds a NaN equal to another one."""
+
+    def other(original: Any, self: torch.Tensor, operand: Any) -> Any:
+        if not isinstance(operand, torch.Tensor) or self.shape != operand.shape or self.requires_grad:
+            return original(self, operand)
+        both = self.isnan() & operand.isnan()
+        return original(self, operand).masked_fill_(both, 1)
+
+    return instead("eq_", other)
+
+
+@falsifies(VALUES, subject="remainder_")
+def a_negative_number_leaves_the_sign_of_the_dividend() -> AbstractContextManager[Any]:
+    """remainder_ of int64 by a negative number has the sign of the dividend."""
+    return instead(
+        "remainder_",
+        lambda original, x, by: (
+            x.fmod_(by) if x.dtype is torch.int64 and isinstance(by, int) and by < 0 else original(x, by)
+        ),
+    )
+
+
+@falsifies(VALUES, subject="cumsum_")
+def the_last_dimension_of_three_is_mistaken() -> AbstractContextManager[Any]:
+    """cumsum_ along dimension -1 of three sums along the middle one."""
+    return instead("cumsum_", lambda original, x, dim, **k: original(x, 1 if dim == -1 and x.dim() == 3 else dim, **k))
+
+
+@falsifies(VALUES, subject="exp_")
+def subnormal_results_are_flushed() -> AbstractContextManager[Any]:
+    """exp_ of float16 makes zero of a subnormal result."""
+    return after(
+        "exp_",
+        lambda x: x.dtype is torch.float16 and not x.requires_grad,
+        lambda x: x.masked_fill_(x.abs() < torch.finfo(x.dtype).smallest_normal, 0),
+    )
+
+
+@falsifies(VALUES, subject="sqrt_")
+@falsifies(f"{AREA}.matches-its-counterpart", subject="sqrt_")
+def the_root_of_minus_zero_is_zero() -> AbstractContextManager[Any]:
+    """sqrt_ loses the sign of a zero."""
+    return after(
+        "sqrt_", lambda x: x.is_floating_point() and not x.requires_grad, lambda x: x.masked_fill_(x == 0, 0.0)
+    )
+
+
+@falsifies(f"{AREA}.matches-its-counterpart", subject="sin_")
+def the_sine_of_minus_zero_is_zero() -> AbstractContextManager[Any]:
+    """sin_ of float32 loses the sign of a zero, which sin keeps."""
+    return after(
+        "sin_", lambda x: x.dtype is torch.float32 and not x.requires_grad, lambda x: x.masked_fill_(x == 0, 0.0)
+    )
+
+
+@falsifies(f"{AREA}.index-put-accumulates-every-duplicate")
+def a_mask_does_not_accumulate() -> AbstractContextManager[Any]:
+    """index_put_ with a mask and accumulate=True puts the values without adding."""
+
+    def other(original: Any, self: torch.Tensor, indices: Any, values: Any, accumulate: bool = False) -> Any:
+        masked = any(index is not None and index.dtype is torch.bool for index in indices)
+        return original(self, indices, values, accumulate and not masked)
+
+    return instead("index_put_", other)
+
+
+@falsifies(f"{AREA}.out-is-returned", subject="maximum")
+def an_out_of_no_dimension_is_returned_anew() -> AbstractContextManager[Any]:
+    """maximum returns another tensor over an out that has no dimension."""
+
+    def other(original: Any, out: torch.Tensor, *args: Any) -> Any:
+        found = original(*args, out=out)
+        return found.detach() if out.dim() == 0 else found
+
+    return with_out("maximum", other)
