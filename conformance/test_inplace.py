@@ -402,7 +402,6 @@ def test_takes_self_as_an_operand(case: Overlapping) -> None:
     plain = case.apart().build()
     plain.apply()
     live = case.build()
-    live.args[case.argument] = live.self_
     live.apply()
     dtype, accuracy = case.storage.dtype, case.call.accuracy
     agree(
@@ -489,8 +488,8 @@ def test_one_of_several_views_refuses(case: Alias) -> None:
 # --- versions -------------------------------------------------------------------------------------------------
 
 
-@cases(inplace_calls)
-def test_bumps_the_version(case: Call) -> None:
+@cases(refusal_sources.versioned_calls)
+def test_bumps_the_version(case: Call | Overlapping) -> None:
     """Every in-place operation increments the version counter of self, each time that it is called."""
     live = case.build()
     for _ in range(2):

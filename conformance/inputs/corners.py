@@ -7,7 +7,6 @@ each becomes a ``Call``. Corners are a covering array over the factors; samples 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import cache
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -15,11 +14,8 @@ from typing import TYPE_CHECKING, Any
 from conformance.inputs import index_makers, makers, view_makers
 from conformance.inputs.calls import Call
 from conformance.inputs.covering import covering_numbers
-from conformance.inputs.dtypes import ELEMENT_TYPES
-from conformance.inputs.layouts import REPEATING
-from conformance.inputs.operands import Listed, domain_of, dtypes_of
-from conformance.inputs.tensors import Strided
-from conformance.inputs.values import DOMAINS, values
+from conformance.inputs.encounters import met_by_its_equal
+from conformance.inputs.operands import Listed, dtypes_of
 
 if TYPE_CHECKING:
     from conformance.engine.catalogue import Operator
@@ -50,36 +46,10 @@ def corners_of(row: Operator, device: str = "cpu") -> tuple[Call, ...]:
     for choice in list(_completing(row, choices, chosen, found)):
         found.append(call_made(row, choice, Listed(device, len(found))))
     found += [call_made(row, choice, Listed(device, turn)) for turn, choice in makers.singles(row, choices)]
-    found += list(_met_by_its_equal(row, found))
+    found += list(met_by_its_equal(row, found))
     found.sort(key=_size)
     found += [call_made(row, choice, Listed(device, turn)) for turn, choice in enumerate(makers.large(row, choices))]
     return tuple(found)
-
-
-def _met_by_its_equal(row: Operator, found: list[Call]) -> Iterator[Call]:
-    """Special values beside the same ones (NaN beside NaN, -0.0 beside -0.0), and a negative number as the operand."""
-    if row.kind != "elementwise" or not row.arguments or row.arguments[0].shape != "broadcast":
-        return
-    equals: set[str] = set()
-    negatives: set[str] = set()
-    for call in found:
-        own, other = call.self_, call.args[0] if call.args else None
-        kind = ELEMENT_TYPES[own.dtype].kind
-        if not isinstance(other, Strided) or other.dtype != own.dtype or own.array.size < 15:
-            continue
-        admits = DOMAINS[domain_of(row.arguments[0].domain, own.dtype)]
-        special = values(own.dtype, "special")
-        unbound = domain_of(row.domain, own.dtype) == "any" and all(map(admits, special))
-        if kind == "floating" and own.dtype not in equals and own.shape == other.shape and unbound:
-            equals.add(own.dtype)
-            twins = (replace(plan, data=special) for plan in (own, other) if plan.layout not in REPEATING)
-            if len(plans := list(twins)) == 2:
-                yield replace(call, self_=plans[0], args=(plans[1], *call.args[1:]), kind="special")
-        negative = -3 if kind == "signed" else -2.5
-        alone = row.arguments[0].number and len(row.arguments) == 1
-        if alone and kind in ("signed", "floating") and own.dtype not in negatives and admits(negative):
-            negatives.add(own.dtype)
-            yield replace(call, args=(negative, *call.args[1:]))
 
 
 def _completing(

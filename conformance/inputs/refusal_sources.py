@@ -9,7 +9,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from conformance.engine.cases import Inputs
-from conformance.inputs.calls import Call
+from conformance.inputs.calls import Call, inplace_calls
 from conformance.inputs.corners import corners_of
 from conformance.inputs.dtypes import ELEMENT_TYPES, family
 from conformance.inputs.layouts import DISJOINT
@@ -235,11 +235,20 @@ def interleaved_calls(cell: Cell) -> Inputs:
 
 
 def own_operand_calls(cell: Cell) -> Inputs:
-    """Calls with self as its own operand."""
-    return Inputs(list(_overlaps(cell, ("same", "same-stepped"))))
+    """Calls with self as its own operand, of ordinary values and of special ones."""
+    return Inputs([*_overlaps(cell, ("same", "same-stepped")), *_overlaps(cell, ("same",), "special")])
 
 
-def _overlaps(cell: Cell, windows: tuple[str, ...]) -> Iterator[Overlapping]:
+def versioned_calls(cell: Cell) -> Inputs:
+    """Every call, and some with self as its own operand."""
+    every = inplace_calls(cell)
+    own = list(_overlaps(cell, ("same",))) if cell.subject.kind == "elementwise" else []
+    # an integer modulo itself is 0, by which nothing can be divided a second time
+    floating = [case for case in own if ELEMENT_TYPES[case.storage.dtype].kind == "floating"]
+    return Inputs([*every.corners, *(floating or own)], every.samples)
+
+
+def _overlaps(cell: Cell, windows: tuple[str, ...], kind: str = "ordinary") -> Iterator[Overlapping]:
     row, device = cell.subject, cell.target.device
     turn = 0
     for number, argument in enumerate(row.arguments):
@@ -250,18 +259,19 @@ def _overlaps(cell: Cell, windows: tuple[str, ...]) -> Iterator[Overlapping]:
                 continue
             for window in windows:
                 turn += 1
-                case = _overlap(row, number, argument, dtype, window, device, turn)
+                case = _overlap(row, number, argument, dtype, (window, kind), device, turn)
                 if case is not None:
                     yield case
 
 
 def _overlap(
-    row: Any, number: int, argument: Any, dtype: str, relation: str, device: str, turn: int
+    row: Any, number: int, argument: Any, dtype: str, how: tuple[str, str], device: str, turn: int
 ) -> Overlapping | None:
+    relation, kind = how
     target, operand, size = _windows(relation, ((5,), (17,), (33,))[turn % 3])
     call = unreferenced(plain_call(row, dtype, target[0], device, turn))
     admitted = DOMAINS[domain_of(argument.domain, dtype)]
-    data = tuple(x for x in values(dtype, "ordinary", domain_of(row.domain, dtype)) if admitted(x))
+    data = tuple(x for x in values(dtype, kind, domain_of(row.domain, dtype)) if admitted(x))
     if not data:
         return None
     return Overlapping(call, number, Strided(dtype, (size,), data, device=device), target, operand)

@@ -67,8 +67,14 @@ class Overlapping:
         live = self.call.build()
         base = self.storage.build()
         live.self_ = base.as_strided(*self.target)
-        live.args[self.argument] = base.as_strided(*self.operand)
+        same = self.operand == self.target
+        live.args[self.argument] = live.self_ if same else base.as_strided(*self.operand)
         return live
+
+    @property
+    def method(self) -> str:
+        """The method that is called."""
+        return self.call.method
 
     def apart(self) -> Call:
         """The same call on the same numbers, each tensor in memory of its own, as NumPy reads them."""

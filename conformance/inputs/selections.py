@@ -20,6 +20,7 @@ from conformance.inputs.calls import Call, inplace_calls
 from conformance.inputs.corners import call_made, corners_of, factors
 from conformance.inputs.covering import covering_numbers
 from conformance.inputs.dtypes import ELEMENT_TYPES
+from conformance.inputs.encounters import special_numbers
 from conformance.inputs.layouts import DISJOINT
 from conformance.inputs.operands import Listed, domain_of, dtypes_of
 from conformance.inputs.tensors import Strided, corner, strided
@@ -175,7 +176,7 @@ def _pairs(call: Call) -> list[Any]:
     return [
         (plan.dtype, plan.layout),
         (plan.shape, plan.layout),
-        (plan.dtype, plan.shape in ((), (0,), (2, 0, 3))),
+        (plan.dtype, "0-d" if not plan.shape else plan.shape in ((0,), (2, 0, 3))),
     ]
 
 
@@ -226,9 +227,10 @@ def _mixed(calls: Sequence[Call]) -> list[Call]:
 
 
 def referenced_calls(cell: Cell) -> Inputs:
-    """Every call for which a reference is written out."""
+    """Every call for which a reference is written out, and special numbers as the operand."""
     every = inplace_calls(cell)
-    return Inputs([call for call in every.corners if call.reference is not None], every.samples)
+    known = [call for call in every.corners if call.reference is not None]
+    return Inputs([*known, *special_numbers(cell.subject, known)], every.samples)
 
 
 def paired_inputs(cell: Cell) -> Inputs:

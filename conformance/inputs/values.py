@@ -16,7 +16,7 @@ from conformance.inputs.dtypes import ELEMENT_TYPES, limits, representable
 
 KINDS = ("ordinary", "special", "zeros")
 
-_LOWEST = frozenset(-(2 ** (bits - 1)) for bits in (8, 16, 32, 64))
+LOWEST = frozenset(-(2 ** (bits - 1)) for bits in (8, 16, 32, 64))
 
 # A domain says which values a subject's operand may take; NaN passes only where ``any`` says so.
 DOMAINS: dict[str, Callable[[Any], bool]] = {
@@ -44,10 +44,10 @@ DOMAINS: dict[str, Callable[[Any], bool]] = {
     "above-minus-infinity": lambda x: x != float("-inf"),
     "not-nan": lambda x: not np.isnan(x),
     # the quotient of the lowest integer and -1 is none; torch ends the process there
-    "not-lowest": lambda x: x not in _LOWEST,
+    "not-lowest": lambda x: x not in LOWEST,
     # quotients of very different size round to whole numbers that no two algorithms agree on
     "rounding": lambda x: (
-        not np.isfinite(x) or x == 0 or 2**-10 <= abs(x) <= 64 or (isinstance(x, int) and x not in _LOWEST)
+        not np.isfinite(x) or x == 0 or 2**-10 <= abs(x) <= 64 or (isinstance(x, int) and x not in LOWEST)
     ),
     "rounding-divisor": lambda x: bool(np.isfinite(x)) and (2**-10 <= abs(x) <= 64 or (isinstance(x, int) and x != 0)),
     "below-8": lambda x: 0 <= x < 8,
@@ -65,6 +65,9 @@ _TYPICAL: dict[str, tuple[Any, ...]] = {
     "below-32": (0, 4, 16, 30, 31),
     "below-64": (0, 4, 16, 32, 62, 63),
 }
+
+# Its square is no double, nor is the number after a power of two; both fit the type.
+_BEYOND_DOUBLE = {"int64": (94906267, 2**53 + 1)}
 
 
 def _whole(x: Any) -> bool:
@@ -122,7 +125,10 @@ def _candidates(dtype: str, kind: str) -> tuple[Any, ...]:
         return (1, 2, 3, 5, 7, 11, 13, 64) if kind == "ordinary" else (0, 1, high, high - 1, high // 2, high // 2 + 1)
     if element.kind == "signed":
         low, high = limits(dtype)
-        return (1, -2, 3, -5, 7, 11, -13, 64, -1, 2) if kind == "ordinary" else (0, -1, 1, low, high, low + 1, high - 1)
+        ordinary = (1, -2, 3, -5, 7, 11, -13, 64, -1, 2)
+        return (
+            ordinary if kind == "ordinary" else (0, -1, 1, low, high, low + 1, high - 1, *_BEYOND_DOUBLE.get(dtype, ()))
+        )
     if element.kind == "floating":
         return _real_ordinary() if kind == "ordinary" else _real_special(dtype)
     return _complex_ordinary() if kind == "ordinary" else _complex_special(dtype)

@@ -89,14 +89,11 @@ def _real_errors(expected: Any, found: Any, dtype: str) -> Any:
     finite = np.isfinite(exact)
     unit = spacing(np.where(finite, exact, 0), dtype)
     errors = np.abs(got - exact) / unit
-    # a finite value too large for the type rounds to an infinity: then the distance to the first such value counts
+    # an infinity counts as the first number too large for the type: rounding takes halfway there and what lies above
     largest = wide(limits(_part(dtype))[1])
     beyond = finite & np.isinf(got) & (np.sign(got) == np.sign(exact))
-    errors = np.where(
-        beyond,
-        np.maximum(0, (largest + spacing(largest, dtype) / 2 - np.abs(exact)) / spacing(largest, dtype)),
-        errors,
-    )
+    unit_there = spacing(largest, dtype)
+    errors = np.where(beyond, np.maximum(0, (largest + unit_there - np.abs(exact)) / unit_there), errors)
     same = (np.isnan(exact) & np.isnan(got)) | (~finite & (exact == got))
     return np.where(same, 0.0, np.where(np.isnan(errors), np.inf, errors)).astype(np.float64)
 
