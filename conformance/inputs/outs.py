@@ -6,11 +6,11 @@ Reference: https://docs.pytorch.org/docs/stable/notes/out.html
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache, reduce
 from itertools import product
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from conformance.engine.cases import Inputs
 from conformance.inputs.covering import covering
 from conformance.inputs.dtypes import ELEMENT_TYPES
 from conformance.inputs.layouts import DISJOINT
+from conformance.inputs.out_operands import LARGE_OPERANDS, PLAIN, Sizing, operands_of, sizes_of, takes_any_shape
 from conformance.inputs.positions import Shape
 from conformance.inputs.tensors import Strided, strided
 
@@ -27,21 +28,7 @@ if TYPE_CHECKING:
     from conformance.engine.cells import Cell
 
 KIND_ORDER = {"bool": 0, "unsigned": 1, "signed": 1, "floating": 2, "complex": 3}
-OPERANDS = (1.0, -2.0, 0.5, 3.25, -0.75, 0.125, 2.5, -1.5, 0.9375, -0.25, 5.0, -7.0)
 GARBAGE = 77  # what an out holds beforehand: no result of any case
-Size = tuple[int, int, str]  # rows, columns and type of the operands
-SINGLE = (-1, -1, "float32")  # operands of one element and no dimension; a vector for what takes a dimension away
-POINTWISE = ("pair", "powers", "single", "positive", "integer_pair", "clamping", "weighted", "triple", "choice")
-WITHOUT_SINGLE = ("nonzero", "tril", "triu")  # take no operand of 0 dimensions
-REDUCING = (
-    "sum", "mean", "prod", "amax", "amin", "argmax", "all", "any", "var", "logsumexp", "max", "min", "median",
-    "kthvalue", "aminmax",
-)  # fmt: skip
-EXACT_ON_INTEGERS = (
-    "add", "sub", "mul", "maximum", "minimum", "eq", "lt", "abs", "neg", "sign", "square", "amax", "amin", "tril",
-    "cat", "stack", "index_select", "gather", "take", "masked_select", "sort", "max", "min", "topk", "where",
-)  # fmt: skip
-UNTYPED = ("counting", "spacing", "filling", "identity", "integer_pair")  # operands that have no type to vary
 UNFIT = ((5,), (1, 1), (2, 2), (1,), (3, 3, 3), (40,))  # shapes of outs that some results do not have
 
 
@@ -122,76 +109,39 @@ def written_out(value: Any) -> str:
     return value.code() if isinstance(value, Strided) else repr(value)
 
 
-def operands_of(kind: str, size: Size, device: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Positional and keyword arguments of a row, for a matrix of some rows and columns of a type, or for ``SINGLE``."""
-    m, n, dtype = size
-    alone = m < 0
-    whole: Shape = () if alone else (m, n)
-    m, n = (1, 3) if alone else (m, n)
-
-    def numbers(*shape: int, start: int = 0, data: tuple[Any, ...] = OPERANDS) -> Strided:
-        data = data if dtype != "int16" else tuple(int(4 * x) for x in data)
-        return strided(dtype, shape, "contiguous", ((data[start:] + data[:start]) * 4)[: prod(shape) or 1], device)
-
-    def integers(*shape: int, data: tuple[int, ...], dtype: str = "int64") -> Strided:
-        return strided(dtype, shape, "contiguous", data, device)
-
-    def marks(*data: bool) -> Strided:
-        return strided("bool", whole, "contiguous", data, device)
-
-    x, y = numbers(*whole), numbers(*whole, start=4)
-    reduced, dim = (numbers(n), 0) if alone else (x, 1)
-    positive = numbers(*whole, data=tuple(abs(v) for v in OPERANDS))
-    regular = numbers(2, 2, data=(2.0, 1.0, 1.0, 3.0))
-    bits = integers(*whole, data=(6, 9, 12, 35, 4, 7), dtype="int32")
-    found: dict[str, Any] = {
-        "pair": (x, y), "powers": (positive, 2.0), "single": (x,), "positive": (positive,),
-        "integer_pair": (bits, integers(*whole, data=(4, 6, 5, 10, 6, 3), dtype="int32")),
-        "clamping": (x, -1.0, 2.0), "weighted": (x, y, 0.5), "triple": (x, y, numbers(*whole, start=7)),
-        "choice": (marks(True, False, False, True, True, False), x, y), "along": (reduced, dim),
-        "along_two": (x, 2, 1), "second_along": (reduced, 2, dim), "matrices": (x, numbers(n, 4, start=2)),
-        "batches": (numbers(2, m, n), numbers(2, n, 4, start=3)), "matrix_vector": (x, numbers(n, start=5)),
-        "added_matrices": (numbers(m, 4, start=6), x, numbers(n, 4, start=2)),
-        "added_batches": (numbers(2, m, 4, start=1), numbers(2, m, n), numbers(2, n, 4, start=3)),
-        "vectors": (numbers(n), numbers(m + 2, start=2)), "regular": (regular,), "equations": (regular, numbers(2, n)),
-        "vector": (numbers(n),), "several": ((x, y),), "selecting": (x, 1, integers(4, data=(2, 0, 2, 1))),
-        "gathering": (x, 1, integers(m, 2, data=(2, 0, 1, 1))),
-        "taking": (x, integers(2, 2, data=(5, 0, 3, 3)) if m else integers(0, data=(0,))),
-        "masking": (x, marks(True, False, True, True, True, False)),
-        "searching": (numbers(4, data=(-1.0, 0.5, 2.0, 3.0)), x), "counting": (m + n,), "spacing": (0.0, 1.0, m + n),
-        "filling": ((m, n), 2.5), "identity": (n,),
-    }  # fmt: skip
-    return ((reduced,), {"dim": dim}) if kind == "keyed_along" else (found[kind], {})
-
-
 @cache
-def template(function: str, kind: str, types: tuple[str, ...], accuracy: str, size: Size, device: str) -> OutCall:
+def template(
+    function: str, kind: str, types: tuple[str, ...], accuracy: str, size: Sizing, device: str, keywords: str = "{}"
+) -> OutCall:
     """The call of a row with outs as its results are; the variants below replace the outs."""
     from conformance.oracles.results import RESULTS
 
     args, kwargs = operands_of(kind, size, device)
-    found = RESULTS[function](*[_plain(x) for x in args], **kwargs)
+    kwargs = {**kwargs, **json.loads(keywords)}
+    with np.errstate(all="ignore"):
+        found = RESULTS[function](*[_plain(x) for x in args], **kwargs)
     arrays = found if isinstance(found, tuple) else (found,)
-    types = tuple(size[2] if name == "float32" else name for name in types)
+    types = tuple(size.dtype if name == "float32" else name for name in types)
     results = tuple(_plan_of(array, dtype, device) for array, dtype in zip(arrays, types, strict=True))
-    call = OutCall(function, args, kwargs, results, results, accuracy, size[2])
+    call = OutCall(function, args, kwargs, results, results, accuracy, size.dtype)
     return _with(call, *(_garbage(call, plan, "contiguous") for plan in results))
 
 
-def out_template(cell: Cell, size: Size = (2, 3, "float32")) -> OutCall:
-    """The call of the cell's row, with operands of some size."""
+def out_template(cell: Cell, size: Sizing = PLAIN, keyed: bool = False) -> OutCall:
+    """The call of the cell's row, with operands of some size, and with the row's keywords if they are wanted."""
     row = cell.subject
-    return template(row.name, row.operands, tuple(row.results), row.accuracy, size, cell.target.device)
+    keywords = json.dumps(getattr(row, "keywords", {}) if keyed else {})
+    return template(row.name, row.operands, tuple(row.results), row.accuracy, size, cell.target.device, keywords)
 
 
 def out_templates(cell: Cell) -> list[OutCall]:
-    """The same with operands of several sizes and types, as far as they suit the function."""
-    row, sizes = cell.subject, [(2, 3, "float32"), (3, 11, "float32"), (4, 3, "float64"), (0, 3, "float32")]
-    if row.name in EXACT_ON_INTEGERS:
-        sizes.append((3, 11, "int16"))
-    if row.name in REDUCING or (row.operands in POINTWISE and row.name not in WITHOUT_SINGLE):
-        sizes.append(SINGLE)
-    return [out_template(cell, size) for size in sizes if size[2] == "float32" or row.operands not in UNTYPED]
+    """The same with operands of several sizes, types and layouts, as far as they suit the function."""
+    row = cell.subject
+    found = [out_template(cell, size) for size in sizes_of(row.name, row.operands)]
+    if not hasattr(row, "keywords"):
+        return found
+    special = [out_template(cell, Sizing(3, 5, data="special"), keyed=True)] if row.name == "nan_to_num" else []
+    return [*found, out_template(cell, keyed=True), *special]
 
 
 def _plain(value: Any) -> Any:
@@ -211,7 +161,7 @@ def _plan_of(array: Any, dtype: str, device: str) -> Strided:
 
 def _garbage(call: OutCall, plan: Strided, layout: str, dtype: str = "", shape: Shape | None = None) -> Strided:
     name = dtype or (call.floating if plan.dtype == "float64" else plan.dtype)
-    data = (True,) if name == "bool" else (GARBAGE,)
+    data = {"bool": (True,), "complex": (complex(GARBAGE, GARBAGE),)}.get(ELEMENT_TYPES[name].kind, (GARBAGE,))
     return strided(name, plan.shape if shape is None else shape, layout, data, plan.device)
 
 
@@ -228,14 +178,17 @@ def _variants(call: OutCall, choices: tuple[Any, ...]) -> Iterator[tuple[Any, ..
 
 
 def fitting_cases(cell: Cell) -> Inputs:
-    """Outs of the right shape in every layout."""
-    return Inputs(
-        [
-            _with(call, *(_garbage(call, plan, layout) for plan, layout in zip(call.results, layouts, strict=True)))
-            for call in out_templates(cell)
-            for layouts in _variants(call, DISJOINT)
-        ]
-    )
+    """Outs of the right shape in every layout, and of many elements in one."""
+    found = [
+        _with(call, *(_garbage(call, plan, layout) for plan, layout in zip(call.results, layouts, strict=True)))
+        for call in out_templates(cell)
+        for layouts in _variants(call, DISJOINT)
+    ]
+    if takes_any_shape(cell.subject.name, cell.subject.operands) and "int64" not in cell.subject.results:
+        # (where equal values stood is anybody's choice)
+        large = out_template(cell, LARGE_OPERANDS)
+        found.append(_with(large, *(_garbage(large, plan, "transposed") for plan in large.results)))
+    return Inputs(found)
 
 
 def returning_cases(cell: Cell) -> Inputs:

@@ -1,6 +1,7 @@
 """Results of functions that take ``out=``, written with NumPy: what each computes from arrays and numbers.
 
-``RESULTS`` maps a function's name below ``torch`` to one array, or to a tuple of arrays for several outs.
+``RESULTS`` maps a function's name below ``torch`` to one array, or to a tuple of arrays for several outs; it takes
+the keywords that the catalogue has, by their names in torch.
 """
 
 from __future__ import annotations
@@ -11,9 +12,34 @@ from typing import Any
 import numpy as np
 
 
-def indexed_along(values: Any, order: Any) -> Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]:
+def kept(array: Any, dim: int, keepdim: bool) -> np.ndarray:
+    """A reduced array, with the dimension that went away where it is to be kept."""
+    found: np.ndarray = np.expand_dims(array, dim) if keepdim else np.asarray(array)
+    return found
+
+
+def reduced(function: Any, **options: Any) -> Callable[..., np.ndarray]:
+    """A function that takes a dimension away."""
+
+    def reduce(a: np.ndarray, d: int, keepdim: bool = False) -> np.ndarray:
+        return kept(function(a, d, **options), d, keepdim)
+
+    return reduce
+
+
+def indexed_along(values: Any, order: Any) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
     """A function that gives values along a dimension, and where they stood."""
-    return lambda a, d: (values(a, d), order(a, d))
+
+    def found(a: np.ndarray, d: int, keepdim: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        return kept(values(a, d), d, keepdim), kept(order(a, d), d, keepdim)
+
+    return found
+
+
+def sorted_along(a: np.ndarray, d: int, descending: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """The values along a dimension in order, and where they stood."""
+    order = np.argsort(-a if descending else a, d, kind="stable")
+    return np.take_along_axis(a, order, d), order
 
 
 def running(worse: Any) -> Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]:
@@ -30,9 +56,9 @@ def running(worse: Any) -> Callable[[np.ndarray, int], tuple[np.ndarray, np.ndar
     return scan
 
 
-def kth(k: int) -> Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]:
+def kth(k: int) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
     """The k-th smallest along a dimension (from 0), and its place; the values must be distinct."""
-    return lambda a, d: (np.sort(a, d).take([k], d).squeeze(d), np.argsort(a, d, kind="stable").take([k], d).squeeze(d))
+    return indexed_along(lambda a, d: np.sort(a, d).take(k, d), lambda a, d: np.argsort(a, d, kind="stable").take(k, d))
 
 
 def log_sum_exp(a: np.ndarray, d: int) -> np.ndarray:
@@ -41,36 +67,116 @@ def log_sum_exp(a: np.ndarray, d: int) -> np.ndarray:
     return found
 
 
-def largest_two(a: np.ndarray, k: int, d: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k largest along a dimension in descending order, and their places."""
-    order = np.argsort(-a, d, kind="stable").take(range(k), d)
+def first_few(a: np.ndarray, k: int, d: int, largest: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """The k largest along a dimension in descending order (or the smallest, ascending), and their places."""
+    order = np.argsort(-a if largest else a, d, kind="stable").take(range(k), d)
     return np.take_along_axis(a, order, d), order
 
 
+def rounded_quotient(a: np.ndarray, b: np.ndarray, rounding_mode: str = "none") -> np.ndarray:
+    """The quotient, or what lies below it."""
+    found: np.ndarray = np.floor(np.divide(a, b)) if rounding_mode == "floor" else np.divide(a, b)
+    return found
+
+
+def scaled_product(c: np.ndarray, a: np.ndarray, b: np.ndarray, beta: float = 1, alpha: float = 1) -> np.ndarray:
+    """A matrix plus the product of two."""
+    found: np.ndarray = beta * c + alpha * (a @ b)
+    return found
+
+
 RESULTS: dict[str, Callable[..., Any]] = {
-    "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide, "maximum": np.maximum,
-    "minimum": np.minimum, "fmax": np.fmax, "atan2": np.arctan2, "hypot": np.hypot, "copysign": np.copysign,
-    "pow": np.power, "eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater,
-    "ge": np.greater_equal, "logical_and": np.logical_and, "logical_xor": np.logical_xor,
-    "bitwise_and": np.bitwise_and, "bitwise_xor": np.bitwise_xor, "gcd": np.gcd, "remainder": np.remainder,
-    "abs": np.abs, "neg": np.negative, "exp": np.exp, "sin": np.sin, "tanh": np.tanh, "sqrt": np.sqrt, "log": np.log,
-    "ceil": np.ceil, "trunc": np.trunc, "square": np.square, "reciprocal": np.reciprocal, "sign": np.sign,
-    "signbit": np.signbit, "logical_not": np.logical_not, "nan_to_num": np.nan_to_num, "clamp": np.clip,
-    "lerp": lambda a, b, w: a + w * (b - a), "addcmul": lambda a, b, c: a + b * c, "where": np.where,
-    "sum": np.sum, "mean": np.mean, "prod": np.prod, "amax": np.max, "amin": np.min, "argmax": np.argmax,
-    "all": np.all, "any": np.any, "var": lambda a, d: np.var(a, d, ddof=1), "cumsum": np.cumsum, "cumprod": np.cumprod,
-    "logsumexp": log_sum_exp, "mm": np.matmul, "matmul": np.matmul, "bmm": np.matmul, "mv": np.matmul,
-    "addmm": lambda c, a, b: c + a @ b, "baddbmm": lambda c, a, b: c + a @ b, "outer": np.outer, "kron": np.kron,
-    "linalg.inv": np.linalg.inv, "linalg.solve": np.linalg.solve, "tril": np.tril, "triu": np.triu, "diag": np.diag,
-    "cat": np.concatenate, "stack": np.stack, "hstack": np.hstack, "vstack": np.vstack,
-    "index_select": lambda a, d, i: a.take(i, d), "gather": lambda a, d, i: np.take_along_axis(a, i, d),
-    "take": np.take, "masked_select": lambda a, m: a[m], "nonzero": np.argwhere, "searchsorted": np.searchsorted,
-    "arange": np.arange, "linspace": np.linspace, "full": np.full, "eye": np.eye,
-    "sort": indexed_along(np.sort, lambda a, d: np.argsort(a, d, kind="stable")),
-    "topk": largest_two, "kthvalue": lambda a, k, d: kth(k - 1)(a, d),
-    "max": indexed_along(np.max, np.argmax), "min": indexed_along(np.min, np.argmin),
-    "median": lambda a, d: kth((a.shape[d] - 1) // 2)(a, d),
-    "cummax": running(np.less), "cummin": running(np.greater), "frexp": np.frexp,
-    "aminmax": lambda a, dim: (np.min(a, dim), np.max(a, dim)), "linalg.slogdet": np.linalg.slogdet,
+    "add": lambda a, b, alpha=1: a + alpha * b,
+    "sub": lambda a, b, alpha=1: a - alpha * b,
+    "mul": np.multiply,
+    "div": rounded_quotient,
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+    "fmax": np.fmax,
+    "atan2": np.arctan2,
+    "hypot": np.hypot,
+    "copysign": np.copysign,
+    "pow": np.power,
+    "eq": np.equal,
+    "ne": np.not_equal,
+    "lt": np.less,
+    "le": np.less_equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
+    "logical_and": np.logical_and,
+    "logical_xor": np.logical_xor,
+    "bitwise_and": np.bitwise_and,
+    "bitwise_xor": np.bitwise_xor,
+    "gcd": np.gcd,
+    "remainder": np.remainder,
+    "abs": np.abs,
+    "neg": np.negative,
+    "exp": np.exp,
+    "sin": np.sin,
+    "tanh": np.tanh,
+    "sqrt": np.sqrt,
+    "log": np.log,
+    "ceil": np.ceil,
+    "trunc": np.trunc,
+    "square": np.square,
+    "reciprocal": np.reciprocal,
+    "sign": np.sign,
+    "signbit": np.signbit,
+    "logical_not": np.logical_not,
+    "nan_to_num": np.nan_to_num,
+    "clamp": np.clip,
+    "lerp": lambda a, b, w: a + w * (b - a),
+    "addcmul": lambda a, b, c, value=1: a + value * b * c,
+    "where": np.where,
+    "sum": reduced(np.sum),
+    "mean": reduced(np.mean),
+    "prod": reduced(np.prod),
+    "amax": reduced(np.max),
+    "amin": reduced(np.min),
+    "argmax": reduced(np.argmax),
+    "all": reduced(np.all),
+    "any": reduced(np.any),
+    "var": reduced(np.var, ddof=1),
+    "cumsum": np.cumsum,
+    "cumprod": np.cumprod,
+    "logsumexp": reduced(log_sum_exp),
+    "mm": np.matmul,
+    "matmul": np.matmul,
+    "bmm": np.matmul,
+    "mv": np.matmul,
+    "addmm": scaled_product,
+    "baddbmm": scaled_product,
+    "outer": np.outer,
+    "kron": np.kron,
+    "linalg.inv": np.linalg.inv,
+    "linalg.solve": np.linalg.solve,
+    "tril": lambda a, diagonal=0: np.tril(a, diagonal),
+    "triu": lambda a, diagonal=0: np.triu(a, diagonal),
+    "diag": lambda a, diagonal=0: np.diag(a, diagonal),
+    "cat": lambda arrays, dim=0: np.concatenate(arrays, dim),
+    "stack": lambda arrays, dim=0: np.stack(arrays, dim),
+    "hstack": np.hstack,
+    "vstack": np.vstack,
+    "index_select": lambda a, d, i: a.take(i, d),
+    "gather": lambda a, d, i: np.take_along_axis(a, i, d),
+    "take": np.take,
+    "masked_select": lambda a, m: a[m],
+    "nonzero": np.argwhere,
+    "searchsorted": lambda a, v, right=False: np.searchsorted(a, v, "right" if right else "left"),
+    "arange": np.arange,
+    "linspace": np.linspace,
+    "full": np.full,
+    "eye": np.eye,
+    "sort": sorted_along,
+    "topk": first_few,
+    "kthvalue": lambda a, k, d, keepdim=False: kth(k - 1)(a, d, keepdim),
+    "max": indexed_along(np.max, np.argmax),
+    "min": indexed_along(np.min, np.argmin),
+    "median": lambda a, d, keepdim=False: kth((a.shape[d] - 1) // 2)(a, d, keepdim),
+    "cummax": running(np.less),
+    "cummin": running(np.greater),
+    "frexp": np.frexp,
+    "aminmax": lambda a, dim, keepdim=False: indexed_along(np.min, np.max)(a, dim, keepdim),
+    "linalg.slogdet": np.linalg.slogdet,
     "linalg.inv_ex": lambda a: (np.linalg.inv(a), np.array(0)),
-}  # fmt: skip
+}

@@ -92,3 +92,84 @@ def an_out_of_no_dimension_is_returned_anew() -> AbstractContextManager[Any]:
         return found.detach() if out.dim() == 0 else found
 
     return with_out("maximum", other)
+
+
+@falsifies(f"{AREA}.out-bumps-the-version", subject="exp")
+def a_second_write_to_a_strided_out_goes_unseen() -> AbstractContextManager[Any]:
+    """exp leaves the version of an out with gaps what it was, from its second write on."""
+
+    def other(original: Any, out: torch.Tensor, *args: Any) -> Any:
+        before = out._version
+        found = original(*args, out=out)
+        if before and not out.is_contiguous():
+            torch._C._autograd._unsafe_set_version_counter((out,), (before,))
+        return found
+
+    return with_out("exp", other)
+
+
+@falsifies(f"{AREA}.out-of-the-right-shape-keeps-its-strides", subject="sub")
+def a_factor_beside_an_out_is_forgotten() -> AbstractContextManager[Any]:
+    """sub with an out takes alpha for 1."""
+    return with_out("sub", lambda original, out, *args, **kwargs: original(*args, out=out))
+
+
+@falsifies(f"{AREA}.out-of-the-right-shape-keeps-its-strides", subject="eq")
+def nothing_is_equal() -> AbstractContextManager[Any]:
+    """eq writes False everywhere to an out."""
+    return with_out("eq", lambda original, out, *args: original(*args, out=out).zero_())
+
+
+@falsifies(f"{AREA}.out-may-be-of-a-higher-kind", subject="sqrt")
+def the_imaginary_part_is_left_as_it_was() -> AbstractContextManager[Any]:
+    """sqrt writes to the real part of a complex out only."""
+
+    def other(original: Any, out: torch.Tensor, *args: Any) -> Any:
+        if not out.is_complex():
+            return original(*args, out=out)
+        out.real.copy_(original(*args))
+        return out
+
+    return with_out("sqrt", other)
+
+
+@falsifies(f"{AREA}.computes-the-documented-values", subject="lt_")
+def integers_are_compared_as_doubles() -> AbstractContextManager[Any]:
+    """lt_ compares int64 with a Python number in double precision."""
+
+    def other(original: Any, self: torch.Tensor, operand: Any) -> Any:
+        if self.dtype is torch.int64 and isinstance(operand, int):
+            return self.copy_(self.double() < float(operand))
+        return original(self, operand)
+
+    return instead("lt_", other)
+
+
+@falsifies(f"{AREA}.computes-the-documented-values", subject="abs_")
+def the_largest_number_is_too_large() -> AbstractContextManager[Any]:
+    """abs_ makes an infinity of the largest float32."""
+    return after(
+        "abs_",
+        lambda x: x.dtype is torch.float32 and not x.requires_grad,
+        lambda x: x.masked_fill_(x == torch.finfo(x.dtype).max, float("inf")),
+    )
+
+
+@falsifies(f"{AREA}.bumps-the-version", subject="mul_")
+def a_square_goes_unseen() -> AbstractContextManager[Any]:
+    """mul_ by self leaves the version what it was."""
+
+    def other(original: Any, self: torch.Tensor, operand: Any) -> Any:
+        before = self._version
+        found = original(self, operand)
+        if operand is self:
+            torch._C._autograd._unsafe_set_version_counter((self,), (before,))
+        return found
+
+    return instead("mul_", other)
+
+
+@falsifies(f"{AREA}.takes-self-as-an-operand", subject="eq_")
+def everything_equals_itself() -> AbstractContextManager[Any]:
+    """eq_ with self as its operand is True, for NaN too."""
+    return instead("eq_", lambda original, x, other: x.fill_(1) if other is x else original(x, other))
