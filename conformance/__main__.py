@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-RECORD = ROOT / "reports" / "runs" / "latest.json"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -18,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m conformance", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="run pytest with the arguments given, then build the report")
-    run.add_argument("--report", default="reports/out", metavar="DIR", help="folder of the page (default: reports/out)")
+    run.add_argument("--report", metavar="DIR", help="folder of the page (default: reports/out of the checkout)")
     listing = commands.add_parser("list", help="list the behaviours, or the cells of every device here")
     listing.add_argument("--cells", action="store_true", help="one line a cell instead of one a behaviour")
     listing.add_argument("--json", action="store_true", help="as JSON")
@@ -35,19 +36,21 @@ def main(arguments: list[str] | None = None) -> int:
     return list_behaviours(options.area, options.cells, options.json)
 
 
-def run_suite(arguments: list[str], report: str) -> int:
-    """Run pytest, then build the page from its run record; pytest's exit status."""
+def run_suite(arguments: list[str], report: str | None) -> int:
+    """Run pytest where the user is, then build the page from its run record; pytest's exit status."""
+    from conformance import checkout
+
     arguments = [argument for argument in arguments if argument != "--"]
-    record = next((a.partition("=")[2] for a in arguments if a.startswith("--run-record=")), None)
-    if "--run-record" in arguments[:-1]:
-        record = arguments[arguments.index("--run-record") + 1]
-    path = Path(record) if record else RECORD
-    before = path.stat().st_mtime_ns if path.exists() else None
-    status = subprocess.call([sys.executable, "-m", "pytest", *arguments], cwd=ROOT)
-    if not path.exists() or path.stat().st_mtime_ns == before:
+    with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
+        note = Path(folder) / "record"
+        command = [sys.executable, "-m", "pytest", *arguments]
+        status = subprocess.call(command, env=checkout.environment(note))
+        record = note.read_text(encoding="utf-8") if note.exists() else None
+    if record is None:
         return status or 1
-    command = [sys.executable, "-m", "reports", "build", str(path), "-o", report]
-    built = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    target = report or os.path.relpath(ROOT / "reports" / "out")
+    command = [sys.executable, "-m", "reports", "build", record, "-o", target]
+    built = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if built.returncode == 0:
         print(f"page:         {built.stdout.strip()}")
     return status or built.returncode

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from reports import differences, merging, page, schema, summary
@@ -20,7 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0, 1 where ``diff`` finds a build worse, or 2 for a fault."""
     options = parser().parse_args(arguments)
     try:
-        status: int = options.run(options)
+        with _no_collector():
+            status: int = options.run(options)
     except UnreadableError as error:
         for fault in error.faults:
             print(fault, file=sys.stderr)
@@ -36,6 +39,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"python -m reports {options.command}: {error.filename}: {error.strerror}", file=sys.stderr)
         return FAULTS
     return status
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Without the garbage collector: millions of objects that live to the end cost it half of all the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def parser() -> argparse.ArgumentParser:

@@ -95,15 +95,19 @@ def _difference(expected: Any, found: Any, where: Path) -> str:
 
 
 def _duplicates(records: Sequence[Record]) -> list[str]:
-    owners: dict[str, Path] = {}
-    found = []
-    for record in records:
+    """A line for each pair of records that have cells in common: both files, how many cells, and the first of them."""
+    owners: dict[str, int] = {}
+    shared: dict[tuple[int, int], list[str]] = {}
+    for number, record in enumerate(records):
         for cell in record.run.cells:
-            if cell.id in owners:
-                found.append(f"{record.path}: cell {cell.id} is in {owners[cell.id]} too")
-            owners.setdefault(cell.id, record.path)
-    more = [f"{len(found) - MOST_FAULTS} more cells are in two records"] if len(found) > MOST_FAULTS else []
-    return found[:MOST_FAULTS] + more
+            owner = owners.setdefault(cell.id, number)
+            if owner != number:
+                shared.setdefault((number, owner), []).append(cell.id)
+    return [
+        f"{records[number].path}: {counted(len(cells), 'cell')} {'is' if len(cells) == 1 else 'are'} in "
+        f"{records[owner].path} too: {', '.join(cells[:3])}{', …' if len(cells) > 3 else ''}"
+        for (number, owner), cells in shared.items()
+    ]
 
 
 def _contradictions(records: Sequence[Record]) -> list[str]:

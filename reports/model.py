@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 SCHEMA = 1
 """The one version of the record that this module describes."""
@@ -25,6 +25,13 @@ Moment = Annotated[
         description="A time as RFC 3339 writes it, for example 2026-11-21T01:36:44Z.",
     ),
 ]
+
+
+def _no_flag(value: object) -> object:
+    """``true`` equals 1 to a parser, and is no version."""
+    if isinstance(value, bool):
+        raise ValueError("a number")
+    return value
 
 
 class Part(BaseModel):
@@ -172,7 +179,7 @@ class Cell(Part):
 class Run(Part):
     """The verdicts of one invocation of torch-conformance, with the environment and the evidence."""
 
-    schema_: Literal[1] = Field(alias="schema")
+    schema_: Annotated[Literal[1], BeforeValidator(_no_flag)] = Field(alias="schema")
     complete: bool
     suite: Suite
     environment: Environment

@@ -16,6 +16,7 @@ from reports.model import SCHEMA, Run
 
 LONGEST_FOUND = 80
 MOST_FAULTS = 20
+_WORDS = re.compile(rb"[\[:,]\s*-?(NaN|Infinity)")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -66,15 +67,40 @@ def shown(value: object) -> str:
 
 def load(path: Path) -> Record:
     """Read a run record, or raise :class:`UnreadableError` with every fault found."""
-    document = _document(path)
-    _version(path, document)
-    try:
-        run = Run.model_validate(document)
-    except ValidationError as error:
-        raise UnreadableError(list(_shape(path, document, error))) from None
+    run = _sound(path) or _examined(path)
     if faults := list(_sense(path, run)):
         raise UnreadableError(faults)
     return Record(path, run)
+
+
+def _sound(path: Path) -> Run | None:
+    """The run of a record without a fault, by a third of the time and memory; None where there is one to name."""
+    try:
+        content = path.read_bytes()
+        # pydantic takes NaN and Infinity for numbers, and JSON has neither
+        return None if _WORDS.search(content) else _lean(Run.model_validate_json(content))
+    except (OSError, ValueError):
+        return None
+
+
+def _lean(run: Run) -> Run:
+    """The run, its cells sharing what pydantic notes for each of them anew: which keys the record has."""
+    known: dict[frozenset[str], set[str]] = {}
+    for cell in run.cells:
+        for part in (cell, cell.cases, cell.evidence):
+            keys = part.model_fields_set
+            object.__setattr__(part, "__pydantic_fields_set__", known.setdefault(frozenset(keys), keys))
+    return run
+
+
+def _examined(path: Path) -> Run:
+    """The run of a record that may have faults, or all of them."""
+    document = _document(path)
+    _version(path, document)
+    try:
+        return Run.model_validate(document)
+    except ValidationError as error:
+        raise UnreadableError(list(_shape(path, document, error))) from None
 
 
 def _document(path: Path) -> Any:

@@ -92,12 +92,14 @@ class Bundle:
         for key in self._sorted(order):
             pieces.append(self._piece(*key))
             pieces += [f"{alias} = {name}" for alias, name in self.aliases.items() if name == key[1]]
+            # at once, since a constant or a base class may need it while the script is read
+            pieces += [
+                f"{space}.{key[1]} = {key[1]}" for space, names in sorted(self.spaces.items()) if key[1] in names
+            ]
         imports = sorted(set(self.imports.values()), key=lambda line: (line.startswith("from"), line))
         if self.spaces:
             imports.append("from types import SimpleNamespace")
-            for alias, names in sorted(self.spaces.items()):
-                members = ", ".join(f"{name}={name}" for name in sorted(names))
-                pieces.append(f"{alias} = SimpleNamespace({members})")
+            pieces = [*(f"{space} = SimpleNamespace()" for space in sorted(self.spaces)), *pieces]
         return "\n".join(sorted(set(imports), key=lambda s: (s.startswith("from"), s))), "\n\n\n".join(pieces)
 
     def _reach(self, module: str, name: str) -> None:
@@ -176,11 +178,15 @@ class Bundle:
             self._reach(module, name)
         for value, attribute in _attributes(node, skip_decorators):
             self.attributes.add(attribute)
-            space = self.modules.get(value.id) if isinstance(value, ast.Name) else None
+            space = self._space(value)
             # a local variable may have the name of a module: then the module has no such member
             if isinstance(value, ast.Name) and space is not None and attribute in _source(space).definitions:
                 self.spaces[value.id].add(attribute)
                 self._reach(space, attribute)
+
+    def _space(self, value: ast.expr) -> str | None:
+        """The module of this project that a name stands for, or None."""
+        return self.modules.get(value.id) if isinstance(value, ast.Name) else None
 
     def _follow_class(self, module: str, name: str) -> None:
         node = _source(module).definitions[name]
@@ -205,7 +211,9 @@ class Bundle:
             if key in done or key in active:
                 return
             active.add(key)
-            for needed in _free_names(_source(key[0]).definitions[key[1]], key in self.roots):
+            node = _source(key[0]).definitions[key[1]]
+            members = [name for value, name in _attributes(node, key in self.roots) if self._space(value) is not None]
+            for needed in [*_free_names(node, key in self.roots), *members]:
                 needed = self.aliases.get(needed, needed)
                 if needed in names:
                     visit(names[needed])
@@ -219,7 +227,8 @@ class Bundle:
         source = _source(module)
         node = source.definitions[name]
         if isinstance(node, ast.ClassDef):
-            return source.text(node, [m for m in node.body if _is_method(m) and not self._kept(m)])
+            dropped = [member for member in node.body if _is_method(member) and not self._kept(member)]
+            return source.text(node, dropped) + ("\n    pass" if len(dropped) == len(node.body) else "")
         return source.text(node, decorated=(module, name) not in self.roots)
 
 

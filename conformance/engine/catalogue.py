@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from conformance.engine.specs import SPECS
-from conformance.engine.yamlfile import Faults, brief, faults_of, load
+from conformance.engine.yamlfile import Faults, brief, faults_of, load, worded
 
 Kind = Literal[
     "elementwise", "scan", "norm", "matrix", "triangle", "indexed", "fill", "copy", "random", "view", "storage",
@@ -58,7 +58,10 @@ class Variant(_Model):
 class Operator(_Model):
     """One in-place method of ``torch.Tensor``."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*_$", description="the method, with its underscore")
+    name: str = Field(
+        pattern=worded(r"^[a-z][a-z0-9_]*_$", "an in-place method, such as add_"),
+        description="the method, with its underscore",
+    )
     alias_of: str | None = None
     kind: Kind
     inputs: str | None = Field(None, description="how its calls are made, where the kind does not say it")

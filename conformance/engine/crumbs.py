@@ -63,6 +63,17 @@ class Crumbs:
             os.pwrite(self.descriptor, b"%-8d%b" % (len(text), text), HEADER)
 
 
+def stood_at(path: Path) -> str | None:
+    """The place in the code where the main thread of a process stood when the watchdog ended it, if it did."""
+    try:
+        dump = path.with_suffix(".dump").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    # the thread that was there first is written last
+    places = (line.strip() for line in dump.partition("Timeout (")[2].rpartition("hread 0x")[2].splitlines())
+    return next((place for place in places if place.startswith("File ")), None)
+
+
 def read(path: Path) -> Crumb | None:
     """The last note in ``path``, or None where there is none."""
     try:

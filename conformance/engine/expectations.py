@@ -16,9 +16,9 @@ import torch
 from pydantic import AfterValidator, Field
 
 from conformance.engine.cells import Cell
-from conformance.engine.specs import SPECS, Link, Model
+from conformance.engine.specs import SPECS, Model
 from conformance.engine.versions import check_specifier, matches
-from conformance.engine.yamlfile import load
+from conformance.engine.yamlfile import load, worded
 
 SHIPPED = SPECS / "deviations.yaml"
 
@@ -29,8 +29,14 @@ class Listed(Model):
     cells: str = Field(min_length=1, description="Pattern of cell ids; * stands for any text, ? for one character.")
     torch: Annotated[str, AfterValidator(check_specifier)] | None = Field(None, description="PEP 440 specifier.")
     devices: list[str] | None = Field(None, description="Device types; any where left out.")
-    reason: str = Field(pattern=r"\S[\s\S]{8,}\S", description="Why it is accepted, in a few words.")
-    issue: Link | str = Field(pattern=r"^(https://.+|unreported)$", description="Upstream issue, or 'unreported'.")
+    reason: str = Field(
+        pattern=worded(r"\S[\s\S]{8,}\S", "at least 10 characters that give a reason"),
+        description="Why it is accepted, in a few words.",
+    )
+    issue: str = Field(
+        pattern=worded("^(https://.+|unreported)$", "the link of an issue (https://…) or 'unreported'"),
+        description="Upstream issue, or 'unreported'.",
+    )
     date: date
 
     @cached_property

@@ -13,6 +13,7 @@ from conformance.engine.crashes import outcome_of
 from conformance.engine.items import settle
 from conformance.engine.recorder import Recorder
 from conformance.engine.settings import Settings, seconds_allowed
+from conformance.engine.watchdog import ENDLESS
 from conformance.engine.words import Verdict
 
 STILLBORN = 2  # workers that may die before they run anything
@@ -28,8 +29,9 @@ class Isolation:
         self.stillborn = 0
 
     def pytest_configure_node(self, node: Any) -> None:
-        """Tell a worker where its crumbs go."""
+        """Tell a worker where its crumbs go, and beside which record its reproducers."""
         node.workerinput["crumbs"] = self.folder.name
+        node.workerinput["record"] = str(self.settings.record)
 
     def pytest_xdist_node_collection_finished(self, node: Any) -> None:
         """Note that a worker came to life."""
@@ -37,11 +39,18 @@ class Isolation:
 
     def pytest_testnodedown(self, node: Any, error: Any) -> None:
         """End a run whose workers die before they run anything: to replace them would never end."""
-        self.stillborn += bool(error) and node not in self.collected
+        if not error or node in self.collected:
+            return
+        self.stillborn += 1
+        message = None
         if self.stillborn > STILLBORN:
             message = (
                 f"{self.stillborn} workers died while they collected; see the crash with: pytest -n 0 --collect-only"
             )
+        place = crumbs.stood_at(Path(self.folder.name) / f"{node.gateway.id}.crumb")
+        if place is not None:
+            message = f"{ENDLESS.format(self.config.option.collection_timeout)}, in {place}"
+        if message is not None:
             self.recorder.errors.append(message)
             pytest.exit(message, returncode=pytest.ExitCode.INTERNAL_ERROR)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from math import isfinite
 from numbers import Integral, Real
+from traceback import walk_tb
 from typing import Any
 
 import pytest
@@ -70,10 +71,10 @@ class CellItem(pytest.Item):
         # pytest-timeout interrupts from a signal handler with pytest's own exception
         interrupts = (pytest.fail.Exception,)
         refused = settings.expectations.refused(self.cell)
-        plan = Plan(settings.profile.samples, settings.seed, self.config.stash[NOTE], interrupts, refused)
+        plan = Plan(settings.profile.samples, settings.seed, self.config.stash[NOTE], interrupts, refused, of_timer)
         try:
             outcome = run_cell(self.cell, self.check, plan)
-        except (SystemExit, pytest.skip.Exception) as error:
+        except (SystemExit, pytest.skip.Exception, pytest.fail.Exception) as error:
             outcome = Outcome(Verdict.ERROR, reason=own_fault("the check left in a way that is no answer", error))
         kills = outcome.verdict is Verdict.TIMEOUT
         self.result = settle(self.cell, self.check, outcome, settings, self.nodeid, kills)
@@ -92,6 +93,12 @@ class CellItem(pytest.Item):
     def reportinfo(self) -> tuple[Any, int, str]:
         """Where the check stands."""
         return self.path, self.check.__code__.co_firstlineno - 1, self.cell.id
+
+
+def of_timer(error: BaseException) -> bool:
+    """Whether pytest-timeout raised this exception: it uses that of ``pytest.fail()``, which a check may call too."""
+    frames = (frame for frame, _ in walk_tb(error.__traceback__))
+    return any(frame.f_globals.get("__name__") == "pytest_timeout" for frame in frames)
 
 
 NOTE = pytest.StashKey[Callable[[str, int, Any], None]]()

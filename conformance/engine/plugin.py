@@ -8,8 +8,10 @@ from __future__ import annotations
 import faulthandler
 import gc
 import os
+from argparse import SUPPRESS
 from collections.abc import Generator
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import pytest
 import torch
 
 from conformance.engine import crumbs
+from conformance.engine.claim import Claim
 from conformance.engine.isolation import Isolation
 from conformance.engine.items import NOTE, SETTINGS, AreaModule, CellItem, settle
 from conformance.engine.recorder import Recorder
@@ -28,6 +31,7 @@ from conformance.engine.words import Level, Verdict
 
 CRUMBS = pytest.StashKey[crumbs.Crumbs]()
 WATCHDOG = pytest.StashKey[Watchdog]()
+CLAIM = pytest.StashKey[Claim]()
 COLLECTOR = pytest.StashKey[tuple[int, int, int]]()
 
 
@@ -49,6 +53,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--run-record", metavar="FILE", help="where the run record goes (default: reports/runs/latest.json)"
     )
+    collection = "how long the collection may take; 0 for any time (default: 300)"
+    group.addoption("--collection-timeout", type=float, default=300.0, metavar="SECONDS", help=collection)
+    group.addoption("--record-note", metavar="FILE", help=SUPPRESS)  # where to write which record the run has
     group.addoption(
         "--fail-on",
         default="must",
@@ -70,13 +77,19 @@ def pytest_configure(config: pytest.Config) -> None:
         settings = Settings.of(config.option, tuple(config.invocation_params.args), config.rootpath)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
+    worker = getattr(config, "workerinput", None)
+    if worker is not None:
+        settings = replace(settings, record=Path(worker["record"]))
+    claim = None if worker is not None or config.option.collectonly else Claim(settings.record)
+    if claim is not None:
+        config.stash[CLAIM] = claim
+        settings = replace(settings, record=claim.path)
     config.stash[SETTINGS] = settings
     config.stash[NOTE] = lambda phase, index, case: None
     if config.option.timeout is None and not seconds_allowed(config):
         config.option.timeout = settings.profile.timeout
     debugging = bool(getattr(config.option, "usepdb", False))
     limit = 0.0 if debugging else seconds_allowed(config)
-    worker = getattr(config, "workerinput", None)
     if worker is not None:
         torch.set_num_threads(1)
         trail = crumbs.Crumbs(Path(worker["crumbs"]) / f"{worker['workerid']}.crumb")
@@ -89,7 +102,7 @@ def pytest_configure(config: pytest.Config) -> None:
             config.option.maxworkerrestart = "1000000"  # every crash is a verdict; none may end the run
         recorder = Recorder(config, settings)
         config.pluginmanager.register(recorder, "conformance-recorder")
-        config.pluginmanager.register(Terminal(config, settings), "conformance-terminal")
+        config.pluginmanager.register(Terminal(config, settings, claim), "conformance-terminal")
         if config.pluginmanager.hasplugin("xdist"):
             config.pluginmanager.register(Isolation(config, settings, recorder), "conformance-isolation")
 
@@ -100,6 +113,14 @@ def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> pytest.Module
         module: pytest.Module = AreaModule.from_parent(parent, path=module_path)
         return module
     return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, Any, Any]:
+    """Give the collection its time, and no more."""
+    option = session.config.option
+    with session.config.stash[WATCHDOG].collecting(0.0 if option.usepdb else option.collection_timeout):
+        return (yield)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -127,7 +148,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Give the garbage collector back as it was, but in a worker, which ends here."""
+    """Let go of the record, and give the garbage collector back as it was, but in a worker, which ends here."""
+    if CLAIM in config.stash:
+        config.stash[CLAIM].release()
     if COLLECTOR in config.stash and not hasattr(config, "workerinput"):
         gc.set_threshold(*config.stash[COLLECTOR])
         gc.unfreeze()

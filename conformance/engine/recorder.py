@@ -76,6 +76,8 @@ class Recorder:
         # scripts of an earlier run would be taken for this one's
         shutil.rmtree(self.settings.reproducers, ignore_errors=True)
         self.record = RunRecord(self.settings.record, header)
+        if self.config.option.record_note:
+            Path(self.config.option.record_note).write_text(str(self.settings.record), encoding="utf-8")
         return self.record
 
 

@@ -80,7 +80,7 @@ MAIN = '''def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.stdout.reconfigure(errors="backslashreplace")
+    sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
     sys.exit({start})'''
 
 GUARDED = '''TIME_LIMIT = 120  # seconds
@@ -90,6 +90,7 @@ def guarded() -> int:
     """Run ``main`` in a process of its own: the fault kills or hangs it."""
     if "--in-process" in sys.argv:
         return main()
+    print(f"The case runs in a process of its own, for up to {TIME_LIMIT} seconds.", flush=True)
     try:
         child = subprocess.run([sys.executable, __file__, "--in-process"], timeout=TIME_LIMIT)
     except subprocess.TimeoutExpired:

@@ -60,7 +60,8 @@ class Outcome:
 class Plan:
     """How much to run of each cell: sampled cases, the seed, and where to note the case that is running.
 
-    ``interrupts`` are the exceptions by which a timer stops a cell; none of them derives from ``Exception``.
+    ``interrupts`` are the types of exceptions by which a timer stops a cell, none of them derived from ``Exception``;
+    ``timed_out`` tells whether it was the timer that raised one of them.
     ``refused`` are the element types of which a refusal is no failure even where other cases had them.
     """
 
@@ -69,6 +70,7 @@ class Plan:
     note: Callable[[str, int, Any], None] = lambda phase, index, case: None
     interrupts: tuple[type[BaseException], ...] = ()
     refused: frozenset[str] = frozenset()
+    timed_out: Callable[[BaseException], bool] = lambda error: True
 
 
 def run_cell(cell: Cell, check: Callable[[Any], Any], plan: Plan) -> Outcome:
@@ -93,6 +95,8 @@ def _decide(cell: Cell, check: Callable[[Any], Any], plan: Plan) -> Outcome:
         except Exception as error:
             return Outcome(Verdict.ERROR, reason=own_fault("the inputs could not be made", error))
         except plan.interrupts as stopped:
+            if not plan.timed_out(stopped):
+                raise
             return Outcome(Verdict.TIMEOUT, reason=f"while the inputs were made: {_first_line(stopped)}")
         attempt = _Attempt(check, evidence, plan)
         try:
@@ -101,6 +105,8 @@ def _decide(cell: Cell, check: Callable[[Any], Any], plan: Plan) -> Outcome:
                 failure = attempt.samples(inputs.samples, plan.samples, cell.digest() ^ plan.seed)
             failure = failure or attempt.half_supported()
         except plan.interrupts as stopped:
+            if not plan.timed_out(stopped):
+                raise
             if attempt.failing is None:
                 reason = _first_line(stopped)
                 failure = lost(attempt.case, attempt.phase, reason)
@@ -218,7 +224,7 @@ def explain(case: Any, error: BaseException, phase: str) -> Failure:
     if isinstance(error, Mismatch):
         return Failure(case, error, error.what, error.expected, error.found, error.where, phase)
     text = str(error).strip().split("\n")[0]
-    return Failure(case, error, "an exception that the statement does not speak of", "no exception",
+    return Failure(case, error, "an unexpected exception", "no exception",
                    f"{type(error).__name__}: {text}", "", phase)  # fmt: skip
 
 

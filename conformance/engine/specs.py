@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from conformance.engine.versions import release
 from conformance.engine.words import Level
-from conformance.engine.yamlfile import Faults, SpecError, behaviour_lines, load, shown
+from conformance.engine.yamlfile import Faults, SpecError, behaviour_lines, load, shown, worded
 
 SPECS = Path(__file__).resolve().parents[2] / "specs"
 GENERATED = "https://docs.pytorch.org/docs/stable/generated"
@@ -34,10 +34,14 @@ def _statement(value: str) -> str:
 
 VersionText = Annotated[str, AfterValidator(_version)]
 Sentence = Annotated[str, AfterValidator(_statement)]
-Dotted = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.\w+)*$")]
-Kebab = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
-AreaName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Link = Annotated[str, Field(pattern=r"^https://")]
+Dotted = Annotated[str, Field(pattern=worded(r"^[A-Za-z_]\w*(\.\w+)*$", "a dotted name such as torch.Tensor.add_"))]
+Kebab = Annotated[
+    str, Field(pattern=worded(r"^[a-z0-9]+(-[a-z0-9]+)*$", "lower-case words joined by hyphens, such as returns-self"))
+]
+AreaName = Annotated[
+    str, Field(pattern=worded(r"^[a-z][a-z0-9_]*$", "lower-case words joined by underscores, such as state_dict"))
+]
+Link = Annotated[str, Field(pattern=worded("^https://", "a link that begins with https://"))]
 
 
 class Model(BaseModel):

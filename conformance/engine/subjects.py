@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from conformance.engine import catalogue as operators
 from conformance.engine.specs import SPECS, Model, Subjects
-from conformance.engine.yamlfile import Faults, SpecError, load, shown
+from conformance.engine.yamlfile import Faults, SpecError, load, shown, worded
 
 
 class Row(BaseModel):
@@ -19,7 +19,8 @@ class Row(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     name: str = Field(
-        pattern=r"^[^\s\[\]:/\\]+$", description="Part of the node id; without blanks, brackets, colons, slashes."
+        pattern=worded(r"^[^\s\[\]:/\\]+$", "a name without blanks, brackets, colons and slashes"),
+        description="Part of the node id; without blanks, brackets, colons, slashes.",
     )
     since: str | None = None
     until: str | None = None

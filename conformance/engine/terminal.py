@@ -13,6 +13,7 @@ import numpy
 import pytest
 import torch
 
+from conformance.engine.claim import Claim
 from conformance.engine.settings import Settings
 from conformance.engine.words import BROKEN, Level, Verdict
 
@@ -23,8 +24,8 @@ COLUMNS = [verdict.value for verdict in Verdict]
 class Terminal:
     """Header, live progress and summary of a run."""
 
-    def __init__(self, config: pytest.Config, settings: Settings) -> None:
-        self.config, self.settings = config, settings
+    def __init__(self, config: pytest.Config, settings: Settings, claim: Claim | None) -> None:
+        self.config, self.settings, self.claim = config, settings, claim
         self.cells: dict[str, dict[str, Any]] = {}
         self.total = 0
         self.started = self.shown = time.monotonic()
@@ -41,6 +42,10 @@ class Terminal:
         isolation = "" if workers else "; crashes end the run (no -n)"
         versions = f"NumPy {numpy.__version__}, Hypothesis {hypothesis.__version__}"
         fails_on = s.fail_on.value if s.fail_on else "none"
+        moved = []
+        if self.claim is not None and self.claim.moved:
+            wanted, own = os.path.relpath(self.claim.wanted), os.path.relpath(self.claim.path)
+            moved = [f"run record: {own}, since another run is writing {wanted}"]
         return [
             f"conformance: torch {torch.__version__} (git {git}), {versions}",
             f"targets: {targets}",
@@ -48,6 +53,7 @@ class Terminal:
                 f"profile: {s.profile.name} (corners and {s.profile.samples} samples a cell), seed {s.seed}, "
                 f"levels down to {s.level.value}, fails on {fails_on}{shard}{isolation}"
             ),
+            *moved,
         ]
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -90,6 +96,8 @@ class Terminal:
         """Say each broken cell as it comes, and how far the run is."""
         entry = getattr(report, "conformance", None)
         if entry is None:
+            if report.failed and self.config.get_verbosity() == 0:
+                self._say_plain(report)
             return
         self.cells[entry["id"]] = entry
         verdict = Verdict(entry["verdict"])
@@ -106,6 +114,8 @@ class Terminal:
         if not self.cells:
             return
         write = terminalreporter.write_line
+        if terminalreporter.stats.get("failed"):
+            write("")  # pytest leaves none below the last failure
         terminalreporter.section("conformance")
         verdicts = [v for v in COLUMNS if any(c["verdict"] == v for c in self.cells.values())]
         areas: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -158,6 +168,17 @@ class Terminal:
         else:
             brief = f" {found[-1] if found else ''}"
         reporter.write(brief[:300] + "\n")
+
+    def _say_plain(self, report: Any) -> None:
+        """What pytest itself says only at the end: a test of another kind that failed, and with which words."""
+        reporter = self._reporter()
+        if reporter is not None:
+            self._clear()
+            reporter.ensure_newline()
+            crash = getattr(report.longrepr, "reprcrash", None)
+            words = (crash.message if crash is not None else str(report.longrepr)).strip().partition("\n")[0]
+            reporter.write("FAILED" if report.when == "call" else "ERROR", red=True, bold=True)
+            reporter.write(f" {report.nodeid} {words}"[:300] + "\n")
 
     def _progress(self, now: float) -> None:
         done = len(self.cells)

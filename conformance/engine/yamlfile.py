@@ -19,6 +19,8 @@ NOTHING = "nothing"
 _SHORT = Repr()
 _SHORT.maxstring = _SHORT.maxother = 100
 
+PATTERNS: dict[str, str] = {}
+
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -32,6 +34,12 @@ class Faults(ValueError):
     def __init__(self, faults: list[tuple[tuple[str | int, ...], str, str]]) -> None:
         self.faults = faults
         super().__init__("; ".join(f"expected: {expected}; found: {found}" for _, expected, found in faults))
+
+
+def worded(pattern: str, words: str) -> str:
+    """``pattern`` for a model's field; a fault says ``words`` in the place of the regular expression."""
+    PATTERNS[pattern] = words
+    return pattern
 
 
 class _Loader(_Base):  # type: ignore[misc]
@@ -218,6 +226,8 @@ def _expected(fault: Any) -> str:
         return f"a key {fault['loc'][-1]!r}"
     if fault["type"] in _WORDS:
         return _WORDS[fault["type"]]
+    if context.get("pattern") in PATTERNS:
+        return PATTERNS[context["pattern"]]
     if "expected" in context:
         return str(context["expected"])
     message: str = fault["msg"]

@@ -72,6 +72,8 @@ BODIES = {
     "kills-itself": "if case.value == 3: os.kill(os.getpid(), signal.SIGKILL)",
     "leaves": "if case.value == 3: os._exit(0)",
     "exits": "sys.exit(3)",
+    "gives-up": 'import pytest; pytest.fail("no idea")',
+    "expects-failure": 'import pytest; pytest.xfail("some day")',
     "skips": 'import pytest; pytest.skip("no")',
     "sleeps": "if case.value == 3: time.sleep(1000)",
     "sleeps-late": "if case.value > 4: time.sleep(1000)",

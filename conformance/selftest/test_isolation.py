@@ -19,7 +19,9 @@ EXPECTED = {
     "breaks": "error",
     "discards": "inconclusive",
     "exits": "error",
+    "expects-failure": "error",
     "fails": "fail",
+    "gives-up": "error",
     "kills-itself": "crash",
     "leaves": "crash",
     "locks-up": "timeout",
@@ -73,6 +75,15 @@ def test_the_record_is_whole(run: Found) -> None:
 
     assert run.record["complete"]
     assert len(EXPECTED) + MANY == run.record["planned"] == len({cell["id"] for cell in run.record["cells"]})
+
+
+@pytest.mark.parametrize(("name", "words"), [("gives-up", "no idea"), ("skips", "no"), ("expects-failure", "some day")])
+def test_a_check_that_leaves_by_a_side_door_is_an_error(run: Found, name: str, words: str) -> None:
+    """What pytest offers to tests is no answer of a check: the suite broke, and says where and with which words."""
+    reason = run.cell(name)["reason"]
+
+    assert reason.startswith("the check left in a way that is no answer: Traceback")
+    assert words == reason.splitlines()[-1].partition(": ")[2]
 
 
 @pytest.mark.parametrize(

@@ -328,3 +328,19 @@ def test_an_outside_project_needs_one_line(tmp_path: Path) -> None:
 
     assert CONFTEST == (tmp_path / "p" / "conftest.py").read_text()
     assert (0, {"passes": "pass"}) == (result.status, result.verdicts())
+
+
+def test_a_plain_test_that_fails_is_said_at_once(run: Runner, tmp_path: Path) -> None:
+    """The project's own tests say what fails when it fails, and not when all is over; fixtures that break too."""
+    folder = project(tmp_path / "p", {"passes": "must"}) / "vendor"
+    (folder / "test_other.py").write_text(
+        "import pytest\n\n\n@pytest.fixture\ndef broken():\n    raise OSError('gone')\n\n\n"
+        "def test_it():\n    assert 1 == 2, 'a\\nb'\n\n\ndef test_that(broken):\n    pass\n"
+    )
+    result = run("vendor/test_other.py")
+    lines = result.output.splitlines()
+
+    found = [lines.index(f"{word} vendor/test_other.py::{rest}") for word, rest in (
+        ("FAILED", "test_it AssertionError: a"), ("ERROR", "test_that OSError: gone"),
+    )]  # fmt: skip
+    assert max(found) < next(number for number, line in enumerate(lines) if "FAILURES" in line or "ERRORS" in line)

@@ -83,6 +83,16 @@ def test_the_overview_answers_in_its_first_words(show: Show) -> None:
     assert "✕ Not conformant 1 cell of 1 behaviour breaks a must." in text(shown)
     assert "✕ 1 failed ✓ 1 passed – 1 could not test" in text(shown)
     assert "50.0 % of the decided cells pass." in text(shown)
+    assert "torch 2.13.0+cpu, Example 9000, 2026-11-21 01:36 UTC, smoke profile" in text(shown)
+
+
+def test_each_of_several_runs_has_its_date_and_profile(show: Show) -> None:
+    """When a run was made and how deep it went stand beside its standing; a time is shown in UTC, wherever it was."""
+    late = records.small("pass", settings=records.settings(profile="thorough"), started="2026-11-22T00:30:00+02:00")
+    shown = text(show("", records.small("pass"), late))
+
+    assert "2026-11-21 01:36 UTC, smoke profile" in shown
+    assert "2026-11-21 22:30 UTC, thorough profile" in shown
 
 
 def test_an_incomplete_run_has_no_percentage(show: Show) -> None:

@@ -135,14 +135,17 @@ def test_merge_names_the_shard_that_was_cut_off(tmp_path: Path, capsys: Capture)
 
 
 def test_merge_names_the_cells_that_are_there_twice(tmp_path: Path, capsys: Capture) -> None:
-    """A shard that is given twice is refused cell by cell."""
+    """A shard that is given twice is refused in a line: both files, how many cells, and the first of them."""
     paths = shards(tmp_path)
     again = records.save(tmp_path, json.loads(paths[0].read_text()), "again.json")
 
     status = main(arguments("merge", *paths, again, "-o", tmp_path / "run.json"))
 
     assert status == 2
-    assert f" is in {paths[0]} too" in capsys.readouterr().err
+    names = [cell["id"] for cell in json.loads(paths[0].read_text())["cells"]]
+    assert capsys.readouterr().err.splitlines() == [
+        f"{again}: {len(names)} cells are in {paths[0]} too: {', '.join(names[:3])}, …",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conformance.selftest import records
-from reports import schema
+from reports import reading, schema
 from reports.reading import UnreadableError, load
 
 
@@ -215,3 +215,59 @@ def test_the_published_schema_is_a_schema() -> None:
 
     jsonschema.Draft202012Validator.check_schema(published)
     jsonschema.Draft202012Validator(published).validate(records.record(areas=3, behaviours=10, subjects=10))
+
+
+@pytest.mark.parametrize(
+    "found", [records.record(), records.small("fail", "timeout", "error"), records.hostile(records.HOSTILE[0])]
+)
+def test_a_sound_record_takes_the_short_way_to_the_same_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: records.Json
+) -> None:
+    """A record without a fault is parsed once, straight into what it means; that is what the long way makes of it."""
+    path = records.save(tmp_path, found)
+    expected = reading._examined(path)
+    monkeypatch.setattr(reading, "_examined", lambda path: pytest.fail("the long way"))
+
+    run = load(path).run
+
+    assert expected == run
+    assert expected.model_dump(exclude_unset=True) == run.model_dump(exclude_unset=True)
+
+
+@pytest.mark.parametrize("word", ["NaN", "-Infinity", "Infinity"])
+def test_no_short_way_round_the_rules(tmp_path: Path, word: str) -> None:
+    """What only the parser of the short way takes for a number is refused, in evidence of any name too."""
+    found = records.small("pass")
+    found["cells"][0]["evidence"]["more"] = [1, "here"]
+    path = records.save(tmp_path, found)
+    path.write_text(path.read_text().replace('"here"', word))
+
+    with pytest.raises(UnreadableError, match="JSON, which has neither NaN nor Infinity"):
+        load(path)
+
+
+OTHERS = (None, True, 1, -1, 1.0, 0.5, 1e300, "", "1", [], {}, [1], ["a"], {"a": 1}, 10**30, "\ud800")
+
+
+def places(value: Any, *keys: int | str) -> Iterator[tuple[int | str, ...]]:
+    """The keys to every value of a document; of a list, to its first."""
+    yield keys
+    first = enumerate(value[:1]) if isinstance(value, list) else ()
+    for key, inner in value.items() if isinstance(value, dict) else first:
+        yield from places(inner, *keys, key)
+
+
+def test_the_short_way_takes_nothing_that_the_long_way_refuses(tmp_path: Path) -> None:
+    """Any value of a record may be of any other type: the short way leaves it to the long one, or finds the same."""
+    base = records.small("fail", "unsupported")
+    path = tmp_path / "run.json"
+    for keys in list(places(base))[1:]:
+        for other in OTHERS:
+            found = inside = json.loads(json.dumps(base))
+            for key in keys[:-1]:
+                inside = inside[key]
+            inside[keys[-1]] = other
+            path.write_text(json.dumps(found))
+            short = reading._sound(path)
+
+            assert short is None or short == reading._examined(path), (keys, other)

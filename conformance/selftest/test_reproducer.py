@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -78,15 +79,29 @@ def test_without_the_target_nothing_is_claimed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("check", "word"), [(examples.crashes, "exit status -6"), (examples.hangs, "none within 3 seconds")]
+    ("check", "word"), [(examples.crashes, "exit status -6"), (examples.hangs, "none within 15 seconds")]
 )
 def test_a_fault_that_kills_or_hangs_is_broken(tmp_path: Path, check: Any, word: str) -> None:
     """A script for such a fault watches a process of its own, and ends with 1."""
-    text = script(check, Number(1), kills=True).replace("TIME_LIMIT = 120", "TIME_LIMIT = 3")
+    text = script(check, Number(1), kills=True).replace("TIME_LIMIT = 120", "TIME_LIMIT = 15")
     status, output = execute(tmp_path, text)
 
     assert 1 == status, output
     assert word in output
+    assert "The case runs in a process of its own, for up to 15 seconds." in output.splitlines()
+    assert f"torch {torch.__version__}" in output  # what the child said before its end is not lost
+
+
+def test_a_guarded_script_ends_with_its_child_and_says_how_long_it_may_take(tmp_path: Path) -> None:
+    """What it waits for, and for how long, is said at once; a child that ends ends the waiting."""
+    (tmp_path / "script.py").write_text(script(examples.crashes, Number(1), kills=True))
+    started = time.monotonic()
+    found = subprocess.run(
+        [sys.executable, "-I", "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+
+    assert "The case runs in a process of its own, for up to 120 seconds." == found.stdout.splitlines()[0]
+    assert 40 > time.monotonic() - started
 
 
 @pytest.mark.parametrize(

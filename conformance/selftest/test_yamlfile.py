@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,9 +12,10 @@ import pytest
 
 from conformance.engine.catalogue import Operators
 from conformance.engine.expectations import Deviations
+from conformance.engine.schema import schemas
 from conformance.engine.specs import Area, load_area
 from conformance.engine.subjects import Rows
-from conformance.engine.yamlfile import SpecError, load
+from conformance.engine.yamlfile import PATTERNS, SpecError, load
 
 GOOD = """\
 area: demo
@@ -61,11 +64,17 @@ def test_a_sound_file_is_loaded(tmp_path: Path) -> None:
             "{'a': 1}",
         ),
         (GOOD.replace("level: must", "devices: []\n    level: must"), 7, "behaviours.0.devices", "at least one", "[]"),
-        (GOOD.replace("level: must", "requires: a b\n    level: must"), 7, "behaviours.0.requires", "pattern", "'a b'"),
+        (
+            GOOD.replace("level: must", "requires: a b\n    level: must"),
+            7,
+            "behaviours.0.requires",
+            "a dotted name",
+            "'a b'",
+        ),
         (GOOD.replace("{object: torch.Tensor.add_}", "[]"), 8, "behaviours.0.docs", "a mapping", "[]"),
         (GOOD.replace("{object: torch.Tensor.add_}", "{}"), 8, "behaviours.0.docs", "a key 'object' or", "{}"),
         (GOOD.replace("small.", "small"), 6, "behaviours.0.statement", "full stop", "'A number stays small'"),
-        (GOOD.replace("stays-small", "Stays_Small"), 5, "behaviours.0.id", "pattern", "'Stays_Small'"),
+        (GOOD.replace("stays-small", "Stays_Small"), 5, "behaviours.0.id", "lower-case words", "'Stays_Small'"),
         (GOOD + SECOND, 9, "behaviours.1.id", "each id once", "'stays-small' again"),
         (
             GOOD.replace("must", 'must\n    since: "2.2"\n    until: "2.1"'),
@@ -74,7 +83,7 @@ def test_a_sound_file_is_loaded(tmp_path: Path) -> None:
             "after '2.2'",
             "'2.1'",
         ),
-        (GOOD.replace("https:", "http:"), 3, "page", "pattern", "'http:"),
+        (GOOD.replace("https:", "http:"), 3, "page", "begins with https:", "'http:"),
         (GOOD.split("behaviours")[0] + "behaviours: []\n", 4, "behaviours", "at least 1", "[]"),
         (GOOD.split("behaviours")[0] + "behaviours: 3\n", 4, "behaviours", "a list", "3"),
         ("- area\n", 1, "the file", "a mapping", "['area']"),
@@ -204,8 +213,16 @@ def test_rows_of_a_catalogue_have_names_of_their_own(tmp_path: Path) -> None:
     ("entry", "key", "expected"),
     [
         ("{cells: a, issue: unreported, date: 2026-01-01}", ".reason", "a key 'reason'"),
-        ("{cells: a, reason: '            ', issue: unreported, date: 2026-01-01}", ".reason", "pattern"),
-        ("{cells: a, reason: a good reason, issue: somewhere, date: 2026-01-01}", ".issue", "pattern"),
+        (
+            "{cells: a, reason: '            ', issue: unreported, date: 2026-01-01}",
+            ".reason",
+            "at least 10 characters that give a reason; found: '  ",
+        ),
+        (
+            "{cells: a, reason: a good reason, issue: somewhere, date: 2026-01-01}",
+            ".issue",
+            "the link of an issue (https://…) or 'unreported'; found: 'somewhere'",
+        ),
         ("{cells: a, reason: a good reason, issue: unreported, date: yesterday}", ".date", "date"),
         (
             "{cells: a, reason: a good reason, issue: unreported, date: 2026-01-01, torch: '2.4'}",
@@ -223,3 +240,18 @@ def test_a_fault_of_an_expectation_names_its_key(tmp_path: Path, entry: str, key
 
     assert fault.startswith(f"demo.yaml:2: deviations.0{key}: expected: ")
     assert expected in fault
+
+
+def test_every_pattern_is_said_in_words() -> None:
+    """No message shows a regular expression: each that a model has stands in the table of words."""
+
+    def patterns(node: object) -> Iterator[str]:
+        if isinstance(node, dict):
+            yield from [node["pattern"]] if isinstance(node.get("pattern"), str) else []
+            node = list(node.values())
+        for inner in node if isinstance(node, list) else []:
+            yield from patterns(inner)
+
+    found = {pattern for text in schemas().values() for pattern in patterns(json.loads(text))}
+
+    assert set() == found - set(PATTERNS)

@@ -31,11 +31,18 @@ function figures(run) {
       h("b", { "aria-hidden": "true" }, group.symbol), " ", h("strong", {}, group.number.toLocaleString("en")), " ", group.word))));
 }
 
+/** When a run was made, and how deep it went: 2026-11-21 01:36 UTC, smoke profile. */
+function occasion(run) {
+  const moment = new Date(run.started);
+  const date = isNaN(moment) ? run.started : `${moment.toISOString().slice(0, 16).replace("T", " ")} UTC`;
+  return `${date}, ${run.settings.profile} profile`;
+}
+
 /** One run: the answer in large type. */
 function soleStanding(run) {
   const missing = Math.max(0, run.planned - run.cells);
   return h("section", { class: "hero", "aria-label": "Standing" },
-    h("p", { class: "kicker" }, `torch ${run.torch}, ${run.environment.targets.map((t) => t.device || t.name).join(", ")}`),
+    h("p", { class: "kicker" }, `torch ${run.torch}, ${run.environment.targets.map((t) => t.device || t.name).join(", ")}, ${occasion(run)}`),
     h("p", { class: "answer" }, standingWords(run)),
     h("p", { class: "lede" }, run.standing.detail.trim()),
     bar(groupsOfCounts(run.counts), missing),
@@ -58,7 +65,7 @@ function standings() {
     h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Runs" }, h("table", { class: "runs" },
       h("thead", {}, h("tr", {}, ["Run", "Standing", "Cells", "Passed"].map((name) => h("th", { scope: "col" }, name)))),
       h("tbody", {}, runs.map((run) => h("tr", {},
-        h("th", { scope: "row" }, runHeading(run)),
+        h("th", { scope: "row" }, runHeading(run, h("small", {}, occasion(run)))),
         h("td", {}, standingWords(run), h("small", {}, run.standing.detail.trim())),
         h("td", { class: "counts" }, bar(groupsOfCounts(run.counts), Math.max(0, run.planned - run.cells)), figures(run)),
         h("td", { class: "figure" }, run.share || h("span", { class: "muted" }, "–"))))))));

@@ -28,8 +28,8 @@ function torchName(version) {
 }
 
 /** The heading of a run's column. */
-function runHeading(run) {
-  return h("span", { class: "heading-of-run" }, runs.length > 1 ? h("span", { class: "letter" }, run.letter) : null, h("span", {}, torchName(run.torch), h("small", {}, run.detail)));
+function runHeading(run, more) {
+  return h("span", { class: "heading-of-run" }, runs.length > 1 ? h("span", { class: "letter" }, run.letter) : null, h("span", {}, torchName(run.torch), h("small", {}, run.detail), more));
 }
 
 /** Groups with their counts: [{name, symbol, word, number}], the gravest first. */
