@@ -103,8 +103,10 @@ class Chain:
         """Shorter chains from simpler leaves."""
         for number in range(len(self.steps)):
             if len(self.steps) > 1:
-                kept = sorted({k - (k > number) for k in self.kept if k - (k > number) > 0 or 0 in self.kept})
-                yield replace(self, steps=self.steps[:number] + self.steps[number + 1 :], kept=tuple(kept))
+                # what is retained stays retained, though of another step's value
+                kept = tuple(max(k - (k > number), min(k, 1)) for k in self.kept)
+                kept = kept if len(set(self.kept)) < len(self.kept) else tuple(dict.fromkeys(kept))
+                yield replace(self, steps=self.steps[:number] + self.steps[number + 1 :], kept=kept)
         if self.rounds > 1:
             yield replace(self, rounds=1)
         if self.moment != "while built":

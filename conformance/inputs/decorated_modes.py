@@ -146,6 +146,7 @@ def narrator(seen: list[Any], look: Callable[[], Any]) -> Any:
         seen.append(look())
 
 
+GENERATING = (NO_GRAD, ENABLE_GRAD, INFERENCE)
 MOVES = ("next", "send", "throw", "raise", "close")
 
 
@@ -191,9 +192,9 @@ def driven_generators(cell: Cell) -> Inputs:
     """Generators moved in every way, the caller's mode another one at each move."""
     from hypothesis import strategies as st
 
-    rows = covering(DECORATING, MOVES, MOVES, MOVES, AMBIENTS, AMBIENTS, AMBIENTS, AMBIENTS)
+    rows = covering(GENERATING, MOVES, MOVES, MOVES, AMBIENTS, AMBIENTS, AMBIENTS, AMBIENTS)
     found = [Driven(m, (("next", p), (a, q), (b, r), (c, s))) for m, a, b, c, p, q, r, s in rows]
-    found += [Driven(m, (("next", p), ("next", ()), ("next", p), ("next", ()))) for m in DECORATING for p in AMBIENTS]
-    found += [Driven(m, (("close", ()), ("next", ()))) for m in DECORATING[:2]]
+    found += [Driven(m, (("next", p), ("next", ()), ("next", p), ("next", ()))) for m in GENERATING for p in AMBIENTS]
+    found += [Driven(m, (("close", ()), ("next", ()))) for m in GENERATING[:2]]
     moves = st.lists(st.tuples(st.sampled_from(MOVES), st.sampled_from(AMBIENTS)), min_size=1, max_size=6).map(tuple)
-    return Inputs(found, st.builds(Driven, st.sampled_from(DECORATING), moves))
+    return Inputs(found, st.builds(Driven, st.sampled_from(GENERATING), moves))

@@ -25,8 +25,7 @@ FREEZABLE: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Tanh(), torch.nn.Linear(3, 2))", (4, 3)),
     ("torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.BatchNorm1d(3), torch.nn.Dropout(0.5))", (4, 3)),
     ("torch.nn.Conv2d(1, 2, 2)", (2, 1, 3, 3)),
-    ("torch.nn.Sequential(torch.nn.Conv2d(1, 2, 2), torch.nn.BatchNorm2d(2), "
-     "torch.nn.Flatten(), torch.nn.Linear(8, 1))", (2, 1, 3, 3)),
+    ("torch.nn.Sequential(torch.nn.Conv2d(1, 2, 2), torch.nn.BatchNorm2d(2), torch.nn.Flatten(1))", (2, 1, 3, 3)),
     ("torch.nn.Sequential(torch.nn.LayerNorm(3), torch.nn.Sequential(torch.nn.PReLU(), torch.nn.Linear(3, 1)))",
      (2, 3)),
 )  # fmt: skip

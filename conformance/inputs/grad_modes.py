@@ -50,8 +50,8 @@ ON_NESTS = (
 )  # fmt: skip
 INFERENCE_NESTS = (
     (INFERENCE,), (NO_GRAD, INFERENCE), (INFERENCE, ENABLE_GRAD), (INFERENCE, GRAD_ON),
-    (ENABLE_GRAD, INFERENCE, NO_GRAD), (INFERENCE, INFERENCE), (NO_INFERENCE, INFERENCE), (INFERENCE, NO_INFERENCE, INFERENCE),
-    ("torch.inference_mode(True)",),
+    (ENABLE_GRAD, INFERENCE, NO_GRAD), (INFERENCE, INFERENCE), (NO_INFERENCE, INFERENCE),
+    (INFERENCE, NO_INFERENCE, INFERENCE), ("torch.inference_mode(True)",),
 )  # fmt: skip
 
 
@@ -115,7 +115,10 @@ class Nest:
     caught: int | None = None
 
     def run(self, look: Callable[[], Any]) -> list[tuple[str, int, Any]]:
-        """What ``look`` sees on entering and after leaving each depth: ``("in", 2, seen)``, ``("out", 1, seen)``."""
+        """What ``look`` sees on entering and after leaving each depth: ``("in", 2, seen)``, ``("out", 1, seen)``.
+
+        Where the exception should have come out of a mode and did not, that is ``("swallowed", 1, seen)``.
+        """
         log: list[tuple[str, int, Any]] = []
         self._descend(0, look, log)
         return log
@@ -142,7 +145,8 @@ class Nest:
             if self.caught != depth:
                 raise
             return
-        log.append(("out", depth, look()))
+        swallowed = self.caught is not None and depth >= self.caught
+        log.append(("swallowed" if swallowed else "out", depth, look()))
 
     def facets(self) -> dict[str, Any]:
         """What evidence counts of this case."""
@@ -228,38 +232,38 @@ def parameters_without_grad(cell: Cell) -> Inputs:
     return calls_under(cell, OFF_NESTS, calls, states)
 
 
+def nest_of(modes: tuple[str, ...], ways: tuple[str, ...], caught: int | None = None) -> Nest:
+    """A nest; that set_grad_enabled decorates is a behaviour of its own."""
+    plain = ("with" if "set_grad" in mode else way for mode, way in zip(modes, ways, strict=True))
+    return Nest(modes, tuple(plain), caught)
+
+
 @cache
 def _nests(raising: bool) -> tuple[Nest, ...]:
     ways = ("with", "decorator", "entered")
     rows = list(covering(GRAD_MODES, GRAD_MODES, GRAD_MODES, ways, ways, ways, (0, 1, 2)))
-    pairs = [
-        (*row, *way, 1) for row, way in zip(product(GRAD_MODES, GRAD_MODES), product(ways, ways, ways), strict=False)
-    ]
-    found = [Nest(row[:3], row[3:6], row[6] if raising else None) for row in rows]
-    for first, second, one, two, _, caught in pairs:
-        found.append(Nest((first, second), (one, two), caught if raising else None))
-    found += [Nest((mode,), (way,), 0 if raising else None) for mode, way in product(GRAD_MODES, ways)]
-    return tuple(found)
+    found = [nest_of(row[:3], row[3:6], row[6] if raising else None) for row in rows]
+    for number, pair in enumerate(product(GRAD_MODES, GRAD_MODES)):
+        found.append(nest_of(pair, (ways[number % 3], ways[number // 3 % 3]), number % 2 if raising else None))
+    return (*found, *(nest_of((mode,), (way,), 0 if raising else None) for mode, way in product(GRAD_MODES, ways)))
+
+
+def _drawn_nests(deepest: int, caught: int | None) -> Any:
+    from hypothesis import strategies as st
+
+    level = st.tuples(st.sampled_from(GRAD_MODES), st.sampled_from(("with", "decorator")))
+    drawn = st.lists(level, min_size=1, max_size=deepest)
+    return drawn.map(lambda rows: nest_of(tuple(mode for mode, _ in rows), tuple(way for _, way in rows), caught))
 
 
 def nests(cell: Cell) -> Inputs:
     """One, two and three modes, in every order of two and in most of three, entered in every way."""
-    from hypothesis import strategies as st
-
-    draws = st.lists(
-        st.tuples(st.sampled_from(GRAD_MODES), st.sampled_from(("with", "decorator"))), min_size=1, max_size=6
-    )
-    return Inputs(_nests(False), draws.map(lambda rows: Nest(tuple(m for m, _ in rows), tuple(w for _, w in rows))))
+    return Inputs(_nests(False), _drawn_nests(6, None))
 
 
 def raising_nests(cell: Cell) -> Inputs:
     """The same, left by an exception that is caught around each of them in turn."""
-    from hypothesis import strategies as st
-
-    draws = st.lists(
-        st.tuples(st.sampled_from(GRAD_MODES), st.sampled_from(("with", "decorator"))), min_size=1, max_size=5
-    )
-    return Inputs(_nests(True), draws.map(lambda rows: Nest(tuple(m for m, _ in rows), tuple(w for _, w in rows), 0)))
+    return Inputs(_nests(True), _drawn_nests(5, 0))
 
 
 def flag_sequences(cell: Cell) -> Inputs:

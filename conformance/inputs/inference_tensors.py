@@ -35,8 +35,8 @@ INFERRED_WRITES = (
 COUNT_WRITES = (*INFERRED_WRITES[2:6], "x.masked_fill_(x == x, 1)")
 # Recorded where y requires grad: the first need x for the gradient by y, of the others that gradient is 1.
 SAVING_X = (
-    "x * y", "y * x", "y / x", "torch.addcmul(y, x, y)", "y.clone().mul_(x)", "torch.addcdiv(y, y, x)", "x.view_as(x) * y",
-    "torch.einsum('...,...->...', x, y)", "y.lerp(x, x)", "x[None] * y",
+    "x * y", "y * x", "y / x", "y.clone().mul_(x)", "x[None] * y", "torch.addcmul(y, x, y)", "torch.addcdiv(y, y, x)",
+    "x.view_as(x) * y", "torch.einsum('...,...->...', x, y)", "y.lerp(x, x)",
 )  # fmt: skip
 NOT_SAVING_X = (
     "x + y",

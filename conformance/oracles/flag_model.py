@@ -7,15 +7,8 @@ Reference: https://docs.pytorch.org/docs/stable/notes/autograd.html#setting-requ
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
-
-import torch
-
-from conformance.inputs.histories import perform
-from conformance.oracles import expect
-from conformance.oracles.modes import silence
+from typing import NamedTuple
 
 
 @dataclass(eq=False)
@@ -56,7 +49,7 @@ class ModelTensor:
 class FlagModel:
     """All tensors of a history, and the modes that are open."""
 
-    tensors: list[ModelTensor] = field(default_factory=lambda: [ModelTensor(GraphNode()), ModelTensor()])
+    tensors: list[ModelTensor] = field(default_factory=lambda: [ModelTensor(), ModelTensor(GraphNode())])
     modes: list[bool] = field(default_factory=list)
 
     @property
@@ -137,40 +130,3 @@ def _reached(node: GraphNode) -> Iterator[GraphNode]:
     yield node
     for other in node.onward:
         yield from _reached(other)
-
-
-def follows_the_model(case: Any) -> None:
-    """Expect every tensor's flags to be the model's after each action of a history."""
-    dtype, model = getattr(torch, case.dtype), FlagModel()
-    tensors = [torch.ones(2, dtype=dtype, device=case.device, requires_grad=flag) for flag in (True, False)]
-    done: list[str] = []
-    with silence(), ExitStack() as leaving:  # .grad of a non-leaf warns
-        modes: list[Any] = []
-        leaving.callback(_close_all, modes)
-        for name, one, two in case.actions:
-            first, second = one % len(tensors), two % len(tensors)
-            if not model.meant(name, first, second):
-                continue
-            done.append(f"{name}({first}, {second})")
-            if name in ("no_grad", "enable_grad"):
-                modes.append(getattr(torch, name)())
-                modes[-1].__enter__()
-            elif name == "close":
-                modes.pop().__exit__(None, None, None)
-            else:
-                perform(tensors, name, first, second)
-            model.act(name, first, second)
-            for number, (wanted, tensor) in enumerate(zip(model.tensors, tensors, strict=True)):
-                expect.equal(wanted.flags, flags_of(tensor), f"flags of t[{number}] after {', '.join(done)}")
-
-
-def _close_all(modes: list[Any]) -> None:
-    while modes:
-        modes.pop().__exit__(None, None, None)
-
-
-def flags_of(tensor: torch.Tensor) -> Flags:
-    """What torch says of a tensor."""
-    return Flags(
-        tensor.is_leaf, tensor.requires_grad, tensor.grad_fn is not None, tensor.grad is not None, tensor.retains_grad
-    )
