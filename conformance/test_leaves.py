@@ -259,7 +259,7 @@ def test_leaves_in_one_storage_have_gradients_of_their_own(case: SharedLeaves) -
 @cases(frozen_modules)
 def test_frozen_parameters_get_no_gradient(case: Frozen) -> None:
     """Parameters that were told not to require grad keep their .grad as it is, and the others get the right one."""
-    with generator_kept():
+    with generator_kept(case.device):
         whole, module = case.build(), case.build()
         frozen = {id(p): p.grad for p in case.freeze(module)}
         expect.equal([p for p in module.parameters() if id(p) in frozen and p.requires_grad], [], "frozen that require")
@@ -283,7 +283,7 @@ def test_frozen_parameters_get_no_gradient(case: Frozen) -> None:
 @cases(frozen_modules)
 def test_module_requires_grad_sets_every_parameter(case: Frozen) -> None:
     """Module.requires_grad_ sets the flag of all of the module's parameters, and returns the module."""
-    with generator_kept():
+    with generator_kept(case.device):
         module = case.build()
     case.freeze(module)
     for flag in (True, False):
@@ -296,7 +296,7 @@ def test_module_requires_grad_sets_every_parameter(case: Frozen) -> None:
 @cases(modes_of_modules)
 def test_evaluation_mode_records_the_same(case: Frozen) -> None:
     """Evaluation mode changes neither what is recorded nor any flag, with gradients on or off."""
-    with generator_kept():
+    with generator_kept(case.device):
         module = case.build()
         case.freeze(module)
         flags = [p.requires_grad for p in module.parameters()]

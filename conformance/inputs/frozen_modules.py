@@ -93,9 +93,9 @@ class Frozen:
 
 
 @contextmanager
-def generator_kept() -> Iterator[None]:
-    """Modules draw their parameters, and dropout its mask, from the generator of the CPU: it is put back."""
-    with torch.random.fork_rng(devices=[]):
+def generator_kept(device: str) -> Iterator[None]:
+    """Modules draw their parameters, and dropout its mask, from the generators of CPU and device: both are put back."""
+    with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
         torch.manual_seed(1)
         yield
 

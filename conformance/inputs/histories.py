@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 ACTIONS = (
     "scale", "retain", "scale", "backward", "add", "view", "clone", "detach", "require", "release", "no_grad",
-    "enable_grad", "close", "write", "detach_", "constant", "leaf", "clear", "scale", "retain", "backward", "add", "leaf",
-    "view", "write", "clone", "close",
+    "enable_grad", "close", "write", "detach_", "constant", "leaf", "clear", "scale", "retain", "backward", "add",
+    "leaf", "view", "write", "clone", "close",
 )  # fmt: skip
 RECENT = (0, 0, 0, 1, 1, 2, 3, 5, 7)
 HISTORY_TYPES = family("floating", "complex")
