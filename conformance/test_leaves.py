@@ -24,20 +24,20 @@ from conformance.inputs import (
 from conformance.inputs.bridges import Applied
 from conformance.inputs.chains import Chain
 from conformance.inputs.decorated_modes import Decorated, Driven, narrator
-from conformance.inputs.dual_tensors import Dual, dual_level
+from conformance.inputs.dual_tensors import DualCall, dual_level
 from conformance.inputs.frozen_modules import Frozen, frozen_modules, generator_kept, modes_of_modules
-from conformance.inputs.grad_modes import Nest, Under, mode_of, planned_leaf, under
-from conformance.inputs.histories import History, histories
+from conformance.inputs.grad_modes import ModeNest, Under, mode_of, planned_leaf, under
+from conformance.inputs.histories import History, action_histories
 from conformance.inputs.inference_tensors import Inferred
 from conformance.inputs.leaves import Joint
 from conformance.inputs.retained_writes import RetainedWrite
 from conformance.inputs.shared_leaves import SharedLeaves, shared_leaves
-from conformance.inputs.thread_modes import ModeThreads, in_a_thread, mode_threads
+from conformance.inputs.thread_modes import ModeThreads, mode_threads, run_in_a_thread
 from conformance.oracles import expect, memory, numbers
 from conformance.oracles.autograd_flags import (
-    LEAF,
-    PLAIN,
-    RECORDED,
+    LEAF_STATE,
+    PLAIN_STATE,
+    RECORDED_STATE,
     chain_has_gradients,
     counts_up,
     has_gradient,
@@ -47,7 +47,7 @@ from conformance.oracles.autograd_flags import (
 from conformance.oracles.decorated_calls import calls_restore
 from conformance.oracles.flag_histories import follows_the_model
 from conformance.oracles.history import graph_state
-from conformance.oracles.mode_model import ModeState, Sight, entered, look_with, shows_mode, within
+from conformance.oracles.mode_model import ModeState, Sight, look_with, mode_entered, mode_within, shows_mode
 
 # --- leaves -----------------------------------------------------------------------------------------------------
 
@@ -56,14 +56,14 @@ from conformance.oracles.mode_model import ModeState, Sight, entered, look_with,
 def test_tensor_without_grad_is_a_leaf(case: Applied) -> None:
     """A tensor that does not require grad is a leaf and has no grad_fn, also as the result of an operation."""
     x = case.build()
-    in_state(PLAIN, x, "x")
-    in_state(PLAIN, case.on(x), case.expression)
+    in_state(PLAIN_STATE, x, "x")
+    in_state(PLAIN_STATE, case.on(x), case.expression)
 
 
 @cases(leaves.requiring_factories)
 def test_created_tensor_is_a_leaf(case: Applied) -> None:
     """A tensor that is created with requires_grad=True requires grad, is a leaf and has no grad_fn."""
-    found = in_state(LEAF, case.on(case.build()), case.expression)
+    found = in_state(LEAF_STATE, case.on(case.build()), case.expression)
     has_no_gradient(found, case.expression)
 
 
@@ -72,7 +72,7 @@ def test_recorded_result_is_no_leaf(case: Applied) -> None:
     """The result of an operation on a tensor that requires grad requires grad, is no leaf and has a grad_fn."""
     x = case.build()
     before = graph_state(x)
-    in_state(RECORDED, case.on(x), case.expression)
+    in_state(RECORDED_STATE, case.on(x), case.expression)
     expect.equal(before, graph_state(x), f"graph of x after {case.expression}")
 
 
@@ -94,27 +94,27 @@ def test_node_has_the_name_of_its_operation(case: Applied) -> None:
 @cases(leaves.casts_of_requiring)
 def test_cast_of_a_requiring_tensor_is_no_leaf(case: Applied) -> None:
     """A tensor that was cast or copied to a device from one that requires grad is no leaf."""
-    in_state(RECORDED, case.on(case.build()), case.expression)
+    in_state(RECORDED_STATE, case.on(case.build()), case.expression)
 
 
 @cases(leaves.casts_of_plain)
 def test_cast_of_a_plain_tensor_is_a_leaf(case: Applied) -> None:
     """A tensor that was cast or copied to a device from one that requires no grad is a leaf, and stays one when it is told to require grad."""  # noqa: E501
-    found = in_state(PLAIN, case.on(case.build()), case.expression)
-    in_state(LEAF, found.requires_grad_(), f"{case.expression}.requires_grad_()")
+    found = in_state(PLAIN_STATE, case.on(case.build()), case.expression)
+    in_state(LEAF_STATE, found.requires_grad_(), f"{case.expression}.requires_grad_()")
 
 
 @cases(leaves.counting_calls)
 def test_counts_do_not_require_grad(case: Applied) -> None:
     """A result of bool or integral type does not require grad, whatever went in."""
-    in_state(PLAIN, case.on(case.build()), case.expression)
+    in_state(PLAIN_STATE, case.on(case.build()), case.expression)
 
 
 @cases(leaves.joints)
 def test_recorded_only_if_an_input_requires_grad(case: Joint) -> None:
     """An operation is recorded if at least one of its inputs requires grad, and not otherwise."""
     operands = case.build()
-    expected = RECORDED if case.requiring else PLAIN
+    expected = RECORDED_STATE if case.requiring else PLAIN_STATE
     found = in_state(expected, case.on(operands), f"{case.expression} where {case.requiring or 'none'} require grad")
     if case.requiring:
         found.backward(torch.ones_like(found))
@@ -125,7 +125,7 @@ def test_recorded_only_if_an_input_requires_grad(case: Joint) -> None:
 @cases(leaves.silent_factories)
 def test_requires_grad_defaults_to_false(case: Applied) -> None:
     """A tensor that is created without a word about gradients, or with requires_grad=False, does not require grad."""
-    in_state(PLAIN, case.on(case.build()), case.expression)
+    in_state(PLAIN_STATE, case.on(case.build()), case.expression)
 
 
 # --- the flag ---------------------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ def test_parameter_requires_grad(case: Applied) -> None:
     """A Parameter requires grad by default and is a leaf, whatever tensor it is made of."""
     x = case.build()
     before = graph_state(x)
-    found = in_state(LEAF, case.on(x), case.expression)
+    found = in_state(LEAF_STATE, case.on(x), case.expression)
     expect.that(isinstance(found, torch.nn.Parameter), case.expression, "a Parameter", type(found).__name__)
     expect.equal(before, graph_state(x), "graph of the tensor that the parameter is made of")
 
@@ -144,7 +144,7 @@ def test_parameter_requires_grad(case: Applied) -> None:
 @cases(leaves.frozen_parameters)
 def test_parameter_can_be_told_not_to_require_grad(case: Applied) -> None:
     """A Parameter made with requires_grad=False does not require grad."""
-    found = in_state(PLAIN, case.on(case.build()), case.expression)
+    found = in_state(PLAIN_STATE, case.on(case.build()), case.expression)
     expect.that(isinstance(found, torch.nn.Parameter), case.expression, "a Parameter", type(found).__name__)
 
 
@@ -156,7 +156,7 @@ def test_requires_grad_can_be_set(case: Applied) -> None:
     found = case.on(x)
     if "requires_grad_(" in case.expression:
         expect.same_object(x, found, case.expression)
-    in_state(LEAF, x, f"x after {case.expression}")
+    in_state(LEAF_STATE, x, f"x after {case.expression}")
     memory.same_elements(elements, memory.contents(x), f"x after {case.expression}")
 
 
@@ -166,7 +166,7 @@ def test_requires_grad_begins_recording(case: Applied) -> None:
     x = case.build()
     case.on(x)
     for times in (1, 2):
-        in_state(RECORDED, x * 2, "x * 2").backward(torch.ones_like(x))
+        in_state(RECORDED_STATE, x * 2, "x * 2").backward(torch.ones_like(x))
         has_gradient(np.full(case.plan.shape, 2 * times, memory.contents(x).dtype), x, f"x after {times} backward")
 
 
@@ -174,11 +174,11 @@ def test_requires_grad_begins_recording(case: Applied) -> None:
 def test_requires_grad_false_ends_recording(case: Applied) -> None:
     """Once a leaf has been told not to require grad, autograd records nothing that is computed from it."""
     x = case.build()
-    in_state(RECORDED, x * 2, "x * 2 before")
+    in_state(RECORDED_STATE, x * 2, "x * 2 before")
     case.on(x)
-    in_state(PLAIN, x, f"x after {case.expression}")
-    in_state(PLAIN, x * 2, f"x * 2 after {case.expression}")
-    in_state(LEAF, x.requires_grad_(), "x after requires_grad_() again")
+    in_state(PLAIN_STATE, x, f"x after {case.expression}")
+    in_state(PLAIN_STATE, x * 2, f"x * 2 after {case.expression}")
+    in_state(LEAF_STATE, x.requires_grad_(), "x after requires_grad_() again")
 
 
 @cases(leaves.setters_of_counts)
@@ -186,7 +186,7 @@ def test_counts_cannot_require_grad(case: Applied) -> None:
     """A tensor of integers or bools cannot be made to require grad."""
     x = case.build()
     expect.raises(RuntimeError, lambda: case.on(x), f"{case.expression} of {case.plan.dtype}")
-    in_state(PLAIN, x, f"x after {case.expression}")
+    in_state(PLAIN_STATE, x, f"x after {case.expression}")
 
 
 @cases(leaves.counting_factories)
@@ -200,7 +200,7 @@ def test_counts_may_be_told_not_to_require_grad(case: Applied) -> None:
     """A tensor of integers or bools accepts requires_grad=False."""
     x = case.build()
     case.on(x)
-    in_state(PLAIN, x, f"x after {case.expression}")
+    in_state(PLAIN_STATE, x, f"x after {case.expression}")
 
 
 @cases(leaves.setters_of_grown)
@@ -210,7 +210,7 @@ def test_non_leaf_always_requires_grad(case: Applied) -> None:
     node = x.grad_fn
     with suppress(RuntimeError):
         case.on(x)
-    in_state(RECORDED, x, f"x after {case.expression}")
+    in_state(RECORDED_STATE, x, f"x after {case.expression}")
     expect.same_object(node, x.grad_fn, f"grad_fn of x after {case.expression}")
 
 
@@ -305,7 +305,7 @@ def test_evaluation_mode_records_the_same(case: Frozen) -> None:
             what = f"results in evaluation mode under {modes or 'no mode'}"
             expect.equal([graph_state(found[0]), found[0].is_inference()],
                          [graph_state(found[1]), found[1].is_inference()], f"graph of {what}")  # fmt: skip
-            expected = any(flags) and within(modes).records
+            expected = any(flags) and mode_within(modes).records
             expect.equal(expected, found[1].requires_grad, f"requires_grad of {what}")
     expect.equal(flags, [p.requires_grad for p in module.parameters()], "flags of the parameters")
     expect.equal(True, torch.is_grad_enabled(), "is_grad_enabled() after eval()")
@@ -361,7 +361,7 @@ def test_retain_grad_of_a_leaf_does_nothing(case: Chain) -> None:
     values = case.build()
     expect.equal(None, values[0].retain_grad(), "leaf.retain_grad()")
     expect.equal(False, values[0].retains_grad, "retains_grad of the leaf")
-    in_state(LEAF, values[0], "the leaf")
+    in_state(LEAF_STATE, values[0], "the leaf")
     case.backward(values)
     chain_has_gradients(case, values, ())
     expect.equal(False, values[0].retains_grad, "retains_grad of the leaf after backward")
@@ -417,14 +417,14 @@ def test_detach_cuts_the_graph(case: Applied) -> None:
     """A detached tensor requires no grad, is a leaf, and passes no gradient on; its source stays what it was."""
     x = case.build()
     before = graph_state(x)
-    found = in_state(PLAIN, case.on(x), "x.detach()")
+    found = in_state(PLAIN_STATE, case.on(x), "x.detach()")
     expect.equal(before, graph_state(x), "graph of x after detach")
     if x.requires_grad:
         y = x * 2 + found * 3
         (gradient,) = torch.autograd.grad(y, x, torch.ones_like(y))
         expected = np.full(case.plan.shape, 2, memory.contents(x).dtype)
         memory.same_elements(expected, memory.contents(gradient), "gradient of x * 2 + x.detach() * 3 by x")
-    in_state(LEAF, found.requires_grad_(), "x.detach().requires_grad_()")
+    in_state(LEAF_STATE, found.requires_grad_(), "x.detach().requires_grad_()")
     expect.equal(before, graph_state(x), "graph of x after x.detach().requires_grad_()")
 
 
@@ -434,11 +434,11 @@ def test_detach_in_place_makes_a_leaf(case: Applied) -> None:
     y = case.on(case.build())
     node, earlier = y.grad_fn, y * 2
     expect.same_object(y, y.detach_(), "y.detach_()")
-    in_state(PLAIN, y, "y after detach_")
-    in_state(PLAIN, y * 2, "y * 2 after detach_")
-    in_state(RECORDED, earlier, "y * 2 from before detach_")
+    in_state(PLAIN_STATE, y, "y after detach_")
+    in_state(PLAIN_STATE, y * 2, "y * 2 after detach_")
+    in_state(RECORDED_STATE, earlier, "y * 2 from before detach_")
     expect.that(earlier.grad_fn.next_functions[0][0] is node, "node before that of y * 2", "that of y", "another")
-    in_state(LEAF, y.requires_grad_(), "y.detach_().requires_grad_()")
+    in_state(LEAF_STATE, y.requires_grad_(), "y.detach_().requires_grad_()")
 
 
 @cases(leaves.views_to_detach)
@@ -452,7 +452,7 @@ def test_views_cannot_be_detached_in_place(case: Applied) -> None:
 
 
 @cases(dual_tensors.duals)
-def test_detach_drops_tangents(case: Dual) -> None:
+def test_detach_drops_tangents(case: DualCall) -> None:
     """A detached tensor has no tangent of forward mode, and its source keeps its own."""
     with dual_level():
         y = case.on()
@@ -463,7 +463,7 @@ def test_detach_drops_tangents(case: Dual) -> None:
 
 
 @cases(dual_tensors.duals)
-def test_detach_in_place_drops_tangents(case: Dual) -> None:
+def test_detach_in_place_drops_tangents(case: DualCall) -> None:
     """detach_ takes a tensor's tangent of forward mode away."""
     with dual_level():
         y = case.on()
@@ -538,28 +538,28 @@ def test_no_grad_results_do_not_require_grad(case: Under) -> None:
     """In no-grad mode the result of an operation does not require grad, though its inputs do, and is not recorded."""
     x = case.build()
     before = graph_state(x)
-    in_state(PLAIN, case.on(x), f"{case.call.expression} under {case.modes}")
+    in_state(PLAIN_STATE, case.on(x), f"{case.call.expression} under {case.modes}")
     expect.equal(before, graph_state(x), "graph of x")
 
 
 @cases(grad_modes.views_without_grad)
 def test_no_grad_views_do_not_require_grad(case: Under) -> None:
     """In no-grad mode a view does not require grad, though the tensor that it views does."""
-    in_state(PLAIN, case.on(case.build()), f"{case.call.expression} under {case.modes}")
+    in_state(PLAIN_STATE, case.on(case.build()), f"{case.call.expression} under {case.modes}")
 
 
 @cases(grad_modes.factories_without_grad)
 def test_factories_ignore_no_grad(case: Under) -> None:
     """A tensor created with requires_grad=True in no-grad mode requires grad, and is recorded from afterwards."""
-    found = in_state(LEAF, case.on(case.build()), f"{case.call.expression} under {case.modes}")
-    in_state(RECORDED, found * 2, "twice that, afterwards").backward(torch.ones_like(found))
+    found = in_state(LEAF_STATE, case.on(case.build()), f"{case.call.expression} under {case.modes}")
+    in_state(RECORDED_STATE, found * 2, "twice that, afterwards").backward(torch.ones_like(found))
     has_gradient(np.full(tuple(found.shape), 2, memory.contents(found).dtype), found, case.call.expression)
 
 
 @cases(grad_modes.parameters_without_grad)
 def test_parameters_ignore_no_grad(case: Under) -> None:
     """A Parameter made in no-grad mode requires grad."""
-    in_state(LEAF, case.on(case.build()), f"{case.call.expression} under {case.modes}")
+    in_state(LEAF_STATE, case.on(case.build()), f"{case.call.expression} under {case.modes}")
 
 
 @cases(grad_modes.results_without_grad)
@@ -567,7 +567,7 @@ def test_no_grad_results_serve_in_grad_mode(case: Under) -> None:
     """What was computed in no-grad mode can be used in recorded computations afterwards, as a constant or a leaf."""
     made = case.on(case.build())
     y = torch.ones_like(made, requires_grad=True)
-    in_state(RECORDED, made * y, "made * y").backward(torch.ones_like(y))
+    in_state(RECORDED_STATE, made * y, "made * y").backward(torch.ones_like(y))
     has_gradient(memory.contents(made.conj().resolve_conj()), y, "y after made * y")
     has_no_gradient(made, "made")
     (made.requires_grad_() * 2).backward(torch.ones_like(y))
@@ -578,44 +578,44 @@ def test_no_grad_results_serve_in_grad_mode(case: Under) -> None:
 def test_enable_grad_records_again(case: Under) -> None:
     """Where gradients were switched on again inside no-grad mode, operations are recorded."""
     x = case.build()
-    found = in_state(RECORDED, case.on(x), f"{case.call.expression} under {case.modes}")
+    found = in_state(RECORDED_STATE, case.on(x), f"{case.call.expression} under {case.modes}")
     (gradient,) = torch.autograd.grad(found, x, torch.ones_like(found))
     expect.equal(tuple(x.shape), tuple(gradient.shape), "shape of the gradient")
 
 
 @cases(grad_modes.flag_sequences)
-def test_set_grad_enabled_works_as_a_function(case: Nest) -> None:
+def test_set_grad_enabled_works_as_a_function(case: ModeNest) -> None:
     """set_grad_enabled called as a function sets the mode by its argument, until it is set again or the block around is left."""  # noqa: E501
     x = planned_leaf()
     with torch.no_grad():
         for number, mode in enumerate(case.modes):
             mode_of(mode)
-            expected = entered(mode, ModeState())
+            expected = mode_entered(mode, ModeState())
             shows_mode(expected, look_with(x), f"after {', '.join(case.modes[: number + 1])}")
             expect.equal(expected.gradients, (x + x).requires_grad, "requires_grad of a second result")
     shows_mode(ModeState(), look_with(x), "after the block around")
 
 
 @cases(grad_modes.nests)
-def test_innermost_mode_decides(case: Nest) -> None:
+def test_innermost_mode_decides(case: ModeNest) -> None:
     """Inside nested modes the innermost decides whether operations are recorded and make inference tensors."""
     x = planned_leaf()
     for side, depth, seen in case.run(lambda: look_with(x)):
         if side == "in":
-            shows_mode(within(case.modes[:depth]), seen, f"inside {case.modes[:depth] or 'no mode'}")
+            shows_mode(mode_within(case.modes[:depth]), seen, f"inside {case.modes[:depth] or 'no mode'}")
 
 
 @cases(grad_modes.nests)
-def test_leaving_a_mode_restores_the_one_before(case: Nest) -> None:
+def test_leaving_a_mode_restores_the_one_before(case: ModeNest) -> None:
     """Leaving a mode puts back the one in which it was entered."""
     x = planned_leaf()
     for side, depth, seen in case.run(lambda: look_with(x)):
         if side == "out":
-            shows_mode(within(case.modes[:depth]), seen, f"after {case.modes[depth]} in {case.modes[:depth]}")
+            shows_mode(mode_within(case.modes[:depth]), seen, f"after {case.modes[depth]} in {case.modes[:depth]}")
 
 
 @cases(grad_modes.raising_nests)
-def test_an_exception_restores_the_mode(case: Nest) -> None:
+def test_an_exception_restores_the_mode(case: ModeNest) -> None:
     """Leaving a mode by an exception puts back the one in which it was entered, and lets the exception through."""
     x = planned_leaf()
     log = case.run(lambda: look_with(x))
@@ -624,20 +624,20 @@ def test_an_exception_restores_the_mode(case: Nest) -> None:
     )
     for side, depth, seen in log:
         if side == "out":
-            shows_mode(within(case.modes[:depth]), seen, f"after {case.modes[depth]} was left by an exception")
+            shows_mode(mode_within(case.modes[:depth]), seen, f"after {case.modes[depth]} was left by an exception")
     shows_mode(ModeState(), look_with(x), "after all")
 
 
 @cases(grad_modes.reused_modes)
-def test_mode_object_serves_again(case: Nest) -> None:
+def test_mode_object_serves_again(case: ModeNest) -> None:
     """One context manager object can be entered again after it was left, in another mode than before."""
     x = planned_leaf()
     manager = mode_of(case.modes[0])
     for mode in case.modes[1:]:
         with mode_of(mode):
-            outside = within((mode,))
+            outside = mode_within((mode,))
             with manager:
-                shows_mode(entered(case.modes[0], outside), look_with(x), f"inside {case.modes[0]} in {mode}")
+                shows_mode(mode_entered(case.modes[0], outside), look_with(x), f"inside {case.modes[0]} in {mode}")
             shows_mode(outside, look_with(x), f"after {case.modes[0]} in {mode}")
 
 
@@ -688,7 +688,9 @@ def test_decorated_generator_runs_in_its_mode(case: Driven) -> None:
         modes = next(
             (modes for (_, modes), (_, so_far) in zip(case.moves, outcomes, strict=True) if number < so_far), ()
         )
-        shows_mode(entered(case.mode, within(modes)), sight, f"inside the generator, resumed in {modes or 'no mode'}")
+        shows_mode(
+            mode_entered(case.mode, mode_within(modes)), sight, f"inside the generator, resumed in {modes or 'no mode'}"
+        )
 
 
 @cases(decorated_modes.driven_generators)
@@ -697,7 +699,7 @@ def test_decorated_generator_leaves_its_callers_mode(case: Driven) -> None:
     x = planned_leaf()
     generator = mode_of(case.mode)(narrator)([], lambda: None)
     for (move, modes), (_, sight) in zip(case.moves, case.drive(generator, lambda: look_with(x)), strict=True):
-        shows_mode(within(modes), sight, f"after {move} in {modes or 'no mode'}")
+        shows_mode(mode_within(modes), sight, f"after {move} in {modes or 'no mode'}")
     shows_mode(ModeState(), look_with(x), "after all")
 
 
@@ -716,7 +718,7 @@ def test_modes_do_not_reach_other_threads(case: ModeThreads) -> None:
     """A thread that is started in a mode begins in the default one, and one that ran before keeps its own."""
     x = planned_leaf()
     for number, (expected, found) in enumerate(case.seen_elsewhere(lambda: look_with(x))):
-        shows_mode(within(expected), found, f"in thread {number}, while another is in {case.here}")
+        shows_mode(mode_within(expected), found, f"in thread {number}, while another is in {case.here}")
 
 
 @cases(mode_threads)
@@ -724,9 +726,9 @@ def test_modes_of_other_threads_do_not_reach_this_one(case: ModeThreads) -> None
     """A mode that another thread is in changes nothing in this one, nor does its leaving it."""
     x = planned_leaf()
     for expected, found in case.seen_here(lambda: look_with(x)):
-        shows_mode(within(expected), found, f"here, while another thread is in {case.there}")
+        shows_mode(mode_within(expected), found, f"here, while another thread is in {case.there}")
     shows_mode(ModeState(), look_with(x), "after all")
-    shows_mode(ModeState(), in_a_thread(lambda: look_with(x)), "in a new thread after all")
+    shows_mode(ModeState(), run_in_a_thread(lambda: look_with(x)), "in a new thread after all")
 
 
 # --- inference mode ---------------------------------------------------------------------------------------------
@@ -737,14 +739,14 @@ def test_inference_results_do_not_require_grad(case: Under) -> None:
     """In inference mode the result of an operation does not require grad, whatever else is switched on."""
     x = case.build()
     before = graph_state(x)
-    in_state(PLAIN, case.on(x), f"{case.call.expression} under {case.modes}")
+    in_state(PLAIN_STATE, case.on(x), f"{case.call.expression} under {case.modes}")
     expect.equal(before, graph_state(x), "graph of x")
 
 
 @cases(grad_modes.views_in_inference)
 def test_inference_views_do_not_require_grad(case: Under) -> None:
     """In inference mode a view does not require grad, though the tensor that it views does."""
-    in_state(PLAIN, case.on(case.build()), f"{case.call.expression} under {case.modes}")
+    in_state(PLAIN_STATE, case.on(case.build()), f"{case.call.expression} under {case.modes}")
 
 
 @cases(inference_tensors.kept_tensors)
@@ -796,7 +798,7 @@ def test_inference_tensors_are_refused_or_used_rightly(case: Inferred) -> None:
         found = case.on(x, y)
     except RuntimeError:
         return
-    in_state(RECORDED, found, case.expression).backward(torch.ones_like(found))
+    in_state(RECORDED_STATE, found, case.expression).backward(torch.ones_like(found))
     has_gradient(np.ones(tuple(y.shape), memory.contents(y).dtype), y, f"y after {case.expression}")
     has_no_gradient(x, "x")
 
@@ -853,11 +855,11 @@ def test_clone_of_an_inference_tensor_is_normal(case: Inferred) -> None:
     found, y = case.on(x), case.other()
     expect.equal(False, found.is_inference(), f"is_inference() of {case.expression}")
     memory.same_elements(memory.contents(x), memory.contents(found), case.expression)
-    in_state(RECORDED, found * y, f"{case.expression} * y").backward(torch.ones_like(y))
+    in_state(RECORDED_STATE, found * y, f"{case.expression} * y").backward(torch.ones_like(y))
     has_gradient(memory.contents(x).conj(), y, "y")
     before = found._version
     counts_up(before, found.add_(1), f"{case.expression} after add_")
-    in_state(LEAF, found.requires_grad_(), f"{case.expression}.requires_grad_()")
+    in_state(LEAF_STATE, found.requires_grad_(), f"{case.expression}.requires_grad_()")
 
 
 @cases(grad_modes.writes_in_inference)
@@ -877,12 +879,12 @@ def test_inference_tensors_serve_where_nothing_is_recorded(case: Inferred) -> No
     """Inference tensors can be used in any computation that is not recorded."""
     x, y = case.build(), case.other()
     expected = Inferred(case.plan, "x", case.expression).on(x.clone(), y.detach())
-    found = in_state(PLAIN, case.on(x, y), f"{case.expression} under {case.modes}")
+    found = in_state(PLAIN_STATE, case.on(x, y), f"{case.expression} under {case.modes}")
     memory.same_elements(memory.contents(expected), memory.contents(found), case.expression)
 
 
 @cases(dual_tensors.duals_in_inference)
-def test_inference_mode_disables_forward_ad(case: Dual) -> None:
+def test_inference_mode_disables_forward_ad(case: DualCall) -> None:
     """In inference mode operations on dual tensors compute no tangents."""
     with dual_level():
         found = case.tangent(case.on())
@@ -890,7 +892,7 @@ def test_inference_mode_disables_forward_ad(case: Dual) -> None:
 
 
 @cases(dual_tensors.duals_without_grad)
-def test_no_grad_leaves_forward_ad(case: Dual) -> None:
+def test_no_grad_leaves_forward_ad(case: DualCall) -> None:
     """Grad modes other than inference mode leave forward-mode gradients as they are."""
     with dual_level():
         what = f"tangent of {case.expression} under {case.modes}"
@@ -901,7 +903,7 @@ def test_no_grad_leaves_forward_ad(case: Dual) -> None:
 # --- histories --------------------------------------------------------------------------------------------------
 
 
-@cases(histories)
+@cases(action_histories)
 def test_flags_follow_the_history(case: History) -> None:
     """After each thing done to tensors, in any order, their autograd flags are those that are documented."""
     follows_the_model(case)

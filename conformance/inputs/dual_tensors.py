@@ -1,4 +1,4 @@
-"""Dual tensors: tensors with a tangent of forward mode, and what is computed from them.
+"""DualCall tensors: tensors with a tangent of forward mode, and what is computed from them.
 
 Reference: https://docs.pytorch.org/docs/stable/generated/torch.autograd.forward_ad.make_dual.html
 """
@@ -29,7 +29,7 @@ DUAL_CALLS = {"d * 2": 2, "d + 1": 1, "-d": -1, "d.clone()": 1, "d + d": 2, "(d 
 
 
 @dataclass(frozen=True, eq=False)
-class Dual:
+class DualCall:
     """A dual tensor ``d`` and an expression over it, in modes that are entered after ``d`` was made."""
 
     plan: Strided
@@ -61,7 +61,7 @@ class Dual:
         """What evidence counts of this case."""
         return {**self.plan.facets(), "calls": self.expression, "modes": " > ".join(self.modes) or "none"}
 
-    def reductions(self) -> Iterator[Dual]:
+    def reductions(self) -> Iterator[DualCall]:
         """The same of simpler tensors."""
         if self.requires:
             yield replace(self, requires=False)
@@ -89,9 +89,9 @@ def dual_level() -> Any:
     return torch.autograd.forward_ad.dual_level()
 
 
-def make_dual_case(device: str, expression: str, modes: Any, requires: bool, dtype: str, form: Form) -> Dual:
+def make_dual_case(device: str, expression: str, modes: Any, requires: bool, dtype: str, form: Form) -> DualCall:
     """A computation with a dual tensor."""
-    return Dual(planned(device, dtype, form), expression, requires, modes)
+    return DualCall(planned(device, dtype, form), expression, requires, modes)
 
 
 def _duals(cell: Cell, nests: Any) -> Inputs:

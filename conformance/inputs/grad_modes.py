@@ -24,7 +24,7 @@ from conformance.inputs.leaves import (
     GROWN_STATES,
     LEAF_FORMS,
     LEAF_STATES,
-    RESULTS,
+    RESULT_CALLS,
     VIEWS_OF_X,
     make_applied_state,
     planned,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from conformance.engine.cells import Cell
 
 # every plan that a case may name
-__all__ = ["Applied", "Nest", "Seen", "Strided", "Under"]
+__all__ = ["Applied", "ModeNest", "Seen", "Strided", "Under"]
 
 NO_GRAD, ENABLE_GRAD = "torch.no_grad()", "torch.enable_grad()"
 GRAD_OFF, GRAD_ON = "torch.set_grad_enabled(False)", "torch.set_grad_enabled(True)"
@@ -104,7 +104,7 @@ class Under:
 
 
 @dataclass(frozen=True)
-class Nest:
+class ModeNest:
     """Modes entered one after the other and left again; ``ways`` says how each is entered.
 
     With ``caught`` an exception is raised in the innermost and caught around the mode of that number.
@@ -152,12 +152,12 @@ class Nest:
         """What evidence counts of this case."""
         return {"modes": self.modes, "ways": self.ways, "depths": str(len(self.modes))}
 
-    def reductions(self) -> Iterator[Nest]:
+    def reductions(self) -> Iterator[ModeNest]:
         """Fewer modes, in plain with statements."""
         for number in range(len(self.modes)):
             if len(self.modes) > 1:
                 caught = None if self.caught is None else min(self.caught, len(self.modes) - 2)
-                yield Nest(
+                yield ModeNest(
                     self.modes[:number] + self.modes[number + 1 :], self.ways[:number] + self.ways[number + 1 :], caught
                 )
         if set(self.ways) != {"with"}:
@@ -191,7 +191,7 @@ def calls_under(
 
 def results_without_grad(cell: Cell) -> Inputs:
     """Operations that make new tensors, in modes without gradients."""
-    return calls_under(cell, OFF_NESTS, RESULTS)
+    return calls_under(cell, OFF_NESTS, RESULT_CALLS)
 
 
 def views_without_grad(cell: Cell) -> Inputs:
@@ -201,12 +201,12 @@ def views_without_grad(cell: Cell) -> Inputs:
 
 def results_with_grad(cell: Cell) -> Inputs:
     """Operations and views where gradients have been switched on again."""
-    return calls_under(cell, ON_NESTS, RESULTS + VIEWS_OF_X)
+    return calls_under(cell, ON_NESTS, RESULT_CALLS + VIEWS_OF_X)
 
 
 def results_in_inference(cell: Cell) -> Inputs:
     """Operations that make new tensors, in inference mode, whatever else is switched on."""
-    return calls_under(cell, INFERENCE_NESTS, RESULTS)
+    return calls_under(cell, INFERENCE_NESTS, RESULT_CALLS)
 
 
 def views_in_inference(cell: Cell) -> Inputs:
@@ -232,14 +232,14 @@ def parameters_without_grad(cell: Cell) -> Inputs:
     return calls_under(cell, OFF_NESTS, calls, states)
 
 
-def nest_of(modes: tuple[str, ...], ways: tuple[str, ...], caught: int | None = None) -> Nest:
+def nest_of(modes: tuple[str, ...], ways: tuple[str, ...], caught: int | None = None) -> ModeNest:
     """A nest; that set_grad_enabled decorates is a behaviour of its own."""
     plain = ("with" if "set_grad" in mode else way for mode, way in zip(modes, ways, strict=True))
-    return Nest(modes, tuple(plain), caught)
+    return ModeNest(modes, tuple(plain), caught)
 
 
 @cache
-def _nests(raising: bool) -> tuple[Nest, ...]:
+def _nests(raising: bool) -> tuple[ModeNest, ...]:
     ways = ("with", "decorator", "entered")
     rows = list(covering(GRAD_MODES, GRAD_MODES, GRAD_MODES, ways, ways, ways, (0, 1, 2)))
     found = [nest_of(row[:3], row[3:6], row[6] if raising else None) for row in rows]
@@ -269,7 +269,7 @@ def raising_nests(cell: Cell) -> Inputs:
 def flag_sequences(cell: Cell) -> Inputs:
     """set_grad_enabled called one to four times, with every sequence of arguments."""
     return Inputs(
-        [Nest(modes, ("with",) * n) for n in (1, 2, 3, 4) for modes in product((GRAD_ON, GRAD_OFF), repeat=n)]
+        [ModeNest(modes, ("with",) * n) for n in (1, 2, 3, 4) for modes in product((GRAD_ON, GRAD_OFF), repeat=n)]
     )
 
 
@@ -277,7 +277,7 @@ def reused_modes(cell: Cell) -> Inputs:
     """An object of each manager, entered in two modes one after the other."""
     ambients = (NO_GRAD, ENABLE_GRAD, GRAD_OFF, GRAD_ON, INFERENCE)
     managers = (NO_GRAD, ENABLE_GRAD, INFERENCE)
-    return Inputs([Nest((m, a, b), ("with",) * 3) for m in managers for a in ambients for b in ambients if a != b])
+    return Inputs([ModeNest((m, a, b), ("with",) * 3) for m in managers for a in ambients for b in ambients if a != b])
 
 
 def writes_in_inference(cell: Cell) -> Inputs:

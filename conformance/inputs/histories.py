@@ -112,7 +112,7 @@ def _listed(device: str, count: int) -> tuple[History, ...]:
     return tuple(found)
 
 
-def histories(cell: Cell) -> Inputs:
+def action_histories(cell: Cell) -> Inputs:
     """A fixed list of histories of eight to nineteen actions, and others drawn."""
     from hypothesis import strategies as st
 

@@ -102,7 +102,7 @@ def make_inferred(
     return Inferred(planned(device, dtype, form), origin, expression, modes, made_in)
 
 
-def inferred(
+def inferred_cases(
     cell: Cell,
     expressions: tuple[str, ...],
     modes: Any = ((), (NO_GRAD,), (NO_INFERENCE,)),
@@ -116,53 +116,53 @@ def inferred(
 def kept_tensors(cell: Cell) -> Inputs:
     """Inference tensors and views of them, whether these are taken outside inference mode or within."""
     modes = ((), (NO_GRAD,), (INFERENCE,), (NO_INFERENCE,))
-    return inferred(cell, VIEWING, modes, DIFFERENTIABLE_TYPES + COUNTING_TYPES)
+    return inferred_cases(cell, VIEWING, modes, DIFFERENTIABLE_TYPES + COUNTING_TYPES)
 
 
 def written_outside(cell: Cell) -> Inputs:
     """Writes to inference tensors outside inference mode."""
-    found = inferred(cell, INFERRED_WRITES)
-    counts = inferred(cell, COUNT_WRITES, types=COUNTING_TYPES)
+    found = inferred_cases(cell, INFERRED_WRITES)
+    counts = inferred_cases(cell, COUNT_WRITES, types=COUNTING_TYPES)
     return Inputs([*found.corners, *counts.corners], found.samples)
 
 
 def written_through_detach(cell: Cell) -> Inputs:
     """Writes to what detach makes of inference tensors, outside inference mode."""
-    return inferred(
+    return inferred_cases(
         cell, ("x.detach().mul_(2)", "x.detach().add_(1)", "x.detach().fill_(2)", "x.detach().__setitem__(..., 2)")
     )
 
 
 def written_inside(cell: Cell) -> Inputs:
     """Writes to inference tensors in inference mode."""
-    return inferred(cell, INFERRED_WRITES, ((INFERENCE,), (INFERENCE, NO_GRAD)))
+    return inferred_cases(cell, INFERRED_WRITES, ((INFERENCE,), (INFERENCE, NO_GRAD)))
 
 
 def asked_to_require(cell: Cell) -> Inputs:
     """Inference tensors that are asked to require grad outside inference mode."""
-    return inferred(
+    return inferred_cases(
         cell, ("x.requires_grad_()", "x.__setattr__('requires_grad', True)", "x.view_as(x).requires_grad_()")
     )
 
 
 def cloned_outside(cell: Cell) -> Inputs:
     """Clones of inference tensors, made outside."""
-    return inferred(
+    return inferred_cases(
         cell, ("x.clone()", "torch.clone(x)", "x.view_as(x).clone()"), ((), (NO_GRAD,), (INFERENCE, NO_INFERENCE))
     )
 
 
 def saved_outside(cell: Cell) -> Inputs:
     """Recorded operations that need an inference tensor for the gradient."""
-    return inferred(cell, SAVING_X, ((), (NO_INFERENCE,)))
+    return inferred_cases(cell, SAVING_X, ((), (NO_INFERENCE,)))
 
 
 def used_outside(cell: Cell) -> Inputs:
     """Recorded operations on an inference tensor whose gradient does not need it."""
-    return inferred(cell, NOT_SAVING_X, ((), (NO_INFERENCE,)))
+    return inferred_cases(cell, NOT_SAVING_X, ((), (NO_INFERENCE,)))
 
 
 def computed_without_grad(cell: Cell) -> Inputs:
     """Operations on inference tensors that are not recorded."""
     calls = (*NOT_SAVING_X, *SAVING_X[:5])
-    return inferred(cell, calls, ((NO_GRAD,), (NO_INFERENCE, NO_GRAD), (INFERENCE,)))
+    return inferred_cases(cell, calls, ((NO_GRAD,), (NO_INFERENCE, NO_GRAD), (INFERENCE,)))

@@ -56,7 +56,7 @@ RICH_RESULTS = (
     "torch.linalg.vector_norm(x)", "torch.outer(x.reshape(-1), x.reshape(-1))", "x.reshape(-1).flip(0)",
     "torch.nn.functional.linear(x.reshape(1, -1), x.reshape(1, -1))", "x.reshape(-1).cumprod(0)", "x.tanh()",
 )  # fmt: skip
-RESULTS = SIMPLE_RESULTS + RICH_RESULTS
+RESULT_CALLS = SIMPLE_RESULTS + RICH_RESULTS
 VIEWS_OF_X = (
     "x.view_as(x)", "x.unsqueeze(-1)", "x.permute(tuple(reversed(range(x.dim()))))", "x.expand(2, *x.shape)",
     "x.as_strided(x.shape, x.stride(), x.storage_offset())", "x[None]", "x[...]", "x.unsqueeze(0)[0]",
@@ -227,12 +227,12 @@ def counting_tensors(cell: Cell) -> Inputs:
 
 def recorded_calls(cell: Cell) -> Inputs:
     """Operations and views of tensors that require grad."""
-    return calls_in_states(cell, RESULTS + VIEWS_OF_X, LEAF_STATES + GROWN_STATES)
+    return calls_in_states(cell, RESULT_CALLS + VIEWS_OF_X, LEAF_STATES + GROWN_STATES)
 
 
 def unrecorded_calls(cell: Cell) -> Inputs:
     """Operations and views of tensors that do not require grad."""
-    return calls_in_states(cell, RESULTS + VIEWS_OF_X, PLAIN_STATES)
+    return calls_in_states(cell, RESULT_CALLS + VIEWS_OF_X, PLAIN_STATES)
 
 
 def counting_calls(cell: Cell) -> Inputs:
@@ -374,7 +374,7 @@ def views_to_detach(cell: Cell) -> Inputs:
 
 def copies_that_require(cell: Cell) -> Inputs:
     """Results of recorded operations that are no views."""
-    return calls_in_states(cell, RESULTS, LEAF_STATES + GROWN_STATES)
+    return calls_in_states(cell, RESULT_CALLS, LEAF_STATES + GROWN_STATES)
 
 
 def sampled_tensor(cell: Cell) -> Inputs:

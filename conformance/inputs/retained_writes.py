@@ -67,7 +67,7 @@ class RetainedWrite:
                 {"base": shape},
             )
         if self.write in RESHAPED_BY:
-            shape = reshaped(shape, self.write)
+            shape = reshaped_array(shape, self.write)
         return np.resize(np.array(CHAIN_SEED), shape.shape).astype(self.plan.array.dtype)
 
     def facets(self) -> dict[str, Any]:
@@ -92,7 +92,7 @@ class RetainedWrite:
         return "\n".join([*lines, f"{self.root}.backward(gradient)  # of the numbers {CHAIN_SEED}, repeated"])
 
 
-def reshaped(array: np.ndarray, write: str) -> np.ndarray:
+def reshaped_array(array: np.ndarray, write: str) -> np.ndarray:
     """What a method that changes the shape in place makes of an array."""
     if write.startswith("unsqueeze_"):
         return array[None] if "(0)" in write else array[..., None]

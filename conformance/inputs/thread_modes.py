@@ -28,22 +28,22 @@ class ModeThreads:
 
     def seen_elsewhere(self, look: Callable[[], Any]) -> list[tuple[tuple[str, ...], Any]]:
         """While this thread is in its modes: a thread that has been in its own, new ones, and one that they start."""
-        worker = Worker()
+        worker = ModeWorker()
         try:
             worker.enter(self.there)
             return under(self.here, lambda: self._look_around(worker, look))  # type: ignore[no-any-return]
         finally:
             worker.end()
 
-    def _look_around(self, worker: Worker, look: Callable[[], Any]) -> list[tuple[tuple[str, ...], Any]]:
+    def _look_around(self, worker: ModeWorker, look: Callable[[], Any]) -> list[tuple[tuple[str, ...], Any]]:
         found: list[tuple[tuple[str, ...], Any]] = [(self.there, worker.do(look))]
-        found += [((), in_a_thread(look)) for _ in range(self.more)]
-        found.append(((), in_a_thread(lambda: under(self.here, lambda: in_a_thread(look)))))
+        found += [((), run_in_a_thread(look)) for _ in range(self.more)]
+        found.append(((), run_in_a_thread(lambda: under(self.here, lambda: run_in_a_thread(look)))))
         return found
 
     def seen_here(self, look: Callable[[], Any]) -> list[tuple[tuple[str, ...], Any]]:
         """In the default mode and in this thread's modes, while the other thread enters and leaves its own."""
-        worker = Worker()
+        worker = ModeWorker()
         try:
             worker.enter(self.there)
             found = [((), look()), (self.here, under(self.here, look))]
@@ -64,7 +64,7 @@ class ModeThreads:
             yield replace(self, there=self.there[:number] + self.there[number + 1 :])
 
 
-class Worker:
+class ModeWorker:
     """A thread that does what it is told, one thing after the other."""
 
     def __init__(self) -> None:
@@ -120,7 +120,7 @@ def outcome_of(action: Callable[[], Any]) -> tuple[bool, Any]:
         return False, error
 
 
-def in_a_thread(action: Callable[[], Any]) -> Any:
+def run_in_a_thread(action: Callable[[], Any]) -> Any:
     """The result of the action in a thread of its own."""
     found: list[tuple[bool, Any]] = []
     thread = Thread(target=lambda: found.append(outcome_of(action)))

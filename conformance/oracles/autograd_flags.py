@@ -15,13 +15,13 @@ from conformance.oracles import expect, memory, numbers
 from conformance.oracles.history import graph_state
 from conformance.oracles.modes import silence
 
-PLAIN = "requires_grad=False, a leaf, no history"
-LEAF = "requires_grad=True, a leaf, no history"
-RECORDED = "requires_grad=True, no leaf, a history"
+PLAIN_STATE = "requires_grad=False, a leaf, no history"
+LEAF_STATE = "requires_grad=True, a leaf, no history"
+RECORDED_STATE = "requires_grad=True, no leaf, a history"
 
 
 def in_state(expected: str, found: Any, what: str) -> torch.Tensor:
-    """Expect a tensor that is ``PLAIN``, ``LEAF`` or ``RECORDED``, and return it."""
+    """Expect a tensor that is ``PLAIN_STATE``, ``LEAF_STATE`` or ``RECORDED_STATE``, and return it."""
     tensor = expect.tensor(found, what)
     expect.equal(expected, graph_state(tensor), f"graph of {what}")
     return tensor

@@ -11,7 +11,7 @@ from typing import Any
 from conformance.inputs.decorated_modes import Decorated, decorated
 from conformance.inputs.grad_modes import Bailing, under
 from conformance.oracles import expect
-from conformance.oracles.mode_model import entered, shows_mode, within
+from conformance.oracles.mode_model import mode_entered, mode_within, shows_mode
 
 
 def calls_restore(case: Decorated, look: Callable[[], Any]) -> None:
@@ -26,7 +26,7 @@ def calls_restore(case: Decorated, look: Callable[[], Any]) -> None:
 
     def make() -> Any:
         found = decorated(case.mode, case.kind, body)
-        shows_mode(within(case.made_in), look(), f"after decorating in {case.made_in or 'no mode'}")
+        shows_mode(mode_within(case.made_in), look(), f"after decorating in {case.made_in or 'no mode'}")
         return found
 
     def call(number: int, modes: tuple[str, ...]) -> None:
@@ -36,7 +36,7 @@ def calls_restore(case: Decorated, look: Callable[[], Any]) -> None:
         except Bailing as error:
             found = error.args
         expect.equal(expected, found, f"what call {number} hands back")
-        shows_mode(within(modes), look(), f"after a call in {modes or 'no mode'}")
+        shows_mode(mode_within(modes), look(), f"after a call in {modes or 'no mode'}")
 
     callee = under(case.made_in, make)
     for number, modes in enumerate(case.called_in):
@@ -44,4 +44,4 @@ def calls_restore(case: Decorated, look: Callable[[], Any]) -> None:
         under(modes, lambda number=number, modes=modes: call(number, modes))  # type: ignore[misc]
         expect.equal(1, len(inside), f"how often call {number} ran the body")
         what = f"inside the {case.kind} that {case.mode} decorates, called in {modes or 'no mode'}"
-        shows_mode(entered(case.mode, within(modes)), inside[0], what)
+        shows_mode(mode_entered(case.mode, mode_within(modes)), inside[0], what)

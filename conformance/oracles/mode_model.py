@@ -41,7 +41,7 @@ def look_with(x: torch.Tensor) -> Sight:
     return Sight(y.requires_grad, y.is_inference(), torch.is_grad_enabled(), torch.is_inference_mode_enabled())
 
 
-def entered(mode: str, state: ModeState) -> ModeState:
+def mode_entered(mode: str, state: ModeState) -> ModeState:
     """The state within a mode, by the mode's spelling."""
     name, _, argument = mode.removeprefix("torch.").rstrip(")").partition("(")
     if name == "inference_mode":
@@ -51,10 +51,10 @@ def entered(mode: str, state: ModeState) -> ModeState:
     return ModeState(gradients, state.inference)
 
 
-def within(modes: tuple[str, ...], state: ModeState = ModeState()) -> ModeState:  # noqa: B008
+def mode_within(modes: tuple[str, ...], state: ModeState = ModeState()) -> ModeState:  # noqa: B008
     """The state within several modes, the last one innermost."""
     for mode in modes:
-        state = entered(mode, state)
+        state = mode_entered(mode, state)
     return state
 
 
