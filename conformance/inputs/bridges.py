@@ -31,6 +31,7 @@ STEPS: dict[str, Callable[[Any], Any]] = {
     "requires_grad_()": lambda x: x.requires_grad_(),
     "view_as(x)": lambda x: x.view_as(x),
     "detach()": lambda x: x.detach(),
+    "clone()": lambda x: x.clone(),
     "Parameter": lambda x: torch.nn.Parameter(x),
     "to_sparse()": lambda x: x.to_sparse(),
     "to_sparse_csr()": lambda x: x.to_sparse_csr(),
