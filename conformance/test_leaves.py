@@ -64,9 +64,7 @@ def test_leaf_hook_runs_for_each_graph(case: HookedGraph) -> None:
 @cases(hook_sources.several_uses)
 def test_tensor_hook_runs_once_with_the_whole_gradient(case: HookedGraph) -> None:
     """A hook on a tensor that is used several times is called once, with the sum over all uses."""
-    expected, found = expected_run(case), found_run(case.run())
-    expect.equal(1, len(found.of("tensor")), "calls of the hook")
-    hook_model.same_seen(case, expected, found, "tensor")
+    hook_model.same_seen(case, expected_run(case), found_run(case.run()), "tensor")
 
 
 @cases(hook_sources.replacing_tensor_hooks)
@@ -444,7 +442,7 @@ def test_node_metadata_is_kept(case: HookedGraph) -> None:
     nodes = [node_of(tensor) for at, tensor in enumerate(live.tensors) if case.arguments(at)]
     for at, node in enumerate(nodes):
         node.metadata.setdefault("place", id(node))
-        expect.equal(id(node), nodes[at].metadata["place"], f"what was put into the metadata of node {at}")
+        expect.equal(id(node), nodes[at].metadata.get("place"), f"what was put into the metadata of node {at}")
 
 
 # --- multi-grad hooks -----------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ from conformance.inputs.hook_sources import (
     hook_leaf,
     placed_graph,
     placed_graphs,
+    some,
 )
 from conformance.inputs.hooks import GraphHook, HookedGraph
 from conformance.inputs.tensors import corner
@@ -131,7 +132,7 @@ def raising_hooks(cell: Cell, kinds: tuple[str, ...]) -> Inputs:
     found = []
     places = LEAF_PLACES if kinds == ("accumulated",) else tuple(HOOK_PLACES)
     rows = covering(places, ("float64", "complex64"), HOOK_SHAPES, HOOK_LAYOUTS, kinds, (0, 1, 2))
-    for place, dtype, shape, layout, kind, number in rows:
+    for place, dtype, shape, layout, kind, number in rows if kinds == ("accumulated",) else some(rows):
         at = HOOK_PLACES[place][2]
         hooks = [GraphHook(at, kind, factor) for factor in (None, 2, -1)]
         hooks[number] = GraphHook(at, kind, raises=True)
@@ -156,7 +157,7 @@ def raising_accumulation_hooks(cell: Cell) -> Inputs:
 
 def recording_hooks(cell: Cell) -> Inputs:
     """Hooks after the accumulation, with and without create_graph."""
-    found = placed_graphs(cell, LEAF_PLACES, ("backward", "sum"), "accumulated", ((None,),))
+    found = placed_graphs(cell, LEAF_PLACES, ("backward", "sum"), "accumulated", ((None,),), True)
     return Inputs([replace(case, create_graph=bool(n % 2)) for n, case in enumerate(found.corners)])
 
 

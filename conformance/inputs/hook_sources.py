@@ -37,6 +37,8 @@ HOOK_PLACES: dict[str, tuple[int, Steps, int]] = {
     "custom": (1, (("custom", 0), ("doubled", 1)), 1),
     "input of a custom function": (1, (("negated", 0), ("custom", 1)), 1),
     "second leaf": (2, (("doubled", 1), ("subtracted", 0, 2)), 1),
+    "difference": (1, (("doubled", 0), ("subtracted", 1, 0), ("negated", 2)), 2),
+    "product": (2, (("multiplied", 0, 1), ("doubled", 2)), 2),
     "first of two factors": (2, (("multiplied", 0, 1), ("added", 2, 0)), 0),
 }
 LEAF_PLACES = ("leaf", "leaf used thrice", "both operands", "second leaf", "first of two factors")
@@ -52,6 +54,11 @@ def hook_leaf(dtype: str, shape: tuple[int, ...], layout: str, device: str, turn
     return strided(dtype, shape, layout, data[start:] + data[:start], device)
 
 
+def some(rows: list[Any]) -> list[Any]:
+    """About half of the rows, chosen without a period that could leave out a choice of some factor."""
+    return [row for n, row in enumerate(rows) if n * 0.6180339887 % 1 < 0.55]
+
+
 def placed_graph(place: str, dtype: str, shape: tuple[int, ...], layout: str, device: str, **parts: Any) -> HookedGraph:
     """The graph of a place, without hooks."""
     leaves, steps, _ = HOOK_PLACES[place]
@@ -60,12 +67,16 @@ def placed_graph(place: str, dtype: str, shape: tuple[int, ...], layout: str, de
 
 def placed_graphs(
     cell: Cell, places: tuple[str, ...], entries: tuple[str, ...], kind: str = "tensor",
-    factors: tuple[tuple[float | None, ...], ...] = ((None,), (3,)), **parts: Any,
+    factors: tuple[tuple[float | None, ...], ...] = ((None,), (3,)), whole: bool = False, **parts: Any,
 ) -> Inputs:  # fmt: skip
-    """Graphs with one hook for each factor at the place; what grad and inputs ask for are all leaves and the place."""
+    """Graphs with one hook for each factor at the place, whose gradient grad and inputs ask for.
+
+    The covering of all choices crosses places and shapes in full; where not the ``whole`` of it is asked for, half is
+    taken, and the rest meets in the graphs of other kinds of hooks.
+    """
     found = []
     rows = covering(places, HOOK_DTYPES, HOOK_SHAPES, HOOK_LAYOUTS, entries, factors, ("tensor", "parameter", "joint"))
-    for place, dtype, shape, layout, entry, row, leaf_kind in rows:
+    for place, dtype, shape, layout, entry, row, leaf_kind in rows if whole else some(rows):
         if entry == "sum" and ELEMENT_TYPES[dtype].kind == "complex":
             entry = "backward"
         at = HOOK_PLACES[place][2]
@@ -81,7 +92,7 @@ def placed_graphs(
 
 def tensor_hooks(cell: Cell) -> Inputs:
     """One hook on a tensor at each place."""
-    return placed_graphs(cell, tuple(HOOK_PLACES), ("backward", "sum"))
+    return placed_graphs(cell, tuple(HOOK_PLACES), ("backward", "sum"), whole=True)
 
 
 def silent_tensor_hooks(cell: Cell) -> Inputs:
@@ -91,7 +102,7 @@ def silent_tensor_hooks(cell: Cell) -> Inputs:
 
 def replacing_tensor_hooks(cell: Cell) -> Inputs:
     """One hook that returns another gradient at each place."""
-    return placed_graphs(cell, tuple(HOOK_PLACES), ("backward", "sum"), factors=((3,), (-2,), (0.5,)))
+    return placed_graphs(cell, tuple(HOOK_PLACES), ("backward", "sum"), factors=((3,), (-2,), (0.5,)), whole=True)
 
 
 def several_tensor_hooks(cell: Cell) -> Inputs:
@@ -103,18 +114,20 @@ def several_tensor_hooks(cell: Cell) -> Inputs:
 def repeated_tensor_hooks(cell: Cell) -> Inputs:
     """Two hooks, called by several backward calls through one graph."""
     found = placed_graphs(cell, tuple(HOOK_PLACES), ("backward", "sum"), factors=((None, 2), (-1,)))
-    return Inputs([replace(case, passes=2 + n % 2) for n, case in enumerate(found.corners) if n % 2])
+    return Inputs([replace(case, passes=2 + n % 2) for n, case in enumerate(found.corners)])
 
 
 def rebuilt_tensor_hooks(cell: Cell) -> Inputs:
     """Hooks on leaves, of which several graphs are made one after another."""
-    return placed_graphs(cell, LEAF_PLACES, ("backward", "sum"), factors=((None,), (2, -1)), passes=3, rebuilt=True)
+    return placed_graphs(
+        cell, LEAF_PLACES, ("backward", "sum"), factors=((None,), (2, -1)), whole=True, passes=3, rebuilt=True
+    )
 
 
 def several_uses(cell: Cell) -> Inputs:
     """A hook on a tensor that is used several times."""
     places = ("leaf used thrice", "both operands", "result used twice", "base of views", "first of two factors")
-    return placed_graphs(cell, places, ("backward", "sum"), factors=((None,), (3,)))
+    return placed_graphs(cell, places, ("backward", "sum"), whole=True)
 
 
 def retained_with_hooks(cell: Cell) -> Inputs:
@@ -166,7 +179,7 @@ def removed_hooks(cell: Cell, kinds: tuple[str, ...], ways: tuple[str, ...] = ("
     found = []
     places = tuple(HOOK_PLACES) if kinds != ("accumulated",) else LEAF_PLACES
     rows = covering(places, ("float64", "bfloat16", "complex64"), HOOK_SHAPES, (0, 1, 2), (0, 1, 2), kinds, ways)
-    for n, (place, dtype, shape, gone, turn, kind, way) in enumerate(rows):
+    for n, (place, dtype, shape, gone, turn, kind, way) in enumerate(some(rows)):
         at = HOOK_PLACES[place][2]
         hooks = [GraphHook(at, kind, factor) for factor in (2, None, -1)]
         hooks[gone] = replace(hooks[gone], removed=turn)
@@ -225,13 +238,13 @@ def written_graphs(cell: Cell) -> Inputs:
 def accumulation_hooks(cell: Cell) -> Inputs:
     """Hooks after the accumulation into leaves, over several backward calls."""
     rows: tuple[tuple[float | None, ...], ...] = ((None,), (2,), (2, None, -1))
-    found = placed_graphs(cell, LEAF_PLACES, ("backward", "sum", "inputs"), "accumulated", rows)
+    found = placed_graphs(cell, LEAF_PLACES, ("backward", "sum", "inputs"), "accumulated", rows, True)
     return Inputs([replace(case, passes=1 + n % 2) for n, case in enumerate(found.corners)])
 
 
 def unaccumulated(cell: Cell) -> Inputs:
     """Hooks after the accumulation where nothing is accumulated: by autograd.grad, or for other inputs."""
-    found = list(placed_graphs(cell, LEAF_PLACES, ("grad",), "accumulated", ((None,), (2,))).corners)
+    found = list(placed_graphs(cell, LEAF_PLACES, ("grad",), "accumulated", ((None,), (2,)), True).corners)
     device = cell.target.device
     for n, (shape, layout) in enumerate(covering(HOOK_SHAPES, HOOK_LAYOUTS)):
         leaves = tuple(hook_leaf(("float64", "complex64")[n % 2], shape, layout, device, k) for k in range(2))
@@ -300,11 +313,14 @@ def graph_by_bytes(choices: bytes, device: str, dtype: str = "float64") -> Hooke
     retained = (
         (leaves + next(draw) % len(steps),) if next(draw) % 2 and not any(s[0] == "written" for s in steps) else ()
     )
-    hooks = []
-    for _ in range(1 + next(draw) % 6):
-        at, kind = next(draw) % count, ("tensor", "pre", "post", "accumulated")[next(draw) % 4]
+    hooks: list[GraphHook] = []
+    at = 0
+    for _ in range(2 + next(draw) % 6):
+        # every other hook, about, is at the tensor of the one before it
+        choice, kind = next(draw), ("tensor", "pre", "post", "accumulated")[next(draw) % 4]
+        at = choice // 2 % count if choice % 2 or not hooks else at
         if kind == "accumulated" and at >= leaves:
-            kind = "post"
+            kind = "tensor"
         factor = (None, 2, -1, 0.5, 3)[next(draw) % 5]
         hooks.append(GraphHook(at, kind, None if kind == "pre" and at in retained else factor))
     passes = 1 + next(draw) % 2
@@ -347,7 +363,7 @@ def random_graphs(cell: Cell) -> Inputs:
     from hypothesis import strategies as st
 
     device = cell.target.device
-    corners = [graph_by_bytes(bytes_of(n), device, ("float64", "complex128")[n % 2]) for n in range(48)]
+    corners = [graph_by_bytes(bytes_of(n), device, ("float64", "complex128")[n % 2]) for n in range(80)]
     corners = [replace(c, entry="backward") if c.dtype == "complex128" else c for c in corners]
     drawn = st.binary(min_size=64, max_size=64)
     return Inputs(corners, drawn.map(lambda choices: graph_by_bytes(choices, device)))

@@ -148,7 +148,9 @@ class HookedGraph:
 
     def reductions(self) -> Iterator[HookedGraph]:
         """The same with fewer hooks, fewer passes, and plainer leaves."""
-        for n in range(len(self.hooks)):
+        for n, hook in enumerate(self.hooks):
+            if hook.raises:
+                continue
             yield replace(self, hooks=self.hooks[:n] + self.hooks[n + 1 :])
         if self.passes > 1:
             yield replace(self, passes=self.passes - 1)
