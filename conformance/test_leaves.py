@@ -201,6 +201,24 @@ def test_removed_multi_grad_hook_is_not_called(case: HookedGraph) -> None:
     hook_model.same_seen(case, expected, found, "gathered", "tensor")
 
 
+@cases(hook_sources.removed_inside)
+def test_hook_can_be_removed_inside_a_hook(case: HookedGraph) -> None:
+    """A hook that is removed while a hook runs is not called in later backward calls, and the others always are."""
+    expected, found = expected_run(case), found_run(case.run())
+    certain = hook_model.without_doubtful(case, expected), hook_model.without_doubtful(case, found)
+    hook_model.same_seen(case, *certain)
+    hook_model.same_gradients(case, expected, found)
+
+
+@cases(hook_sources.added_hooks)
+def test_hook_from_between_backward_calls_is_called(case: HookedGraph) -> None:
+    """A hook that is registered between two backward calls through a graph is called from then on, after the others."""
+    expected, found = expected_run(case), found_run(case.run())
+    hook_model.same_order(case, expected, found)
+    hook_model.same_seen(case, expected, found)
+    hook_model.same_gradients(case, expected, found)
+
+
 @cases(hook_sources.removed_twice)
 def test_hook_can_be_removed_twice(case: HookedGraph) -> None:
     """To remove a hook a second time does nothing, and spares the other hooks."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from conformance.engine.cases import Inputs
 from conformance.inputs.covering import covering
 from conformance.inputs.dtypes import ELEMENT_TYPES
-from conformance.inputs.hooks import BINARY_STEPS, UNARY_STEPS, GraphHook, HookedGraph
+from conformance.inputs.hooks import BINARY_STEPS, HOOK_KINDS, UNARY_STEPS, GraphHook, HookedGraph
 from conformance.inputs.tensors import Strided, strided
 
 if TYPE_CHECKING:
@@ -203,6 +203,35 @@ def removed_node_hooks(cell: Cell) -> Inputs:
 def removed_accumulation_hooks(cell: Cell) -> Inputs:
     """Removals of hooks after the accumulation."""
     return removed_hooks(cell, ("accumulated",))
+
+
+def removed_inside(cell: Cell) -> Inputs:
+    """Three hooks of a kind, of which one removes itself, an earlier or a later one, which returns None."""
+    found = []
+    rows = covering(tuple(HOOK_PLACES), ("float64", "complex64"), HOOK_SHAPES, (0, 1, 2), (0, 1, 2), HOOK_KINDS)
+    for n, (place, dtype, shape, first, second, kind) in enumerate(some(rows)):
+        at = HOOK_PLACES[place][2]
+        kind = "tensor" if kind == "accumulated" and place not in LEAF_PLACES else kind
+        hooks = [GraphHook(at, kind, None if k == second else factor) for k, factor in enumerate((2, -1, 2))]
+        hooks[first] = replace(hooks[first], removes=second)
+        layout = HOOK_LAYOUTS[n % len(HOOK_LAYOUTS)]
+        found.append(
+            placed_graph(place, dtype, shape, layout, cell.target.device, hooks=tuple(hooks), passes=2 + n % 2)
+        )
+    return Inputs(found)
+
+
+def added_hooks(cell: Cell) -> Inputs:
+    """Hooks of each kind that are registered before the second or the third backward call, behind one from before."""
+    found = []
+    rows = covering(tuple(HOOK_PLACES), ("float64", "complex64"), HOOK_SHAPES, (1, 2), ((None, 2), (-1, 3)), HOOK_KINDS)
+    for n, (place, dtype, shape, added, factors, kind) in enumerate(some(rows)):
+        at = HOOK_PLACES[place][2]
+        kind = "tensor" if kind == "accumulated" and place not in LEAF_PLACES else kind
+        hooks = (GraphHook(at, kind, factors[0]), GraphHook(at, kind, factors[1], added=added))
+        layout = HOOK_LAYOUTS[n % len(HOOK_LAYOUTS)]
+        found.append(placed_graph(place, dtype, shape, layout, cell.target.device, hooks=hooks[n % 3 == 2 :], passes=3))
+    return Inputs(found)
 
 
 def removed_twice(cell: Cell) -> Inputs:

@@ -38,7 +38,8 @@ class GraphHook:
 
     It multiplies what it may replace by ``factor``, or returns None where that is None. It is removed before the
     backward call number ``removed``, and registered behind all others where it is ``late``. One that ``raises``
-    raises HookError instead.
+    raises HookError instead, one that ``removes`` another hook, or itself, does so when it is called, and one that is
+    ``added`` is registered before the backward call of that number.
     """
 
     at: int
@@ -47,6 +48,8 @@ class GraphHook:
     removed: int | None = None
     late: bool = False
     raises: bool = False
+    added: int = 0
+    removes: int | None = None
 
     def __repr__(self) -> str:
         return unlike_default(self)
@@ -244,6 +247,8 @@ class Listener:
 
     def __call__(self, *arguments: Any) -> Any:
         """Say what was seen; the result is what a hook of this kind may return."""
+        if self.hook.removes is not None:
+            self.live.handles[self.hook.removes].remove()
         at, kind, factor = self.hook.at, self.hook.kind, self.hook.factor
         if self.hook.raises:
             self.live.raised = HookError(f"raised by hook {self.number}")
@@ -298,7 +303,7 @@ class LiveGraph:
         self._make_leaves()
         self.forward()
         for number, hook in enumerate(case.hooks):
-            if hook.late:
+            if hook.late and not hook.added:
                 self._register(number, hook)
 
     def _make_leaves(self) -> None:
@@ -348,7 +353,7 @@ class LiveGraph:
         if at in self.case.retained:
             tensor.retain_grad()
         for number, hook in enumerate(self.case.hooks):
-            if hook.at == at and not hook.late:
+            if hook.at == at and not hook.late and not hook.added:
                 self._register(number, hook)
 
     def _register(self, number: int, hook: GraphHook) -> None:
@@ -367,12 +372,14 @@ class LiveGraph:
         """Make every backward call, with the removals between them."""
         for turn in range(self.case.passes):
             self.turn = turn
-            if self.turn and self.case.rebuilt:
+            if turn and self.case.rebuilt:
                 self.forward()
-            for hook, handle in zip(self.case.hooks, self.handles, strict=True):
-                if hook.removed == self.turn:
-                    take_away(handle, self.case.removal)
-            if self.case.ungathered == self.turn:
+            for number, hook in enumerate(self.case.hooks):
+                if hook.removed == turn:
+                    take_away(self.handles[number], self.case.removal)
+                if hook.added and hook.added == turn:
+                    self._register(number, hook)
+            if self.case.ungathered == turn:
                 take_away(self.gathered, self.case.removal)
             self.backward()
 

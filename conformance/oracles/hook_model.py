@@ -119,9 +119,15 @@ class HookModel:
         hooks = [
             (number, hook)
             for number, hook in enumerate(self.case.hooks)
-            if (hook.at, hook.kind) == (at, kind) and not new and (hook.removed is None or turn < hook.removed)
+            if (hook.at, hook.kind) == (at, kind) and not new and hook.added <= turn < self._end(number)
         ]
-        return sorted(hooks, key=late)
+        return sorted(hooks, key=registration)
+
+    def _end(self, number: int) -> int:
+        """The backward call from which on a hook is gone."""
+        by_others = [1 + hook.added for hook in self.case.hooks if hook.removes == number]
+        removed = self.case.hooks[number].removed
+        return min([*by_others, self.case.passes if removed is None else removed])
 
     def _tensor(self, turn: int, at: int, gathered: dict[int, Any]) -> Any:
         """All that happens at one tensor; returns its gradient as the hooks on it left it."""
@@ -192,9 +198,9 @@ class HookModel:
         self._say(turn, -1, "gathered", -1, tuple(found.get(at) for at in case.gathered))
 
 
-def late(item: tuple[int, Any]) -> tuple[bool, int]:
+def registration(item: tuple[int, Any]) -> tuple[int, bool, int]:
     """Sorts hooks by their registration."""
-    return item[1].late, item[0]
+    return item[1].added, item[1].late, item[0]
 
 
 def step_gradients(name: str, gradient: Any, values: list[Any]) -> list[Any]:
@@ -248,6 +254,13 @@ def same_seen(case: HookedGraph, expected: HookRun, found: HookRun, *kinds: str)
         what = f"in backward call {wanted.turn} by {said(wanted)}"
         same_arrays(case, wanted.seen, got.seen, f"gradients got {what}")
         same_arrays(case, wanted.given, got.given, f"gradients of the outputs got {what}")
+
+
+def without_doubtful(case: HookedGraph, run: HookRun) -> HookRun:
+    """The run without the calls of hooks that are removed in the very backward call that removes them by a hook."""
+    doubtful = {(hook.added, hook.removes) for hook in case.hooks if hook.removes is not None}
+    events = [event for event in run.events if (event.turn, event.number) not in doubtful]
+    return HookRun(events, run.grads, run.results)
 
 
 def paired_events(expected: HookRun, found: HookRun, kinds: tuple[str, ...]) -> list[tuple[HookEvent, HookEvent]]:

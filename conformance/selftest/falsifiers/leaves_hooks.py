@@ -400,6 +400,45 @@ def hooks_on_pairs_stay() -> Break:
     return patched(torch.autograd.graph._MultiHandle, "remove", broken)
 
 
+@falsifies(f"{AREA}.hook-can-be-removed-inside-a-hook")
+def a_hook_that_removes_itself_takes_the_next() -> Break:
+    """A hook of three that removes itself inside a backward call removes the next one too."""
+
+    def broken(original: Any) -> Any:
+        def remove(self: Any) -> None:
+            hooks = self.hooks_dict_ref()
+            listed = list(hooks or ())
+            if torch._C._current_graph_task_id() != -1 and len(listed) == 3 and listed[0] == self.id:
+                del hooks[listed[1]]
+            original(self)
+
+        return remove
+
+    return patched(RemovableHandle, "remove", broken)
+
+
+@falsifies(f"{AREA}.hook-from-between-backward-calls-is-called")
+def a_later_hook_on_a_slice_is_lost() -> Break:
+    """A hook that is added to the node of a slice after its first execution is lost."""
+
+    def late(node: Any, tensor: Any, original: Any) -> Any:
+        def register(hook: Any) -> Any:
+            if node.metadata.get("done"):
+                return RemovableHandle({})
+            node.metadata.setdefault("watched", original(lambda *gradients: node.metadata.update(done=True)))
+            return original(hook)
+
+        return register
+
+    return nodes_changed(("SliceBackward0", "NegBackward0"), register_hook=late)
+
+
+@falsifies(f"{AREA}.hook-from-between-backward-calls-is-called")
+def a_second_hook_on_a_view_runs_first() -> Break:
+    """The second hook on a view is called before the first."""
+    return second_first("register_hook", "_backward_hooks", lambda x: x._is_view())
+
+
 @falsifies(f"{AREA}.hook-can-be-removed-twice")
 def the_second_removal_takes_the_last_hook() -> Break:
     """remove() of a hook that is gone removes the last of the others."""
