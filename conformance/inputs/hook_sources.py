@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from conformance.engine.cases import Inputs
 from conformance.inputs.covering import covering
 from conformance.inputs.dtypes import ELEMENT_TYPES
-from conformance.inputs.hooks import BINARY_STEPS, HOOK_KINDS, UNARY_STEPS, GraphHook, HookedGraph
+from conformance.inputs.hook_steps import BINARY_STEPS, UNARY_STEPS
+from conformance.inputs.hooks import HOOK_KINDS, GraphHook, HookedGraph
 from conformance.inputs.tensors import Strided, strided
 
 if TYPE_CHECKING:
@@ -26,10 +27,12 @@ Steps = tuple[tuple[Any, ...], ...]
 # Places of a tensor in a graph: leaves, steps, and its number.
 HOOK_PLACES: dict[str, tuple[int, Steps, int]] = {
     "leaf": (1, (("doubled", 0),), 0),
+    "leaf alone": (1, (), 0),
     "leaf used thrice": (1, (("doubled", 0), ("added", 0, 1), ("subtracted", 2, 0)), 0),
     "both operands": (1, (("squared", 0),), 0),
     "result": (1, (("doubled", 0), ("negated", 1)), 1),
     "result used twice": (1, (("doubled", 0), ("negated", 1), ("added", 1, 2)), 1),
+    "copy": (1, (("copied", 0), ("doubled", 1)), 1),
     "output": (1, (("doubled", 0),), 1),
     "view of a leaf": (1, (("tail", 0), ("doubled", 1)), 1),
     "view of a result": (1, (("copied", 0), ("turned", 1), ("doubled", 2)), 2),
@@ -41,7 +44,7 @@ HOOK_PLACES: dict[str, tuple[int, Steps, int]] = {
     "product": (2, (("multiplied", 0, 1), ("doubled", 2)), 2),
     "first of two factors": (2, (("multiplied", 0, 1), ("added", 2, 0)), 0),
 }
-LEAF_PLACES = ("leaf", "leaf used thrice", "both operands", "second leaf", "first of two factors")
+LEAF_PLACES = ("leaf", "leaf alone", "leaf used thrice", "both operands", "second leaf", "first of two factors")
 RESULT_PLACES = tuple(place for place in HOOK_PLACES if place not in LEAF_PLACES)
 # Steps whose gradient needs more bits than half precision has.
 _WIDE = ("squared", "multiplied")
@@ -92,7 +95,7 @@ def placed_graphs(
 
 def tensor_hooks(cell: Cell) -> Inputs:
     """One hook on a tensor at each place."""
-    return placed_graphs(cell, tuple(HOOK_PLACES), ("backward", "sum"), whole=True)
+    return placed_graphs(cell, tuple(HOOK_PLACES), ("backward", "sum", "roots"), whole=True)
 
 
 def silent_tensor_hooks(cell: Cell) -> Inputs:
@@ -102,18 +105,20 @@ def silent_tensor_hooks(cell: Cell) -> Inputs:
 
 def replacing_tensor_hooks(cell: Cell) -> Inputs:
     """One hook that returns another gradient at each place."""
-    return placed_graphs(cell, tuple(HOOK_PLACES), ("backward", "sum"), factors=((3,), (-2,), (0.5,)), whole=True)
+    return placed_graphs(
+        cell, tuple(HOOK_PLACES), ("backward", "sum", "roots"), factors=((3,), (-2,), (0.5,)), whole=True
+    )
 
 
 def several_tensor_hooks(cell: Cell) -> Inputs:
     """Several hooks on one tensor, of which some return None."""
     rows: tuple[tuple[float | None, ...], ...] = ((2, -1), (None, 3), (-1, None, 2), (2, 3, -1), (-2, None, None, 0.5))
-    return placed_graphs(cell, tuple(HOOK_PLACES), ("backward", "sum"), factors=rows)
+    return placed_graphs(cell, tuple(HOOK_PLACES), ("backward", "sum", "roots"), factors=rows)
 
 
 def repeated_tensor_hooks(cell: Cell) -> Inputs:
     """Two hooks, called by several backward calls through one graph."""
-    found = placed_graphs(cell, tuple(HOOK_PLACES), ("backward", "sum"), factors=((None, 2), (-1,)))
+    found = placed_graphs(cell, tuple(HOOK_PLACES), ("backward", "sum", "roots"), factors=((None, 2), (-1,)))
     return Inputs([replace(case, passes=2 + n % 2) for n, case in enumerate(found.corners)])
 
 
@@ -127,12 +132,12 @@ def rebuilt_tensor_hooks(cell: Cell) -> Inputs:
 def several_uses(cell: Cell) -> Inputs:
     """A hook on a tensor that is used several times."""
     places = ("leaf used thrice", "both operands", "result used twice", "base of views", "first of two factors")
-    return placed_graphs(cell, places, ("backward", "sum"), whole=True)
+    return placed_graphs(cell, places, ("backward", "sum", "roots"), whole=True)
 
 
 def retained_with_hooks(cell: Cell) -> Inputs:
     """Hooks that replace the gradient of a tensor that retains it."""
-    found = placed_graphs(cell, RESULT_PLACES, ("backward", "sum"), factors=((3,), (2, -1), (None, -2)))
+    found = placed_graphs(cell, RESULT_PLACES, ("backward", "sum", "roots"), factors=((3,), (2, -1), (None, -2)))
     return Inputs(
         [replace(case, retained=(case.hooks[0].at,), passes=1 + n % 2) for n, case in enumerate(found.corners)]
     )
@@ -284,7 +289,7 @@ def unaccumulated(cell: Cell) -> Inputs:
 
 def node_hooks(cell: Cell, kind: str, factors: tuple[tuple[float | None, ...], ...]) -> Inputs:
     """Hooks of the nodes of tensors at each place, leaves too, over one or two backward calls."""
-    found = placed_graphs(cell, tuple(HOOK_PLACES), ("backward", "sum"), kind, factors)
+    found = placed_graphs(cell, tuple(HOOK_PLACES), ("backward", "sum", "roots"), kind, factors)
     return Inputs([replace(case, passes=1 + n % 2) for n, case in enumerate(found.corners)])
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from conformance.inputs.dtypes import ELEMENT_TYPES
+from conformance.inputs.hook_steps import STEP_CODES, stepped, stepped_values
 from conformance.inputs.layouts import REPEATING
 from conformance.inputs.tensors import Strided, strided
 
@@ -25,10 +26,6 @@ from conformance.inputs.tensors import Strided, strided
 SEED_REAL = (1, -2, 3, -1, 2)
 SEED_COMPLEX = (1 + 2j, -2 + 1j, 3 - 1j, -1 - 1j, 2 - 3j)
 
-# Steps by the number of tensors that they take. ``written`` changes its tensor in place, ``custom`` is a custom
-# function whose backward is listened to as well.
-UNARY_STEPS = ("doubled", "negated", "copied", "shared", "turned", "tail", "squared", "custom")
-BINARY_STEPS = ("added", "subtracted", "multiplied")
 HOOK_KINDS = ("tensor", "pre", "post", "accumulated")
 
 
@@ -79,7 +76,8 @@ class HookedGraph:
     """A computation with hooks: tensors are numbered, leaves first and then the result of each of ``steps``.
 
     ``entry`` says how the gradients of the last tensor are asked for: by ``backward`` with a gradient, by the ``sum``
-    of its elements, or by ``grad`` or backward with ``inputs`` for the tensors ``wanted``.
+    of its elements, by backward of all results, the ``roots``, or by ``grad`` or backward with ``inputs`` for the
+    tensors ``wanted``.
     """
 
     leaves: tuple[Strided, ...]
@@ -123,12 +121,17 @@ class HookedGraph:
             found.append(stepped_values(name, *(found[n] for n in numbers)))
         return found
 
-    @cached_property
-    def seed(self) -> Strided:
-        """Plan of the gradient of the last tensor."""
+    @property
+    def roots(self) -> tuple[int, ...]:
+        """Numbers of the tensors that backward starts from."""
+        last = self.count - 1
+        return (last, *range(len(self.leaves), last)) if self.entry == "roots" else (last,)
+
+    def seed(self, at: int) -> Strided:
+        """Plan of the gradient that backward starts with at a tensor."""
         layout = self.leaves[0].layout if self.leaves[0].layout not in REPEATING else "contiguous"
         data = SEED_COMPLEX if ELEMENT_TYPES[self.dtype].kind == "complex" else SEED_REAL
-        return strided(self.dtype, self.values[-1].shape, layout, data, self.leaves[0].device)
+        return strided(self.dtype, self.values[at].shape, layout, data, self.leaves[0].device)
 
     def build(self) -> LiveGraph:
         """The graph in torch, its hooks registered."""
@@ -178,7 +181,8 @@ class HookedGraph:
         if self.gathered:
             lines.append(f"# multi-grad hook ({self.mode}) on {', '.join(f't{n}' for n in self.gathered)}")
         wanted = ", ".join(f"t{n}" for n in self.wanted)
-        lines.append(f"# {self.passes} x {self.entry} of t{self.count - 1}" + (f" for [{wanted}]" if wanted else ""))
+        roots = ", ".join(f"t{n}" for n in self.roots)
+        lines.append(f"# {self.passes} x {self.entry} of {roots}" + (f" for [{wanted}]" if wanted else ""))
         return "\n".join(lines)
 
 
@@ -190,53 +194,6 @@ def unlike_default(plan: Any) -> str:
         if part.default is MISSING or value != part.default:
             parts.append(f"{part.name}={value!r}")
     return f"{type(plan).__name__}({', '.join(parts)})"
-
-
-STEP_CODES = {
-    "doubled": "{0} * 2",
-    "negated": "-{0}",
-    "copied": "{0}.clone()",
-    "shared": "{0}.view_as({0})",
-    "turned": "{0}.permute(*reversed(range({0}.dim())))",
-    "tail": "{0}[1:] if {0}.dim() else {0}.view(())",
-    "squared": "{0} * {0}",
-    "custom": "five_times({0})  # a custom function",
-    "written": "{0}.mul_(3)",
-    "added": "{0} + {1}",
-    "subtracted": "{0} - {1}",
-    "multiplied": "{0} * {1}",
-}
-
-
-def stepped_values(name: str, x: np.ndarray, y: np.ndarray | None = None) -> np.ndarray:
-    """What a step computes, by NumPy."""
-    factors = {"doubled": 2, "negated": -1, "custom": 5, "written": 3, "copied": 1, "shared": 1}
-    if name in factors:
-        return np.asarray(x * factors[name])
-    if name == "turned":
-        return x.T
-    if name == "tail":
-        return x[1:] if x.ndim else x
-    other = x if y is None else y
-    return np.asarray(x + other if name == "added" else x - other if name == "subtracted" else x * other)
-
-
-def five_times(ctx: Any, x: torch.Tensor, live: Any, at: int) -> torch.Tensor:
-    """Forward of the custom function."""
-    ctx.live, ctx.at = live, at
-    return x * 5
-
-
-def five_times_backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-    """Backward of the custom function: says that its node is being executed."""
-    ctx.live.note(ctx.at, "node", -1, (gradient,))
-    return gradient * 5, None, None
-
-
-def five_times_function() -> Any:
-    """The custom function."""
-    methods = {"forward": staticmethod(five_times), "backward": staticmethod(five_times_backward)}
-    return type("FiveTimes", (torch.autograd.Function,), methods)
 
 
 class Listener:
@@ -320,29 +277,12 @@ class LiveGraph:
         case, leaves = self.case, len(self.case.leaves)
         del self.tensors[leaves:], self.nodes[leaves:]
         for name, *numbers in case.steps:
-            self._add(self._step(name, *(self.tensors[n] for n in numbers)))
+            x, *other = (self.tensors[n] for n in numbers)
+            self._add(stepped(name, x, other[0] if other else None, self, len(self.tensors)))
         if case.gathered and not self.turn:
             options = {} if case.mode == "all" else {"mode": case.mode}
             members = [self.tensors[n] for n in case.gathered]
             self.gathered = torch.autograd.graph.register_multi_grad_hook(members, GatheredListener(self), **options)
-
-    def _step(self, name: str, x: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
-        if name == "custom":
-            found: torch.Tensor = five_times_function().apply(x, self, len(self.tensors))
-            return found
-        if name == "shared":
-            return x.view_as(x)
-        if name == "turned":
-            return x.permute(*reversed(range(x.dim()))) if x.dim() else x.view(())
-        if name == "tail":
-            return x[1:] if x.dim() else x.view(())
-        if name == "written":
-            return x.mul_(3)
-        if name in ("doubled", "negated", "copied"):
-            return x.clone() if name == "copied" else x * 2 if name == "doubled" else -x
-        if y is None:
-            return x * x
-        return x + y if name == "added" else x - y if name == "subtracted" else x * y
 
     def _add(self, tensor: torch.Tensor) -> None:
         at = len(self.tensors)
@@ -389,12 +329,15 @@ class LiveGraph:
         options: dict[str, Any] = {"retain_graph": self.turn + 1 < case.passes and not case.rebuilt}
         options["create_graph"] = case.create_graph
         wanted = [self.tensors[n] for n in case.wanted]
-        seed = case.seed.build() if case.entry != "sum" else None
+        seed = case.seed(case.count - 1).build() if case.entry != "sum" else None
         if case.entry == "grad":
             found = torch.autograd.grad(last, wanted, seed, **options)
             self.results.append(tuple(kept_tensor(x) for x in found))
         elif case.entry == "sum":
             last.sum().backward(**options)
+        elif case.entry == "roots":
+            seeds = [case.seed(at).build() for at in case.roots]
+            torch.autograd.backward([self.tensors[at] for at in case.roots], seeds, **options)
         else:
             last.backward(seed, **options, **({"inputs": wanted} if case.entry == "inputs" else {}))
         shown = {*range(len(case.leaves)), *case.retained, *case.wanted}

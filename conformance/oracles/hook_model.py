@@ -82,9 +82,9 @@ class HookModel:
     def backward(self, turn: int) -> None:
         """One backward call."""
         case = self.case
-        last = case.count - 1
-        seed = case.seed.array if case.entry != "sum" else np.ones_like(case.values[-1])
-        self.incoming = {last: seed.astype(case.values[-1].dtype)}
+        self.incoming = {at: case.seed(at).array.astype(case.values[at].dtype) for at in case.roots}
+        if case.entry == "sum":
+            self.incoming = {case.count - 1: np.ones_like(case.values[-1])}
         captured: dict[int, Any] = {}
         gathered: dict[int, Any] = {}
         for at in reversed(range(case.count)):
