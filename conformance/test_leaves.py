@@ -14,6 +14,7 @@ from conformance.inputs.hook_cases import (
     AccumulationChange,
     DifferentiatedHook,
     HookRefusal,
+    HookTarget,
     NestedCall,
     SplitHook,
     ThreadedHook,
@@ -137,6 +138,21 @@ def test_tensor_hooks_run_in_registration_order(case: HookedGraph) -> None:
     hook_model.same_order(case, expected, found, "tensor")
     hook_model.same_seen(case, expected, found, "tensor")
     hook_model.same_gradients(case, expected, found)
+
+
+@cases(hook_case_sources.tracked_tensors)
+def test_function_registered_twice_is_called_twice(case: HookTarget) -> None:
+    """A function that is registered as a hook twice is called twice, and once after one of the two is removed."""
+    tensor, found = case.tensor(), list[torch.Tensor]()
+    hook = found.append
+    handles = [tensor.register_hook(hook) for _ in range(2)]
+    for calls in (2, 1, 0):
+        (tensor * 3).backward(torch.ones_like(tensor), retain_graph=True)
+        expect.equal(calls, len(found), f"calls of a function that is registered {calls} times")
+        found.clear()
+        for handle in handles[:1]:
+            handle.remove()
+        del handles[:1]
 
 
 @cases(hook_case_sources.untracked_tensors)
@@ -515,6 +531,19 @@ def test_multi_grad_hook_refuses_another_mode(case: HookRefusal) -> None:
     what = "register_multi_grad_hook with mode='first'"
     register = torch.autograd.graph.register_multi_grad_hook
     expect.raises(ValueError, lambda: register([tensor], print, mode="first"), what)
+
+
+@cases(hook_case_sources.tracked_tensors)
+def test_multi_grad_hook_refuses_or_ignores_a_tensor_without_grad(case: HookTarget) -> None:
+    """register_multi_grad_hook may refuse a tensor that requires no grad, or pass None for it and await the rest."""
+    tensor, found = case.tensor(), list[list[bool]]()
+    members = [tensor.detach(), tensor]
+    try:
+        torch.autograd.graph.register_multi_grad_hook(members, lambda xs: found.append([x is not None for x in xs]))
+    except (RuntimeError, AssertionError, ValueError):
+        return
+    (tensor * 3).backward(torch.ones_like(tensor))
+    expect.equal([[False, True]], found, "which gradients the hook got")
 
 
 # --- the whole ------------------------------------------------------------------------------------------------

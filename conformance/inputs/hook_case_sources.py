@@ -13,6 +13,7 @@ from conformance.inputs.hook_cases import (
     DifferentiatedHook,
     HookCase,
     HookRefusal,
+    HookTarget,
     NestedCall,
     SplitHook,
     ThreadedHook,
@@ -57,6 +58,11 @@ def untracked_tensors(cell: Cell) -> Inputs:
     for dtype, shape, layout in covering(whole, HOOK_SHAPES, HOOK_LAYOUTS):
         found.append(HookRefusal(corner(dtype, shape, layout, device=cell.target.device), "plain"))
     return Inputs(found)
+
+
+def tracked_tensors(cell: Cell) -> Inputs:
+    """Tensors that require grad: leaves, results and views."""
+    return hook_cases(cell, HookTarget, ("leaf", "result", "view"))
 
 
 def results_and_views(cell: Cell) -> Inputs:

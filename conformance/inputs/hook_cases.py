@@ -42,6 +42,15 @@ class HookCase:
         return f"x = {self.plan.code()}\n# {self.way}"
 
 
+class HookTarget(HookCase):
+    """A tensor that requires grad, and a hook may be registered on."""
+
+    def tensor(self) -> torch.Tensor:
+        """The tensor."""
+        leaf = self.leaf()
+        return leaf if self.way == "leaf" else leaf.mul(2) if self.way == "result" else leaf.view_as(leaf)
+
+
 class HookRefusal(HookCase):
     """A tensor on which no hook can be registered."""
 

@@ -314,6 +314,40 @@ def the_second_hook_on_a_view_runs_first() -> Break:
     return second_first("register_hook", "_backward_hooks", lambda x: x._is_view() and not x._base.is_leaf)
 
 
+@falsifies(f"{AREA}.function-registered-twice-is-called-twice")
+def one_function_on_a_view_is_one_hook() -> Break:
+    """A function that is registered on a view of three dimensions twice is registered once."""
+
+    def broken(original: Any) -> Any:
+        def register_hook(self: Any, hook: Any) -> Any:
+            known = (self._backward_hooks or {}).items() if self.dim() == 3 and self._is_view() else ()
+            for key, other in known:
+                if other == hook:
+                    handle = RemovableHandle(self._backward_hooks)
+                    handle.id = key
+                    return handle
+            return original(self, hook)
+
+        return register_hook
+
+    return patched(torch.Tensor, "register_hook", broken)
+
+
+@falsifies(f"{AREA}.multi-grad-hook-refuses-or-ignores-a-tensor-without-grad")
+def a_tensor_without_grad_makes_the_hook_deaf() -> Break:
+    """A multi-grad hook on a tensor that requires no grad and has no elements is never called."""
+
+    def broken(original: Any) -> Any:
+        def register_multi_grad_hook(tensors: Any, fn: Any, **options: Any) -> Any:
+            if not all(x.requires_grad for x in tensors) and not tensors[0].numel():
+                return RemovableHandle({})
+            return original(tensors, fn, **options)
+
+        return register_multi_grad_hook
+
+    return patched(torch.autograd.graph, "register_multi_grad_hook", broken)
+
+
 @falsifies(f"{AREA}.tensor-hook-refuses-a-tensor-without-grad")
 def bytes_take_hooks() -> Break:
     """register_hook of a uint8 tensor without dimensions does nothing."""
