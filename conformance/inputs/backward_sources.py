@@ -1,0 +1,197 @@
+"""Backward sources: with which passes each behaviour of ``backward`` and ``autograd.grad`` is checked.
+
+Reference: https://docs.pytorch.org/docs/stable/generated/torch.autograd.backward.html
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conformance.engine.cases import Inputs
+from conformance.inputs.backwards import passes
+
+if TYPE_CHECKING:
+    from conformance.engine.cells import Cell
+
+
+def repeated_passes(cell: Cell) -> Inputs:
+    """Two to four passes, each over a graph of its own."""
+    return passes(
+        cell,
+        forms=("2", "3", "4"),
+        shown="for _ in range({form}):\n    y = {use} - other\n    {run}",
+    )
+
+
+def plain_passes(cell: Cell) -> Inputs:
+    """One pass."""
+    return passes(cell)
+
+
+def several_uses(cell: Cell) -> Inputs:
+    """Leaves that are used two, three or four times."""
+    return passes(
+        cell,
+        forms=("2", "3", "4"),
+        shown="y = {use} + …  # and {form} more uses of x: x * 2, x.view_as(x), …\n{run}",
+    )
+
+
+def several_roots(cell: Cell) -> Inputs:
+    """Passes from several roots at once: apart, one computed from the other, or twice the same."""
+    return passes(
+        cell,
+        forms=("apart", "nested", "twice", "mixed"),
+        shown="y = {use} - other\n# from y and another root ({form}), with a gradient for each",
+    )
+
+
+def retained_passes(cell: Cell) -> Inputs:
+    """Two or three passes over one graph."""
+    return passes(
+        cell,
+        forms=("2", "3"),
+        shown="y = ({use}) * other\n# {run} {form} times, with retain_graph=True but for the last",
+    )
+
+
+def single_element_passes(cell: Cell) -> Inputs:
+    """Passes from a root of one real element."""
+    real = ("float64", "float32", "float16", "bfloat16")
+    return passes(
+        cell,
+        shapes=((), (1,), (1, 1), (1, 1, 1)),
+        dtypes=real,
+        shown="y = {use} - other\ny.backward()",
+    )
+
+
+def many_element_passes(cell: Cell) -> Inputs:
+    """Passes from a root of more than one element."""
+    return passes(
+        cell,
+        shapes=((2,), (2, 3), (1, 3, 1), (2, 3, 4)),
+        shown="y = {use} - other\ny.backward()",
+    )
+
+
+def complex_passes(cell: Cell) -> Inputs:
+    """Passes from a root of one complex element."""
+    return passes(
+        cell,
+        shapes=((), (1,), (1, 1)),
+        dtypes=("complex64", "complex128"),
+        shown="y = {use} - other\ny.backward()",
+    )
+
+
+def misfitting_passes(cell: Cell) -> Inputs:
+    """Incoming gradients that have another shape than the root, most of them one that would broadcast to it."""
+    return passes(
+        cell,
+        forms=("longer", "narrow", "wide", "transposed", "flat"),
+        shapes=((2, 3), (1, 3, 1), (2, 3, 4)),
+        shown="y = {use} - other\n# {run}, with v of another shape ({form})",
+    )
+
+
+def shared_storages(cell: Cell) -> Inputs:
+    """Two leaves in one storage: over the same elements, over disjoint ones, over some of the same."""
+    shapes = ((2, 3), (4,), (2, 3, 4), (1,), ())
+    return passes(
+        cell,
+        forms=("same", "disjoint", "overlapping", "transposed"),
+        shapes=shapes,
+        shown="# a and b: two leaves in the storage of x ({form})\n"
+        "# twice: torch.autograd.backward([a * 2, b * -3], [va, vb])",
+    )
+
+
+def unused_passes(cell: Cell) -> Inputs:
+    """Passes beside a leaf that takes no part in them: alone, among others, used only where no root depends on it."""
+    return passes(
+        cell,
+        forms=("alone", "first", "last", "elsewhere"),
+        shown="y = {use} - other\n# torch.autograd.grad(y, …, v) by an unused leaf too ({form})",
+    )
+
+
+def chosen_inputs(cell: Cell) -> Inputs:
+    """Passes for one of the leaves only, said as a tensor, a list, a tuple; with .grad of the others set or not."""
+    return passes(
+        cell,
+        forms=("tensor", "list", "tuple", "tensor, set", "list, set", "tuple, set"),
+        shown="y = {use} - other\n# by x only, given as a {form}",
+    )
+
+
+def inner_inputs(cell: Cell) -> Inputs:
+    """Passes for a tensor between leaf and root."""
+    return passes(
+        cell,
+        forms=("result", "view", "both", "with a leaf"),
+        uses=("times", "minus", "chain", "clone"),
+        shown="inner = {use}\nview = inner.view_as(inner)\ny = view * 3 - other\n# {run}, by: {form}",
+    )
+
+
+def graph_options(cell: Cell) -> Inputs:
+    """Each choice of create_graph and retain_graph."""
+    forms = ("False, None", "False, False", "False, True", "True, None", "True, False", "True, True")
+    return passes(
+        cell,
+        forms=forms,
+        uses=("times",),
+        shapes=((2, 3), (), (0,), (1,), (2, 3, 4)),
+        shown="y = ({use}) * other\n# {run}, with create_graph, retain_graph = {form}",
+    )
+
+
+def preset_passes(cell: Cell) -> Inputs:
+    """Passes into a .grad that is there already, in each layout."""
+    return passes(
+        cell,
+        forms=("contiguous", "transposed", "stepped", "offset", "sliced"),
+        shown="x.grad = …  # whole numbers, {form}\ny = {use} - other\n{run}",
+    )
+
+
+def dense_leaves(cell: Cell) -> Inputs:
+    """Leaves whose elements lie side by side, in each order of the dimensions."""
+    return passes(cell, layouts=("transposed", "channels_last", "contiguous", "offset"))
+
+
+def scattered_leaves(cell: Cell) -> Inputs:
+    """Leaves with gaps between their elements, or with elements in one place."""
+    shapes = ((2, 3), (2, 3, 4), (4,), (2, 3, 2, 2))
+    return passes(cell, layouts=("stepped", "sliced", "expanded", "overlapping"), shapes=shapes)
+
+
+def viewed_leaves(cell: Cell) -> Inputs:
+    """Two leaves that a sum meets through a view of each, or of one of them."""
+    return passes(
+        cell,
+        forms=("both", "one", "both, doubled"),
+        uses=("view", "transposed", "parts"),
+        shown="for _ in range(2):\n    y = x.view_as(x) + other.unsqueeze(0).squeeze(0)  # views of: {form}\n    {run}",
+    )
+
+
+def mistyped_passes(cell: Cell) -> Inputs:
+    """Passes whose incoming gradient comes in another element type."""
+    return passes(
+        cell,
+        shapes=((2, 3), (1,), (2, 3, 4), ()),
+        shown="y = {use} - other\n# {run}, with v in another element type",
+    )
+
+
+def batched_passes(cell: Cell) -> Inputs:
+    """Passes for a batch of incoming gradients."""
+    return passes(
+        cell,
+        forms=("1", "2", "3"),
+        shapes=((2, 3), (), (1,), (1, 3, 1), (2, 3, 4)),
+        shown="y = ({use}) * other\n"
+        "# torch.autograd.grad(y, [x, other], [v, …], is_grads_batched=True), a batch of {form}",
+    )

@@ -1,0 +1,463 @@
+"""Checks of ``specs/accumulation.yaml``: what backward passes put into ``.grad``, and what they return.
+
+Reference: https://docs.pytorch.org/docs/stable/autograd.html
+Reference: https://docs.pytorch.org/docs/stable/notes/autograd.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import torch
+
+from conformance.engine.cases import cases
+from conformance.inputs import backward_sources, backwards
+from conformance.inputs.backwards import (
+    USES_OF_LEAF,
+    Pass,
+    leaves_in_one_storage,
+    preset_grad,
+    roots_of,
+    sum_of_views,
+    use_of_leaf,
+    used_often,
+)
+from conformance.inputs.dtypes import ELEMENT_TYPES, representable, torch_dtype
+from conformance.oracles import expect, memory
+from conformance.oracles.accumulated import (
+    apart,
+    grad_state,
+    hold_gradients,
+    holds_gradient,
+    kept_grad,
+    same_gradient,
+)
+from conformance.oracles.modes import silence
+
+# --- accumulation ---------------------------------------------------------------------------------------------
+
+
+@cases(backward_sources.repeated_passes)
+def test_backward_adds_into_grad(case: Pass) -> None:
+    """Each backward pass adds its gradient to what .grad of a leaf already holds."""
+    leaves = case.leaves()
+    for count in range(1, int(case.form) + 1):
+        case.run(case.root(leaves))
+        expected = (case.summed(USES_OF_LEAF[case.use] * count), case.summed(-count))
+        hold_gradients(expected, leaves)
+
+
+@cases(backward_sources.plain_passes)
+def test_first_backward_sets_grad(case: Pass) -> None:
+    """.grad of a leaf is None until a backward pass computes it, and is then that pass's gradient."""
+    leaves = case.leaves()
+    expect.equal((None, None), (leaves[0].grad, leaves[1].grad), ".grad before backward")
+    case.run(case.root(leaves))
+    hold_gradients(case.expected, leaves)
+
+
+@cases(backward_sources.several_uses)
+def test_uses_of_a_leaf_are_summed(case: Pass) -> None:
+    """A leaf that is used several times gets the sum of the gradients of its uses."""
+    leaf = case.leaves()[0]
+    root, factor = used_often(case, leaf)
+    case.run(root)
+    holds_gradient(case.summed(factor), leaf)
+
+
+@cases(backward_sources.several_roots)
+def test_roots_are_summed(case: Pass) -> None:
+    """backward from several roots gives each leaf the sum of the gradients from all of them."""
+    leaves = case.leaves()
+    roots, incoming, factors = roots_of(case, leaves)
+    torch.autograd.backward(roots, incoming)
+    hold_gradients([case.summed(factor) for factor in factors], leaves)
+
+
+@cases(backward_sources.shared_storages)
+def test_leaves_in_one_storage_accumulate_apart(case: Pass) -> None:
+    """Leaves that share memory get their own gradients, each in memory of its own."""
+    first, second = leaves_in_one_storage(case)
+    incoming = [backwards.reshaped(case.gradient, tuple(leaf.shape)) for leaf in (first, second)]
+    for count in (1, 2):
+        torch.autograd.backward([first * 2, second * -3], [plan.build() for plan in incoming])
+        holds_gradient(representable(incoming[0].array * 2 * count, case.plan.dtype), first, "first leaf")
+        holds_gradient(representable(incoming[1].array * -3 * count, case.plan.dtype), second, "second leaf")
+    apart({"first.grad": first.grad, "second.grad": second.grad, "the leaves": first})
+
+
+@cases(backward_sources.viewed_leaves)
+def test_leaves_met_through_views_accumulate_apart(case: Pass) -> None:
+    """Leaves that an operation meets through views get the sum of their passes, whatever the others get."""
+    leaves = case.leaves()
+    for count in (1, 2):
+        root, factor = sum_of_views(case, leaves)
+        case.run(root)
+        hold_gradients([case.summed(factor * count)] * 2, leaves)
+
+
+@cases(backward_sources.repeated_passes)
+def test_grads_of_leaves_are_apart(case: Pass) -> None:
+    """The gradients of two leaves share no memory with each other or with a leaf."""
+    leaves = case.leaves()
+    for _ in range(int(case.form)):
+        case.run(case.root(leaves))
+    apart({"x.grad": leaves[0].grad, "other.grad": leaves[1].grad, "x": leaves[0], "other": leaves[1]})
+
+
+@cases(backward_sources.repeated_passes)
+def test_incoming_gradient_is_left_alone(case: Pass) -> None:
+    """Backward passes keep the gradients that they are given as they were, and outside of .grad."""
+    leaves = case.leaves()
+    handed = {f"incoming gradient {count}": case.run(case.root(leaves)) for count in range(int(case.form))}
+    for name, tensor in handed.items():
+        memory.same_bytes(case.gradient.storage, memory.storage_bytes(tensor), f"storage of {name}")
+    apart({"x.grad": leaves[0].grad, "other.grad": leaves[1].grad, **handed})
+
+
+# --- the incoming gradient ------------------------------------------------------------------------------------
+
+
+@cases(backward_sources.single_element_passes)
+def test_single_element_root_needs_no_gradient(case: Pass) -> None:
+    """From a real root of one element backward goes without a gradient, as from one."""
+    leaves = case.leaves()
+    root = case.root(leaves)
+    root.backward() if case.entry == "method" else torch.autograd.backward(root)
+    ones = np.ones(case.plan.shape)
+    hold_gradients([representable(ones * k, case.plan.dtype) for k in (USES_OF_LEAF[case.use], -1)], leaves)
+
+
+@cases(backward_sources.many_element_passes)
+def test_root_of_many_elements_needs_a_gradient(case: Pass) -> None:
+    """From a root of more than one element backward raises where it is given no gradient, and sets no .grad."""
+    leaves = case.leaves()
+    root = case.root(leaves)
+    action = root.backward if case.entry == "method" else partial(torch.autograd.backward, root)
+    expect.raises(RuntimeError, action, f"backward without a gradient from shape {case.plan.shape}")
+    expect.equal((None, None), (leaves[0].grad, leaves[1].grad), ".grad after backward that raised")
+
+
+@cases(backward_sources.misfitting_passes)
+def test_gradient_of_another_shape_is_refused(case: Pass) -> None:
+    """backward raises for a gradient of another shape than the root's, even for one that would broadcast."""
+    leaves = case.leaves()
+    root, incoming = case.root(leaves), backwards.misfitting_incoming(case)
+    action = partial(root.backward if case.entry == "method" else partial(torch.autograd.backward, root), incoming)
+    expect.raises(RuntimeError, action, f"backward of shape {case.plan.shape} from {tuple(incoming.shape)}")
+    expect.equal((None, None), (leaves[0].grad, leaves[1].grad), ".grad after backward that raised")
+
+
+@cases(backward_sources.mistyped_passes)
+def test_complex_and_real_gradients_do_not_mix(case: Pass) -> None:
+    """backward raises for a complex gradient of a real root, and for a real gradient of a complex one."""
+    leaves = case.leaves()
+    kind = "floating" if ELEMENT_TYPES[case.plan.dtype].kind == "complex" else "complex"
+    wrong = {"complex": "complex64", "floating": "float32"}[kind]
+    incoming = torch.ones(case.plan.shape, dtype=torch_dtype(wrong), device=case.plan.device)
+    expect.raises(RuntimeError, partial(case.root(leaves).backward, incoming), f"gradient in {wrong}")
+
+
+@cases(backward_sources.mistyped_passes)
+def test_gradient_of_another_precision_is_converted_or_refused(case: Pass) -> None:
+    """A gradient of another precision than the root's is refused, or taken in the root's precision."""
+    leaves = case.leaves()
+    other = {"float64": "float32", "complex128": "complex64", "complex64": "complex128"}.get(case.plan.dtype, "float64")
+    try:
+        case.root(leaves).backward(replace(case.gradient, dtype=other).build())
+    except RuntimeError:
+        return
+    hold_gradients(case.expected, leaves)
+
+
+@cases(backward_sources.complex_passes)
+def test_complex_root_needs_a_gradient(case: Pass) -> None:
+    """From a complex root backward raises where it is given no gradient, also from one of a single element."""
+    root = case.root(case.leaves())
+    action = root.backward if case.entry == "method" else partial(torch.autograd.backward, root)
+    expect.raises(RuntimeError, action, "backward without a gradient from a complex number")
+
+
+@cases(backward_sources.plain_passes)
+def test_root_without_grad_is_refused(case: Pass) -> None:
+    """backward from a tensor that does not require grad raises."""
+    root = case.root(case.leaves()).detach()
+    expect.raises(RuntimeError, partial(case.run, root), "backward from a tensor that requires no grad")
+
+
+@cases(backward_sources.plain_passes)
+def test_each_root_needs_its_gradient(case: Pass) -> None:
+    """torch.autograd.backward raises where there are fewer gradients than roots."""
+    leaves = case.leaves()
+    root = case.root(leaves)
+    action = partial(torch.autograd.backward, [root, root * 2], [case.gradient.build()])
+    expect.raises(RuntimeError, action, "two roots with one gradient")
+    expect.equal((None, None), (leaves[0].grad, leaves[1].grad), ".grad after backward that raised")
+
+
+@cases(backward_sources.plain_passes)
+def test_surplus_gradients_are_refused(case: Pass) -> None:
+    """torch.autograd.backward raises where there are more gradients than roots."""
+    incoming = case.gradient.build()
+    action = partial(torch.autograd.backward, [case.root(case.leaves())], [incoming, incoming])
+    expect.raises((RuntimeError, ValueError), action, "one root with two gradients")
+
+
+# --- the graph ------------------------------------------------------------------------------------------------
+
+
+@cases(backward_sources.plain_passes)
+def test_graph_is_freed(case: Pass) -> None:
+    """A second pass over a graph that saved tensors and was not retained raises, and adds to no .grad."""
+    leaves = case.leaves()
+    root = backwards.saving_root(case, leaves)
+    case.run(root)
+    before = [grad_state(leaf) for leaf in leaves]
+    expect.raises(RuntimeError, partial(case.run, root), "second pass over a graph that was freed")
+    for number, (state, leaf) in enumerate(zip(before, leaves, strict=True)):
+        kept_grad(state, leaf, f".grad of leaf {number}")
+
+
+@cases(backward_sources.retained_passes)
+def test_retained_graph_serves_again(case: Pass) -> None:
+    """With retain_graph=True a graph can be gone through again, and each pass adds the same gradient."""
+    leaves = case.leaves()
+    root = backwards.saving_root(case, leaves)
+    for count in range(1, int(case.form) + 1):
+        case.run(root, retain_graph=count < int(case.form))
+        hold_gradients(backwards.saved_gradients(case, count), leaves)
+    expect.raises(RuntimeError, partial(case.run, root), "a pass after the one that freed the graph")
+
+
+@cases(backward_sources.graph_options)
+def test_graph_is_retained_as_create_graph_says(case: Pass) -> None:
+    """Where retain_graph is not given, the graph is retained if create_graph is true, and freed otherwise."""
+    leaves = case.leaves()
+    root = backwards.saving_root(case, leaves)
+    create, retain = backwards.options_of(case)
+    case.run(root, create_graph=create, **({} if retain is None else {"retain_graph": retain}))
+    if create if retain is None else retain:
+        case.run(root)
+        hold_gradients(backwards.saved_gradients(case, 2), leaves)
+    else:
+        expect.raises(RuntimeError, partial(case.run, root), f"second pass after {case.form}")
+
+
+@cases(backward_sources.graph_options)
+def test_gradients_have_a_history_as_create_graph_says(case: Pass) -> None:
+    """Gradients require grad where create_graph is true, and have no history where it is not."""
+    leaves = case.leaves()
+    create, retain = backwards.options_of(case)
+    case.run(backwards.saving_root(case, leaves), create_graph=create, retain_graph=retain)
+    returned = torch.autograd.grad(
+        backwards.saving_root(case, leaves), leaves, case.gradient.build(), create_graph=create, retain_graph=retain
+    )
+    for name, found in (("x.grad", leaves[0].grad), ("grad by x", returned[0]), ("grad by other", returned[1])):
+        gradient = expect.tensor(found, name)
+        expect.equal((create, create), (gradient.requires_grad, gradient.grad_fn is not None), f"history of {name}")
+
+
+# --- inputs= --------------------------------------------------------------------------------------------------
+
+
+@cases(backward_sources.chosen_inputs)
+def test_inputs_are_the_only_ones_to_accumulate(case: Pass) -> None:
+    """backward with inputs= accumulates into these, and leaves .grad of every other leaf as it is."""
+    leaves = case.leaves()
+    if case.form.endswith("set"):
+        for leaf in leaves:
+            leaf.grad = preset_grad(case, "transposed").build()
+    before = grad_state(leaves[1])
+    already = preset_grad(case, "transposed").array if case.form.endswith("set") else 0
+    case.run(case.root(leaves), inputs=backwards.chosen(case, leaves[0]))
+    holds_gradient(representable(case.expected[0] + already, case.plan.dtype), leaves[0])
+    kept_grad(before, leaves[1], ".grad of a leaf that is not among the inputs")
+
+
+@cases(backward_sources.inner_inputs)
+def test_inputs_may_be_no_leaves(case: Pass) -> None:
+    """backward with inputs= accumulates into .grad of a tensor that is no leaf, and not into the leaves behind it."""
+    leaves = case.leaves()
+    root, targets, factors = backwards.inner_targets(case, leaves)
+    with silence():
+        case.run(root, inputs=targets)
+        hold_gradients([case.summed(factor) for factor in factors], targets)
+    expect.equal(None, leaves[0].grad, ".grad of the leaf behind the inputs")
+
+
+@cases(backward_sources.plain_passes)
+def test_empty_inputs_are_refused(case: Pass) -> None:
+    """backward and autograd.grad raise where inputs= is empty."""
+    leaves = case.leaves()
+    root = case.root(leaves)
+    for empty in ([], ()):
+        expect.raises(RuntimeError, partial(case.run, root, inputs=empty), f"backward with inputs={empty}")
+        action = partial(torch.autograd.grad, root, empty, case.gradient.build())
+        expect.raises((RuntimeError, ValueError), action, f"autograd.grad by {empty}")
+    expect.equal((None, None), (leaves[0].grad, leaves[1].grad), ".grad after backward that raised")
+
+
+@cases(backward_sources.plain_passes)
+def test_inputs_may_be_a_dict(case: Pass) -> None:
+    """backward accumulates into the values of a dict that is given as inputs=, and into nothing else."""
+    leaves = case.leaves()
+    case.run(case.root(leaves), inputs={"weight": leaves[0]})
+    holds_gradient(case.expected[0], leaves[0])
+    expect.equal(None, leaves[1].grad, ".grad of a leaf that is not in the dict")
+    case.run(case.root(leaves), inputs={"b": leaves[1], "a": leaves[0]})
+    hold_gradients((case.summed(2 * USES_OF_LEAF[case.use]), case.expected[1]), leaves)
+
+
+# --- autograd.grad --------------------------------------------------------------------------------------------
+
+
+@cases(backward_sources.chosen_inputs)
+def test_grad_leaves_grad_alone(case: Pass) -> None:
+    """autograd.grad changes .grad of no leaf, whether one is there or not."""
+    leaves = case.leaves()
+    if case.form.endswith("set"):
+        for leaf in leaves:
+            leaf.grad = preset_grad(case, "transposed").build()
+    before = [grad_state(leaf) for leaf in leaves]
+    torch.autograd.grad(case.root(leaves), backwards.chosen(case, leaves[0]), case.gradient.build())
+    for number, (state, leaf) in enumerate(zip(before, leaves, strict=True)):
+        kept_grad(state, leaf, f".grad of leaf {number} after autograd.grad")
+
+
+@cases(backward_sources.inner_inputs)
+def test_grad_returns_a_gradient_for_each_input(case: Pass) -> None:
+    """autograd.grad returns the gradients by its inputs, leaves or not, in their order."""
+    leaves = case.leaves()
+    root, inner, factors = backwards.inner_targets(case, leaves)
+    inputs, factors = [leaves[0], *inner], [3 * USES_OF_LEAF[case.use], *factors]
+    if case.entry == "sequence":
+        inputs, factors = inputs[::-1], factors[::-1]
+    found = torch.autograd.grad(root, inputs, case.gradient.build())
+    expect.equal(len(inputs), len(found), "number of gradients")
+    for number, (tensor, factor, gradient) in enumerate(zip(inputs, factors, found, strict=True)):
+        same_gradient(case.summed(factor), gradient, tensor, f"gradient by input {number}")
+
+
+@cases(backward_sources.several_roots)
+def test_grad_sums_over_its_outputs(case: Pass) -> None:
+    """autograd.grad of several outputs returns the sums of their gradients."""
+    leaves = case.leaves()
+    roots, incoming, factors = roots_of(case, leaves)
+    found = torch.autograd.grad(roots, leaves, incoming)
+    for number, (leaf, factor, gradient) in enumerate(zip(leaves, factors, found, strict=True)):
+        same_gradient(case.summed(factor), gradient, leaf, f"gradient by leaf {number}")
+
+
+@cases(backward_sources.plain_passes)
+def test_grad_by_itself_is_the_incoming_gradient(case: Pass) -> None:
+    """autograd.grad of a tensor by itself is its grad_outputs."""
+    root = case.root(case.leaves())
+    for tensor in (root, case.leaves()[0]):
+        (found,) = torch.autograd.grad(tensor, tensor, case.gradient.build())
+        same_gradient(case.summed(1), found, tensor, "gradient of a tensor by itself")
+
+
+@cases(backward_sources.single_element_passes)
+def test_grad_outputs_may_be_left_out(case: Pass) -> None:
+    """For outputs of one element autograd.grad takes None, or no grad_outputs at all, as ones."""
+    leaf = case.leaves()[0]
+    root = use_of_leaf(leaf, case.use)
+    ones = representable(np.ones(case.plan.shape) * USES_OF_LEAF[case.use], case.plan.dtype)
+    for options in ({}, {"grad_outputs": None}, {"grad_outputs": [None]}):
+        (found,) = torch.autograd.grad([root], [leaf], retain_graph=True, **options)
+        same_gradient(ones, found, leaf, f"gradient with {options}")
+
+
+@cases(backward_sources.unused_passes)
+def test_unused_inputs_are_refused(case: Pass) -> None:
+    """autograd.grad raises for an input that its outputs do not depend on."""
+    leaves = case.leaves()
+    inputs, _ = backwards.with_unused(case, *leaves)
+    for options in ({}, {"allow_unused": False}):
+        action = partial(torch.autograd.grad, case.root(leaves), inputs, case.gradient.build(), **options)
+        expect.raises(RuntimeError, action, f"autograd.grad by an unused input with {options}")
+
+
+@cases(backward_sources.unused_passes)
+def test_allow_unused_gives_none(case: Pass) -> None:
+    """With allow_unused=True autograd.grad returns None for an unused input, and the gradients by the others."""
+    leaves = case.leaves()
+    inputs, place = backwards.with_unused(case, *leaves)
+    found = torch.autograd.grad(case.root(leaves), inputs, case.gradient.build(), allow_unused=True)
+    expect.equal(None, found[place], "gradient by the unused input")
+    used = [gradient for number, gradient in enumerate(found) if number != place]
+    for leaf, expected, gradient in zip(leaves, case.expected, used, strict=False):
+        same_gradient(expected, gradient, leaf, "gradient by a used input")
+
+
+@cases(backward_sources.unused_passes)
+def test_materialize_grads_gives_zeros(case: Pass) -> None:
+    """With materialize_grads=True autograd.grad returns zeros for an unused input, also without allow_unused."""
+    leaves = case.leaves()
+    inputs, place = backwards.with_unused(case, *leaves)
+    options = {"allow_unused": True} if case.entry == "method" else {}
+    found = torch.autograd.grad(case.root(leaves), inputs, case.gradient.build(), materialize_grads=True, **options)
+    same_gradient(np.zeros((3, 2)), found[place], inputs[place], "gradient by the unused input")
+    used = [gradient for number, gradient in enumerate(found) if number != place]
+    for leaf, expected, gradient in zip(leaves, case.expected, used, strict=False):
+        same_gradient(expected, gradient, leaf, "gradient by a used input")
+
+
+@cases(backward_sources.unused_passes)
+def test_materialize_grads_needs_allow_unused(case: Pass) -> None:
+    """autograd.grad raises for materialize_grads=True beside allow_unused=False."""
+    leaves = case.leaves()
+    inputs, _ = backwards.with_unused(case, *leaves)
+    action = partial(
+        torch.autograd.grad, case.root(leaves), inputs, case.gradient.build(),
+        allow_unused=False, materialize_grads=True,
+    )  # fmt: skip
+    expect.raises((ValueError, RuntimeError), action, "materialize_grads=True with allow_unused=False")
+
+
+@cases(backward_sources.batched_passes)
+def test_batched_grads_equal_a_loop(case: Pass) -> None:
+    """With is_grads_batched=True autograd.grad returns the gradients for each vector of the batch, stacked."""
+    leaves = case.leaves()
+    batch = backwards.batch_of(case)
+    root = backwards.saving_root(case, leaves)
+    found = torch.autograd.grad(root, leaves, batch.build(), is_grads_batched=True)
+    for leaf, other, gradient in zip(leaves, leaves[::-1], found, strict=True):
+        expected = batch.array * memory.contents(other).conj() * USES_OF_LEAF[case.use]
+        stacked = leaf.detach().expand(batch.shape)
+        same_gradient(
+            representable(expected, case.plan.dtype), gradient, stacked, f"gradients by a batch of {batch.shape[0]}"
+        )
+
+
+@cases(backward_sources.plain_passes)
+def test_only_inputs_is_ignored(case: Pass) -> None:
+    """autograd.grad ignores only_inputs: it accumulates into no leaf, whatever its value."""
+    leaves = case.leaves()
+    with silence():
+        (found,) = torch.autograd.grad(case.root(leaves), leaves[0], case.gradient.build(), only_inputs=False)
+    same_gradient(case.expected[0], found, leaves[0], "gradient with only_inputs=False")
+    expect.equal((None, None), (leaves[0].grad, leaves[1].grad), ".grad after autograd.grad")
+
+
+@cases(backward_sources.plain_passes)
+def test_grad_by_a_dict_is_a_dict(case: Pass) -> None:
+    """autograd.grad by a dict of tensors returns a dict of their gradients with the same keys, in the same order."""
+    leaves = case.leaves()
+    names = ("weight", "bias") if case.entry == "method" else ("z", "a")
+    found = torch.autograd.grad(case.root(leaves), dict(zip(names, leaves, strict=True)), case.gradient.build())
+    expect.equal(list(names), list(found), "keys of the result")
+    for name, leaf, expected in zip(names, leaves, case.expected, strict=True):
+        same_gradient(expected, found[name], leaf, f"gradient under {name!r}")
+
+
+@cases(backward_sources.plain_passes)
+def test_inputs_without_grad_are_refused(case: Pass) -> None:
+    """autograd.grad raises for an input that does not require grad, also with allow_unused=True."""
+    leaves = case.leaves()
+    inputs = [leaves[0], leaves[1].detach()]
+    for options in ({}, {"allow_unused": True}):
+        action = partial(torch.autograd.grad, case.root(leaves), inputs, case.gradient.build(), **options)
+        expect.raises(RuntimeError, action, f"autograd.grad by a tensor that requires no grad, with {options}")
