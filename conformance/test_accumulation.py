@@ -13,19 +13,19 @@ import numpy as np
 import torch
 
 from conformance.engine.cases import cases
-from conformance.inputs import backward_sources, backwards
+from conformance.inputs import backward_sources, backwards, resetting
 from conformance.inputs.backwards import (
     USES_OF_LEAF,
     Pass,
     leaves_in_one_storage,
-    preset_grad,
     roots_of,
     sum_of_views,
     use_of_leaf,
     used_often,
 )
 from conformance.inputs.dtypes import ELEMENT_TYPES, representable, torch_dtype
-from conformance.oracles import expect, memory
+from conformance.inputs.resetting import parameters_of, preset_grad, preset_plan, resetter, wrong_grad
+from conformance.oracles import expect, layout, memory
 from conformance.oracles.accumulated import (
     apart,
     grad_state,
@@ -34,6 +34,7 @@ from conformance.oracles.accumulated import (
     kept_grad,
     same_gradient,
 )
+from conformance.oracles.frames import frame_of
 from conformance.oracles.modes import silence
 
 # --- accumulation ---------------------------------------------------------------------------------------------
@@ -268,9 +269,9 @@ def test_inputs_are_the_only_ones_to_accumulate(case: Pass) -> None:
     leaves = case.leaves()
     if case.form.endswith("set"):
         for leaf in leaves:
-            leaf.grad = preset_grad(case, "transposed").build()
+            leaf.grad = preset_grad(case, "transposed")
     before = grad_state(leaves[1])
-    already = preset_grad(case, "transposed").array if case.form.endswith("set") else 0
+    already = memory.contents(preset_grad(case, "transposed")) if case.form.endswith("set") else 0
     case.run(case.root(leaves), inputs=backwards.chosen(case, leaves[0]))
     holds_gradient(representable(case.expected[0] + already, case.plan.dtype), leaves[0])
     kept_grad(before, leaves[1], ".grad of a leaf that is not among the inputs")
@@ -319,7 +320,7 @@ def test_grad_leaves_grad_alone(case: Pass) -> None:
     leaves = case.leaves()
     if case.form.endswith("set"):
         for leaf in leaves:
-            leaf.grad = preset_grad(case, "transposed").build()
+            leaf.grad = preset_grad(case, "transposed")
     before = [grad_state(leaf) for leaf in leaves]
     torch.autograd.grad(case.root(leaves), backwards.chosen(case, leaves[0]), case.gradient.build())
     for number, (state, leaf) in enumerate(zip(before, leaves, strict=True)):
@@ -461,3 +462,165 @@ def test_inputs_without_grad_are_refused(case: Pass) -> None:
     for options in ({}, {"allow_unused": True}):
         action = partial(torch.autograd.grad, case.root(leaves), inputs, case.gradient.build(), **options)
         expect.raises(RuntimeError, action, f"autograd.grad by a tensor that requires no grad, with {options}")
+
+
+# --- the layout of .grad --------------------------------------------------------------------------------------
+
+
+@cases(resetting.dense_leaves)
+def test_first_grad_has_the_strides_of_a_dense_leaf(case: Pass) -> None:
+    """The first .grad of a leaf whose memory is dense and does not overlap has the leaf's strides."""
+    leaf, other = case.leaves()
+    case.run(case.root((leaf, other)))
+    layout.same_steps(case.plan.strides, expect.tensor(leaf.grad, "x.grad"), "x.grad")
+    layout.row_major_steps(expect.tensor(other.grad, "other.grad"), "other.grad")
+
+
+@cases(resetting.scattered_leaves)
+def test_first_grad_of_another_leaf_is_row_major(case: Pass) -> None:
+    """The first .grad of a leaf whose memory has gaps or overlaps is contiguous in row-major order."""
+    leaves = case.leaves()
+    case.run(case.root(leaves))
+    layout.row_major_steps(expect.tensor(leaves[0].grad, "x.grad"), "x.grad")
+    hold_gradients(case.expected, leaves)
+
+
+@cases(resetting.preset_passes)
+def test_accumulation_keeps_the_grad_object(case: Pass) -> None:
+    """Without create_graph, backward adds into the .grad that is there: the same object, memory and strides."""
+    leaf, other = case.leaves()
+    leaf.grad = given = preset_grad(case, case.form)
+    old, frame, outside = memory.contents(given), frame_of(given), memory.guards(given, preset_plan(case, case.form))
+    for count in (1, 2):
+        case.run(case.root((leaf, other)))
+        expect.same_object(given, leaf.grad, "x.grad")
+        expect.equal(frame, frame_of(given), "shape, strides and offset of x.grad")
+        holds_gradient(representable(old + case.summed(count * USES_OF_LEAF[case.use]), case.plan.dtype), leaf)
+    memory.same_bytes(outside, memory.guards(given, preset_plan(case, case.form)), "memory around x.grad")
+
+
+@cases(resetting.preset_passes)
+def test_create_graph_replaces_the_grad(case: Pass) -> None:
+    """With create_graph=True, backward replaces .grad by a new tensor, the sum, and leaves the old one as it was."""
+    leaf, other = case.leaves()
+    leaf.grad = given = preset_grad(case, case.form)
+    old, image = memory.contents(given), memory.storage_bytes(given)
+    with silence():
+        case.run(case.root((leaf, other)), create_graph=True)
+    expect.that(leaf.grad is not given, "x.grad after create_graph=True", "a new tensor", "the same object")
+    memory.same_bytes(image, memory.storage_bytes(given), "storage of the old x.grad")
+    holds_gradient(representable(old + case.expected[0], case.plan.dtype), leaf)
+    apart({"old x.grad": given, "new x.grad": leaf.grad})
+
+
+@cases(resetting.preset_passes)
+def test_create_graph_tries_to_keep_the_strides(case: Pass) -> None:
+    """With create_graph=True, the new .grad has the strides of a dense old one."""
+    leaf, other = case.leaves()
+    leaf.grad = preset_grad(case, case.form)
+    plan = preset_plan(case, case.form)
+    with silence():
+        case.run(case.root((leaf, other)), create_graph=True)
+    if layout.is_dense(plan.shape, plan.strides):
+        layout.same_steps(plan.strides, expect.tensor(leaf.grad, "x.grad"), "x.grad")
+
+
+@cases(resetting.dense_leaves)
+def test_layout_policy_is_of_its_context(case: Pass) -> None:
+    """enforce_grad_layout_policy(False) changes no gradient, and the layout contract holds again after it."""
+    leaves = case.leaves()
+    with torch.autograd.grad_mode.enforce_grad_layout_policy(False):
+        case.run(case.root(leaves))
+    hold_gradients(case.expected, leaves)
+    again = case.leaves()
+    case.run(case.root(again))
+    layout.same_steps(case.plan.strides, expect.tensor(again[0].grad, "x.grad"), "x.grad after the context")
+
+
+# --- resetting and assigning ----------------------------------------------------------------------------------
+
+
+@cases(resetting.gradients_to_reset)
+def test_zero_grad_drops_the_gradients(case: Pass) -> None:
+    """zero_grad(set_to_none=True) sets .grad of each parameter to None."""
+    leaves = parameters_of(case)
+    case.run(case.root(leaves))
+    resetter(case.form, leaves)(set_to_none=True)
+    expect.equal((None, None), (leaves[0].grad, leaves[1].grad), ".grad after zero_grad(set_to_none=True)")
+
+
+@cases(resetting.gradients_to_reset)
+def test_dropped_gradients_stay_none(case: Pass) -> None:
+    """After zero_grad(set_to_none=True) .grad stays None for a parameter that the next pass does not reach."""
+    leaves = parameters_of(case)
+    case.run(case.root(leaves))
+    resetter(case.form, leaves)(set_to_none=True)
+    case.run(use_of_leaf(leaves[0], case.use))
+    holds_gradient(case.expected[0], leaves[0])
+    expect.equal(None, leaves[1].grad, ".grad of a parameter that got no gradient")
+
+
+@cases(resetting.gradients_to_reset)
+def test_zero_grad_zeroes_in_place(case: Pass) -> None:
+    """zero_grad(set_to_none=False) fills each .grad with zeros, whatever it held, and keeps the tensor."""
+    leaves = parameters_of(case)
+    for leaf, value in zip(leaves, (float("nan"), float("-inf")), strict=True):
+        leaf.grad = preset_grad(case, "transposed")
+        leaf.grad.fill_(value)
+    given = [leaf.grad for leaf in leaves]
+    places = [(grad.data_ptr(), frame_of(grad)) for grad in given]
+    resetter(case.form, leaves)(set_to_none=False)
+    for leaf, grad, place in zip(leaves, given, places, strict=True):
+        expect.same_object(grad, leaf.grad, ".grad after zero_grad(set_to_none=False)")
+        expect.equal(place, (grad.data_ptr(), frame_of(grad)), "address and frame of .grad")
+        holds_gradient(np.zeros(case.plan.shape), leaf)
+
+
+@cases(resetting.gradients_to_reset)
+def test_zero_grad_drops_by_default(case: Pass) -> None:
+    """zero_grad() sets .grad of each parameter to None."""
+    leaves = parameters_of(case)
+    case.run(case.root(leaves))
+    resetter(case.form, leaves)()
+    expect.equal((None, None), (leaves[0].grad, leaves[1].grad), ".grad after zero_grad()")
+
+
+@cases(resetting.gradients_to_reset)
+def test_zero_grad_zeroes_by_default(case: Pass) -> None:
+    """zero_grad() fills each .grad with zeros."""
+    leaves = parameters_of(case)
+    case.run(case.root(leaves))
+    resetter(case.form, leaves)()
+    hold_gradients([np.zeros(case.plan.shape)] * 2, leaves)
+
+
+@cases(resetting.gradients_to_reset)
+def test_zero_grad_resets_its_own_parameters_only(case: Pass) -> None:
+    """zero_grad of an optimizer or a module leaves .grad of every other parameter as it is."""
+    leaves = parameters_of(case)
+    case.run(case.root(leaves))
+    before = grad_state(leaves[1])
+    resetter(case.form, leaves[:1])(set_to_none=case.entry == "method")
+    kept_grad(before, leaves[1], ".grad of a parameter of something else")
+
+
+@cases(resetting.preset_passes)
+def test_assigned_grad_is_the_grad(case: Pass) -> None:
+    """A tensor assigned to .grad is what .grad then is, and None takes it away for the next pass to begin anew."""
+    leaf, other = case.leaves()
+    given = preset_grad(case, case.form)
+    leaf.grad = given
+    expect.same_object(given, leaf.grad, "x.grad after an assignment")
+    leaf.grad = None
+    case.run(case.root((leaf, other)))
+    holds_gradient(case.expected[0], leaf)
+
+
+@cases(resetting.wrong_assignments)
+def test_assigned_grad_must_match(case: Pass) -> None:
+    """Assigning to .grad what is no tensor of the leaf's shape, type and device raises, and changes no .grad."""
+    leaf, other = case.leaves()
+    case.run(case.root((leaf, other)))
+    before, wrong = grad_state(leaf), wrong_grad(case)
+    expect.raises((RuntimeError, TypeError), partial(setattr, leaf, "grad", wrong), f"x.grad = {case.form}")
+    kept_grad(before, leaf, "x.grad after an assignment that raised")

@@ -147,26 +147,6 @@ def graph_options(cell: Cell) -> Inputs:
     )
 
 
-def preset_passes(cell: Cell) -> Inputs:
-    """Passes into a .grad that is there already, in each layout."""
-    return passes(
-        cell,
-        forms=("contiguous", "transposed", "stepped", "offset", "sliced"),
-        shown="x.grad = …  # whole numbers, {form}\ny = {use} - other\n{run}",
-    )
-
-
-def dense_leaves(cell: Cell) -> Inputs:
-    """Leaves whose elements lie side by side, in each order of the dimensions."""
-    return passes(cell, layouts=("transposed", "channels_last", "contiguous", "offset"))
-
-
-def scattered_leaves(cell: Cell) -> Inputs:
-    """Leaves with gaps between their elements, or with elements in one place."""
-    shapes = ((2, 3), (2, 3, 4), (4,), (2, 3, 2, 2))
-    return passes(cell, layouts=("stepped", "sliced", "expanded", "overlapping"), shapes=shapes)
-
-
 def viewed_leaves(cell: Cell) -> Inputs:
     """Two leaves that a sum meets through a view of each, or of one of them."""
     return passes(

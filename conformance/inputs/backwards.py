@@ -180,11 +180,6 @@ def passes(
     )  # fmt: skip
 
 
-def preset_grad(case: Pass, layout: str, turn: int = 4) -> Strided:
-    """Plan of a .grad for the leaf of ``case``, in a layout of its own."""
-    return whole_numbers(case.plan.dtype, case.plan.shape, layout, case.plan.device, turn)
-
-
 def misfitting_incoming(case: Pass) -> torch.Tensor:
     """An incoming gradient of the element type of the root and of another shape."""
     shape = case.plan.shape
