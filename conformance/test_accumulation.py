@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from conformance.engine.cases import cases
-from conformance.inputs import backward_sources, backwards, resetting
+from conformance.inputs import anomalies, backward_sources, backwards, formulas, kinks, resetting, threads
+from conformance.inputs.anomalies import Anomaly
 from conformance.inputs.backwards import (
     USES_OF_LEAF,
     Pass,
@@ -24,7 +25,10 @@ from conformance.inputs.backwards import (
     used_often,
 )
 from conformance.inputs.dtypes import ELEMENT_TYPES, representable, torch_dtype
+from conformance.inputs.formulas import Formula
+from conformance.inputs.kinks import Division, Kink, Selection, Tie
 from conformance.inputs.resetting import parameters_of, preset_grad, preset_plan, resetter, wrong_grad
+from conformance.inputs.threads import in_thread, in_threads
 from conformance.oracles import expect, layout, memory
 from conformance.oracles.accumulated import (
     apart,
@@ -34,8 +38,10 @@ from conformance.oracles.accumulated import (
     kept_grad,
     same_gradient,
 )
+from conformance.oracles.closed_forms import complex_gradient, derivatives_at, near, real_gradients
 from conformance.oracles.frames import frame_of
-from conformance.oracles.modes import silence
+from conformance.oracles.modes import recorded_warnings, silence
+from conformance.oracles.subgradients import only_where_used, shared_evenly, takes_one_of
 
 # --- accumulation ---------------------------------------------------------------------------------------------
 
@@ -624,3 +630,312 @@ def test_assigned_grad_must_match(case: Pass) -> None:
     before, wrong = grad_state(leaf), wrong_grad(case)
     expect.raises((RuntimeError, TypeError), partial(setattr, leaf, "grad", wrong), f"x.grad = {case.form}")
     kept_grad(before, leaf, "x.grad after an assignment that raised")
+
+
+# --- higher derivatives, and complex ones ---------------------------------------------------------------------
+
+
+@cases(formulas.twice_differentiable)
+def test_created_graph_gives_higher_derivatives(case: Formula) -> None:
+    """With create_graph=True gradients can be differentiated again, and again, to the right second and third ones."""
+    leaf = case.leaf()
+    root = case.call(leaf)
+    factor: np.ndarray = np.ones(())
+    with silence():
+        for order, derivative in enumerate(derivatives_at(case.name, case.plan.array)):
+            incoming = case.incoming(root, order)
+            # the first derivative is conjugated; each later one is of the conjugate, so that what comes in is
+            factor = factor * (np.conj(incoming.array) if order else incoming.array)
+            root = case.gradient(root, leaf, incoming, create_graph=order < 2)
+            near(factor * np.conj(derivative), root, leaf, f"derivative {order + 1} of {case.name}")
+
+
+@cases(formulas.complex_formulas)
+def test_complex_gradient_is_by_the_conjugate(case: Formula) -> None:
+    """The gradient by a complex tensor is the derivative by its conjugate, as for steepest descent."""
+    leaf = case.leaf()
+    root = case.call(leaf)
+    incoming = case.incoming(root)
+    found = case.gradient(root, leaf, incoming, create_graph=False)
+    near(complex_gradient(case.name, case.plan.array, incoming.array), found, leaf, f"gradient of {case.name}")
+
+
+@cases(formulas.real_functions)
+def test_real_function_through_complex_numbers(case: Formula) -> None:
+    """A real function computed by complex operations has the real gradient that real operations would give it."""
+    x, y = case.leaf(), replace(case.plan, data=case.plan.data[::-1]).build().requires_grad_()
+    root = formulas.through_complex(case.function, x, y)
+    incoming = case.incoming(root)
+    expected = real_gradients(case.function, case.plan.array, memory.contents(y))
+    for leaf, derivative in zip((x, y), expected, strict=True):
+        root = formulas.through_complex(case.function, x, y)
+        found = case.gradient(root, leaf, incoming, create_graph=False)
+        near(incoming.array * derivative, found, leaf, f"gradient of {case.function}")
+        x.grad = y.grad = None
+
+
+@cases(backward_sources.complex_roots_of_real_leaves)
+def test_real_leaf_of_a_complex_root_gets_a_real_gradient(case: Pass) -> None:
+    """A real leaf that complex numbers were computed from gets the real part of what comes back."""
+    leaf = case.plan.build().requires_grad_()
+    factor = complex(2, -3)
+    root, incoming = backwards.complex_root(case, leaf, factor)
+    for count in (1, 2):
+        torch.autograd.backward(root, incoming.build(), retain_graph=count == 1)
+        holds_gradient((incoming.array * factor.conjugate()).real * count, leaf)
+
+
+# --- points without a derivative ------------------------------------------------------------------------------
+
+
+def takes_a_permitted_gradient(case: Kink) -> None:
+    """Go back from a function, and compare the gradient by each operand with what is permitted there."""
+    leaves = case.leaves()
+    root = case.call(*leaves)
+    incoming = torch.from_numpy(case.incoming(tuple(root.shape))).to(root.device, root.dtype)
+    found = torch.autograd.grad(root, leaves, incoming)
+    for number, leaf in enumerate(leaves):
+        what = f"gradient of {case.function} by operand {number}"
+        takes_one_of(case.permits(number), case.arbitrary(number), leaf, found[number], what)
+
+
+@cases(kinks.kink_corners)
+def test_convex_kink_takes_the_shortest_subgradient(case: Kink) -> None:
+    """Where a function is convex and has no derivative, its gradient is the sub-gradient of minimum norm."""
+    takes_a_permitted_gradient(case)
+
+
+@cases(kinks.kink_corners)
+def test_concave_kink_takes_the_shortest_supergradient(case: Kink) -> None:
+    """Where a function is concave and has no derivative, its gradient is the super-gradient of minimum norm."""
+    takes_a_permitted_gradient(case)
+
+
+@cases(kinks.kink_corners)
+def test_tied_tensors_share_the_gradient(case: Kink) -> None:
+    """A convex or concave function of two tensors takes the gradient that is shortest in both of them together."""
+    takes_a_permitted_gradient(case)
+
+
+@cases(kinks.kink_corners)
+def test_other_points_take_a_limit(case: Kink) -> None:
+    """Where a function is defined and neither convex nor concave, its gradient is a limit of those nearby."""
+    takes_a_permitted_gradient(case)
+
+
+@cases(kinks.kink_corners)
+def test_differentiable_point_takes_the_derivative(case: Kink) -> None:
+    """Where a function has a derivative, that is its gradient, at zeros and ties too."""
+    takes_a_permitted_gradient(case)
+
+
+@cases(kinks.kink_corners)
+def test_undefined_point_spoils_no_other(case: Kink) -> None:
+    """Where a function is not defined its gradient is arbitrary or an error; at every other element it is right."""
+    try:
+        takes_a_permitted_gradient(case)
+    except RuntimeError:
+        return
+
+
+@cases(kinks.ties)
+def test_equal_extremes_share_the_gradient(case: Tie) -> None:
+    """amax, amin and the max and min of all elements hand equal parts of the gradient to equal extremes."""
+    leaf = case.leaf()
+    result = case.call(leaf)
+    named = [(True, result)] if isinstance(result, torch.Tensor) else [(False, result[0]), (True, result[1])]
+    for largest, root in named:
+        incoming = np.resize(np.array([2.0, -4.0, 1.0]), tuple(root.shape))
+        given = torch.from_numpy(incoming).to(root.device, root.dtype)
+        (found,) = torch.autograd.grad(root, leaf, given, retain_graph=True)
+        highest = largest and not case.function.endswith("min")
+        expected = shared_evenly(case.plan.array.astype(np.float64), case.dim, highest, incoming)
+        takes_one_of([expected], np.zeros(case.plan.shape, bool), leaf, found, f"gradient of {case.function}")
+
+
+@cases(kinks.ties)
+def test_extreme_along_a_dimension_feeds_one_element(case: Tie) -> None:
+    """max and min along a dimension hand the gradient to the one element whose index they return."""
+    leaf = case.leaf()
+    values, indices = case.call(leaf)
+    incoming = np.resize(np.array([2.0, -4.0, 1.0]), tuple(values.shape))
+    (found,) = torch.autograd.grad(values, leaf, torch.from_numpy(incoming).to(values.device, values.dtype))
+    dim = case.dim or 0
+    at = np.asarray(memory.contents(indices)).reshape(np.expand_dims(case.plan.array.max(dim), dim).shape)
+    expected = np.zeros(case.plan.shape)
+    np.put_along_axis(expected, at, incoming.reshape(at.shape), dim)
+    takes_one_of([expected], np.zeros(case.plan.shape, bool), leaf, found, f"gradient of {case.function}")
+
+
+@cases(kinks.random_corners)
+def test_random_function_has_no_gradient(case: Kink) -> None:
+    """Backward through a function that draws random numbers raises."""
+    leaves = case.leaves()
+
+    def go_back() -> None:
+        root = case.call(*leaves)
+        torch.autograd.backward(root, torch.ones_like(root))
+
+    expect.raises(RuntimeError, go_back, f"backward through {case.function}")
+
+
+@cases(kinks.active_corners)
+def test_nan_gradient_is_passed_on(case: Kink) -> None:
+    """An incoming gradient of NaN reaches an operand that decided the result."""
+    leaves = case.leaves()
+    root = case.call(*leaves)
+    found = torch.autograd.grad(root, leaves, torch.full_like(root, float("nan")))[0]
+    only_where_used(np.ones(case.plans[0].shape, bool), memory.contents(found), f"gradient of {case.function}")
+
+
+@cases(kinks.inactive_corners)
+def test_nan_gradient_stays_out_of_what_is_inactive(case: Kink) -> None:
+    """An incoming gradient of NaN leaves zero at an element that did not decide the result."""
+    leaves = case.leaves()
+    root = case.call(*leaves)
+    found = torch.autograd.grad(root, leaves, torch.full_like(root, float("nan")))[0]
+    decided = np.resize(np.array([False, True]), case.plans[0].shape)
+    only_where_used(decided, memory.contents(found), f"gradient of {case.function}")
+
+
+@cases(kinks.selections_of)
+def test_nan_gradient_reaches_what_is_selected_only(case: Selection) -> None:
+    """An incoming gradient of NaN reaches the elements that an operation selects, and leaves zero at the others."""
+    leaf = case.leaf()
+    root = case.call(leaf)
+    (found,) = torch.autograd.grad(root, leaf, torch.full_like(root, float("nan")))
+    only_where_used(case.used, memory.contents(found), f"gradient of {case.name}")
+
+
+@cases(kinks.divisions)
+def test_masking_after_a_division_by_zero_leaves_nan(case: Division) -> None:
+    """Masking a quotient by zero away does not make its gradient zero: it is NaN."""
+    x, divisor, mask = case.operands()
+    case.masked_after(x, divisor, mask).sum().backward()
+    nowhere = np.zeros(case.safe_gradient.shape, bool)
+    takes_one_of([case.trapped_gradient], nowhere, x, x.grad, "x.grad")
+
+
+@cases(kinks.divisions)
+def test_masking_before_a_division_by_zero_is_safe(case: Division) -> None:
+    """Dividing only where the divisor is not zero gives zero gradients elsewhere."""
+    x, divisor, mask = case.operands()
+    safe = torch.zeros_like(x)
+    safe[mask] = x[mask] / divisor[mask]
+    safe.sum().backward()
+    holds_gradient(case.safe_gradient, x, accuracy="fused")
+
+
+# --- anomaly detection ----------------------------------------------------------------------------------------
+
+
+@cases(anomalies.troubled)
+def test_anomaly_detection_raises_on_nan(case: Anomaly) -> None:
+    """Under anomaly detection a backward that makes NaN raises, where it goes through without."""
+    with silence():
+        leaf = case.pass_back()
+        expect.that(bool(leaf.grad is not None and leaf.grad.isnan().any()), "x.grad without it", "NaN", leaf.grad)
+        with anomalies.anomaly_detection(case.switch):
+            expect.raises(RuntimeError, case.pass_back, f"backward of {case.trouble} under anomaly detection")
+
+
+@cases(anomalies.troubled)
+def test_anomaly_detection_may_let_nan_pass(case: Anomaly) -> None:
+    """With check_nan=False anomaly detection raises for no NaN, and the gradients are what they are without it."""
+    with silence():
+        plain = case.pass_back()
+        with anomalies.anomaly_detection(case.switch, check_nan=False):
+            leaf = case.pass_back()
+    memory.same_elements(memory.contents(plain.grad), memory.contents(leaf.grad), "x.grad under check_nan=False")
+
+
+@cases(anomalies.tracebacks)
+def test_anomaly_detection_shows_the_forward_call(case: Anomaly) -> None:
+    """Under anomaly detection a failing backward prints the traceback of the forward call that it belongs to."""
+    with recorded_warnings() as warned, anomalies.anomaly_detection(case.switch):
+        expect.raises(RuntimeError, case.pass_back, f"backward of {case.trouble} under anomaly detection")
+    said = [str(warning.message) for warning in warned]
+    name = anomalies.troubled_forward_of_this_case.__name__
+    expect.that(any(name in text for text in said), "warnings of the failing backward", f"one naming {name}", said)
+
+
+@cases(anomalies.sound_passes)
+def test_anomaly_detection_changes_no_gradient(case: Anomaly) -> None:
+    """A pass without NaN raises nothing under anomaly detection, and gives the gradients that it gives without."""
+    with silence():
+        plain = case.pass_back()
+        with anomalies.anomaly_detection(case.switch):
+            leaf = case.pass_back()
+    memory.same_elements(memory.contents(plain.grad), memory.contents(leaf.grad), "x.grad under anomaly detection")
+
+
+@cases(anomalies.nestings)
+def test_anomaly_detection_ends_with_its_context(case: Anomaly) -> None:
+    """Each context of anomaly detection holds until its end, however left, and then the one around it holds again."""
+    expected = anomalies.walk(case)
+    for place, (wanted, found) in enumerate(expected):
+        expect.equal(wanted, found, f"detection and its check for NaN at step {place} of {case.nesting}")
+
+
+@cases(anomalies.nestings)
+def test_set_detect_anomaly_is_a_function_too(case: Anomaly) -> None:
+    """set_detect_anomaly called as a function holds from there on, until it is called again."""
+    try:
+        for mode in case.nesting:
+            with silence():
+                torch.autograd.set_detect_anomaly(mode != "off", check_nan=mode == "on")
+            expect.equal((mode != "off", mode == "on"), anomalies.detection(), f"detection after {mode!r}")
+    finally:
+        torch.autograd.set_detect_anomaly(False)
+
+
+# --- threads --------------------------------------------------------------------------------------------------
+
+
+@cases(threads.threaded_passes)
+def test_backward_runs_in_threads(case: Pass) -> None:
+    """backward called in several threads at once gives each its leaves' gradients."""
+    leaves = [case.leaves() for _ in range(int(case.form))]
+    in_threads([partial(threads.train, case, pair) for pair in leaves])
+    for pair in leaves:
+        hold_gradients(case.expected, pair)
+
+
+@cases(threads.threaded_passes)
+def test_threads_accumulate_into_one_leaf(case: Pass) -> None:
+    """Passes in one thread after another, over graphs of their own, add up in the leaves that they share."""
+    leaves = case.leaves()
+    for count in range(1, int(case.form) + 1):
+        in_thread(partial(threads.train, case, leaves))
+        hold_gradients((case.summed(USES_OF_LEAF[case.use] * count), case.summed(-count)), leaves)
+
+
+@cases(threads.threaded_passes)
+def test_grad_in_threads_is_deterministic(case: Pass) -> None:
+    """autograd.grad in several threads at once returns each its gradients by leaves that all share."""
+    leaves = case.leaves()
+    found = in_threads([partial(threads.differentiate, case, leaves) for _ in range(int(case.form))])
+    for gradients in found:
+        for leaf, expected, gradient in zip(leaves, case.expected, gradients, strict=True):
+            same_gradient(expected, gradient, leaf, "gradient in a thread")
+    expect.equal((None, None), (leaves[0].grad, leaves[1].grad), ".grad after autograd.grad")
+
+
+@cases(threads.threaded_passes)
+def test_freed_shared_graph_is_refused_in_another_thread(case: Pass) -> None:
+    """A pass through a part of a graph that a pass in another thread has freed raises."""
+    leaves = case.leaves()
+    shared = backwards.saving_root(case, leaves)
+    in_thread(partial(case.run, shared * 2))
+    action = partial(in_thread, partial(case.run, shared * 3))
+    expect.raises(RuntimeError, action, "pass in another thread through the shared part of the graph")
+
+
+@cases(threads.threaded_passes)
+def test_retained_shared_graph_serves_threads(case: Pass) -> None:
+    """A part of a graph that threads share serves each of them where the passes before retain it."""
+    leaves = case.leaves()
+    shared = backwards.saving_root(case, leaves)
+    for count in range(1, int(case.form) + 1):
+        in_thread(partial(case.run, shared.clone(), retain_graph=True))
+        hold_gradients(backwards.saved_gradients(case, count), leaves)

@@ -175,3 +175,8 @@ def batched_passes(cell: Cell) -> Inputs:
         shown="y = ({use}) * other\n"
         "# torch.autograd.grad(y, [x, other], [v, …], is_grads_batched=True), a batch of {form}",
     )
+
+
+def complex_roots_of_real_leaves(cell: Cell) -> Inputs:
+    """Real leaves that a complex number multiplies."""
+    return passes(cell, dtypes=("float64", "float32"), shown="y = x.view_as(x) * (2 - 3j)\n# {run} twice, v complex")

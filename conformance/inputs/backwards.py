@@ -290,3 +290,10 @@ def batch_of(case: Pass) -> Strided:
     shape = (int(case.form), *case.plan.shape)
     layout = "transposed" if case.gradient.layout == "expanded" else case.gradient.layout
     return strided(case.plan.dtype, shape, layout, case.gradient.data, case.plan.device)
+
+
+def complex_root(case: Pass, leaf: torch.Tensor, factor: complex) -> tuple[torch.Tensor, Strided]:
+    """A real leaf times a complex number, and a gradient that comes in there."""
+    root = use_of_leaf(leaf, "view") * factor
+    dtype = str(root.dtype).removeprefix("torch.")
+    return root, whole_numbers(dtype, case.plan.shape, case.gradient.layout, case.plan.device, 2)
