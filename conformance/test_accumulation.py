@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -299,7 +300,8 @@ def test_empty_inputs_are_refused(case: Pass) -> None:
     """backward and autograd.grad raise where inputs= is empty."""
     leaves = case.leaves()
     root = case.root(leaves)
-    for empty in ([], ()):
+    empties: tuple[Any, ...] = ([], ())
+    for empty in empties:
         expect.raises(RuntimeError, partial(case.run, root, inputs=empty), f"backward with inputs={empty}")
         action = partial(torch.autograd.grad, root, empty, case.gradient.build())
         expect.raises((RuntimeError, ValueError), action, f"autograd.grad by {empty}")

@@ -111,10 +111,10 @@ class Pass:
             yield replace(self, entry="method")
         if self.use != "times":
             yield replace(self, use="times")
-        for name in ("plan", "gradient"):
-            plan = getattr(self, name)
-            if plan.layout != "contiguous":
-                yield replace(self, **{name: strided(plan.dtype, plan.shape, data=plan.data, device=plan.device)})
+        if self.plan.layout != "contiguous":
+            yield replace(self, plan=straightened(self.plan))
+        if self.gradient.layout != "contiguous":
+            yield replace(self, gradient=straightened(self.gradient))
         for shape in ((), (1,), (2,)):
             if len(shape) < len(self.plan.shape):
                 yield replace(self, plan=reshaped(self.plan, shape), gradient=reshaped(self.gradient, shape))
@@ -146,6 +146,11 @@ _ENTRY_CODE = {
     "function": "torch.autograd.backward(y, v)",
     "sequence": "torch.autograd.backward([y], [v])",
 }
+
+
+def straightened(plan: Strided) -> Strided:
+    """The plan in row-major order, without gaps."""
+    return strided(plan.dtype, plan.shape, data=plan.data, device=plan.device)
 
 
 def reshaped(plan: Strided, shape: tuple[int, ...]) -> Strided:

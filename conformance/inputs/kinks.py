@@ -210,7 +210,9 @@ TIED = ((2.0, 2.0, -1.0, 2.0, -1.0), (3.0,), (-1.0, 4.0, 4.0), (0.0, 0.0, -0.0, 
 
 def ties(cell: Cell) -> Inputs:
     """Extremes that occur once, several times or everywhere, over all elements or along one dimension."""
-    dims = (0, -1) if cell.subject.rule == "first" or cell.subject.function == "torch.aminmax" else (None, 0, -1)
+    dims: tuple[int | None, ...] = (
+        (0, -1) if cell.subject.rule == "first" or cell.subject.function == "torch.aminmax" else (None, 0, -1)
+    )
     if cell.subject.function in ("torch.max", "torch.min") and cell.subject.rule == "even":
         dims = (None,)
     return listed(
@@ -244,7 +246,7 @@ class Selection:
         return np.arange(prod(self.plan.shape)).reshape(self.plan.shape)
 
     @property
-    def used(self) -> np.ndarray:
+    def used(self) -> Any:
         """Which elements the result is made of."""
         numbers, values = self.numbers, self.plan.array.astype(np.float64)
         if self.name in ("where", "masked_fill", "masked_select", "mask"):

@@ -5,7 +5,6 @@ Reference: https://docs.pytorch.org/docs/stable/generated/torch.optim.Optimizer.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -27,7 +26,7 @@ def gradients_to_reset(cell: Cell) -> Inputs:
     return passes(cell, forms=RESETTERS, layouts=("contiguous", "transposed", "stepped", "channels_last"), shown=shown)
 
 
-def resetter(form: str, parameters: tuple[torch.Tensor, ...]) -> Callable[..., Any]:
+def resetter(form: str, parameters: tuple[torch.Tensor, ...]) -> Any:
     """``zero_grad`` of an optimizer of, or a module with, these parameters."""
     if form in ("module", "child"):
         outer, inner = torch.nn.Module(), torch.nn.Module()
