@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -115,9 +116,12 @@ class Pass:
             yield replace(self, plan=straightened(self.plan))
         if self.gradient.layout != "contiguous":
             yield replace(self, gradient=straightened(self.gradient))
-        for shape in ((), (1,), (2,)):
-            if len(shape) < len(self.plan.shape):
-                yield replace(self, plan=reshaped(self.plan, shape), gradient=reshaped(self.gradient, shape))
+        # one element stays one, and several stay several; a layout that the shape cannot have would be another
+        count = prod(self.plan.shape)
+        for shape in ((), (1,)) if count == 1 else ((2,), (2, 3)) if count else ():
+            plan, gradient = reshaped(self.plan, shape), reshaped(self.gradient, shape)
+            if len(shape) < len(self.plan.shape) and plan.layout == self.plan.layout:
+                yield replace(self, plan=plan, gradient=gradient)
 
     def code(self) -> str:
         """The same in plain torch."""

@@ -87,8 +87,8 @@ class Kink:
         return self.plans[0].facets()
 
     def reductions(self) -> Iterator[Kink]:
-        """The same on a plainer layout, then on fewer elements."""
-        for shape in (self.plans[0].shape, (), (1,), (2,), (3,)):
+        """The same on a plainer layout, then on fewer elements where they do not act together."""
+        for shape in (self.plans[0].shape, *(() if self.whole else ((), (1,), (2,), (3,)))):
             if prod(shape) < prod(self.plans[0].shape) or any(plan.layout != "contiguous" for plan in self.plans):
                 plain = tuple(strided(p.dtype, shape, data=p.data, device=p.device) for p in self.plans)
                 if len(shape) <= len(self.plans[0].shape):
