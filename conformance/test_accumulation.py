@@ -14,8 +14,9 @@ import numpy as np
 import torch
 
 from conformance.engine.cases import cases
-from conformance.inputs import anomalies, backward_sources, backwards, formulas, kinks, resetting, threads
+from conformance.inputs import anomalies, backward_sources, backward_threads, backwards, formulas, kinks, resetting
 from conformance.inputs.anomalies import Anomaly
+from conformance.inputs.backward_threads import in_another_thread, in_threads_at_once
 from conformance.inputs.backwards import (
     USES_OF_LEAF,
     Pass,
@@ -29,17 +30,16 @@ from conformance.inputs.dtypes import ELEMENT_TYPES, representable, torch_dtype
 from conformance.inputs.formulas import Formula
 from conformance.inputs.kinks import Division, Kink, Selection, Tie
 from conformance.inputs.resetting import parameters_of, preset_grad, preset_plan, resetter, wrong_grad
-from conformance.inputs.threads import in_thread, in_threads
 from conformance.oracles import expect, layout, memory
 from conformance.oracles.accumulated import (
-    apart,
     grad_state,
     hold_gradients,
     holds_gradient,
     kept_grad,
+    lie_apart,
     same_gradient,
 )
-from conformance.oracles.closed_forms import complex_gradient, derivatives_at, near, real_gradients
+from conformance.oracles.closed_forms import complex_gradient, derivatives_at, near_closed_form, real_gradients
 from conformance.oracles.frames import frame_of
 from conformance.oracles.modes import recorded_warnings, silence
 from conformance.oracles.subgradients import only_where_used, shared_evenly, takes_one_of
@@ -93,7 +93,7 @@ def test_leaves_in_one_storage_accumulate_apart(case: Pass) -> None:
         torch.autograd.backward([first * 2, second * -3], [plan.build() for plan in incoming])
         holds_gradient(representable(incoming[0].array * 2 * count, case.plan.dtype), first, "first leaf")
         holds_gradient(representable(incoming[1].array * -3 * count, case.plan.dtype), second, "second leaf")
-    apart({"first.grad": first.grad, "second.grad": second.grad, "the leaves": first})
+    lie_apart({"first.grad": first.grad, "second.grad": second.grad, "the leaves": first})
 
 
 @cases(backward_sources.viewed_leaves)
@@ -112,7 +112,7 @@ def test_grads_of_leaves_are_apart(case: Pass) -> None:
     leaves = case.leaves()
     for _ in range(int(case.form)):
         case.run(case.root(leaves))
-    apart({"x.grad": leaves[0].grad, "other.grad": leaves[1].grad, "x": leaves[0], "other": leaves[1]})
+    lie_apart({"x.grad": leaves[0].grad, "other.grad": leaves[1].grad, "x": leaves[0], "other": leaves[1]})
 
 
 @cases(backward_sources.repeated_passes)
@@ -122,7 +122,7 @@ def test_incoming_gradient_is_left_alone(case: Pass) -> None:
     handed = {f"incoming gradient {count}": case.run(case.root(leaves)) for count in range(int(case.form))}
     for name, tensor in handed.items():
         memory.same_bytes(case.gradient.storage, memory.storage_bytes(tensor), f"storage of {name}")
-    apart({"x.grad": leaves[0].grad, "other.grad": leaves[1].grad, **handed})
+    lie_apart({"x.grad": leaves[0].grad, "other.grad": leaves[1].grad, **handed})
 
 
 # --- the incoming gradient ------------------------------------------------------------------------------------
@@ -279,7 +279,7 @@ def test_inputs_are_the_only_ones_to_accumulate(case: Pass) -> None:
             leaf.grad = preset_grad(case, "transposed")
     before = grad_state(leaves[1])
     already = memory.contents(preset_grad(case, "transposed")) if case.form.endswith("set") else 0
-    case.run(case.root(leaves), inputs=backwards.chosen(case, leaves[0]))
+    case.run(case.root(leaves), inputs=backwards.chosen_leaf(case, leaves[0]))
     holds_gradient(representable(case.expected[0] + already, case.plan.dtype), leaves[0])
     kept_grad(before, leaves[1], ".grad of a leaf that is not among the inputs")
 
@@ -330,7 +330,7 @@ def test_grad_leaves_grad_alone(case: Pass) -> None:
         for leaf in leaves:
             leaf.grad = preset_grad(case, "transposed")
     before = [grad_state(leaf) for leaf in leaves]
-    torch.autograd.grad(case.root(leaves), backwards.chosen(case, leaves[0]), case.gradient.build())
+    torch.autograd.grad(case.root(leaves), backwards.chosen_leaf(case, leaves[0]), case.gradient.build())
     for number, (state, leaf) in enumerate(zip(before, leaves, strict=True)):
         kept_grad(state, leaf, f".grad of leaf {number} after autograd.grad")
 
@@ -518,7 +518,7 @@ def test_create_graph_replaces_the_grad(case: Pass) -> None:
     expect.that(leaf.grad is not given, "x.grad after create_graph=True", "a new tensor", "the same object")
     memory.same_bytes(image, memory.storage_bytes(given), "storage of the old x.grad")
     holds_gradient(representable(old + case.expected[0], case.plan.dtype), leaf)
-    apart({"old x.grad": given, "new x.grad": leaf.grad})
+    lie_apart({"old x.grad": given, "new x.grad": leaf.grad})
 
 
 @cases(resetting.preset_passes)
@@ -649,7 +649,7 @@ def test_created_graph_gives_higher_derivatives(case: Formula) -> None:
             # the first derivative is conjugated; each later one is of the conjugate, so that what comes in is
             factor = factor * (np.conj(incoming.array) if order else incoming.array)
             root = case.gradient(root, leaf, incoming, create_graph=order < 2)
-            near(factor * np.conj(derivative), root, leaf, f"derivative {order + 1} of {case.name}")
+            near_closed_form(factor * np.conj(derivative), root, leaf, f"derivative {order + 1} of {case.name}")
 
 
 @cases(formulas.complex_formulas)
@@ -659,7 +659,9 @@ def test_complex_gradient_is_by_the_conjugate(case: Formula) -> None:
     root = case.call(leaf)
     incoming = case.incoming(root)
     found = case.gradient(root, leaf, incoming, create_graph=False)
-    near(complex_gradient(case.name, case.plan.array, incoming.array), found, leaf, f"gradient of {case.name}")
+    near_closed_form(
+        complex_gradient(case.name, case.plan.array, incoming.array), found, leaf, f"gradient of {case.name}"
+    )
 
 
 @cases(formulas.real_functions)
@@ -672,7 +674,7 @@ def test_real_function_through_complex_numbers(case: Formula) -> None:
     for leaf, derivative in zip((x, y), expected, strict=True):
         root = formulas.through_complex(case.function, x, y)
         found = case.gradient(root, leaf, incoming, create_graph=False)
-        near(incoming.array * derivative, found, leaf, f"gradient of {case.function}")
+        near_closed_form(incoming.array * derivative, found, leaf, f"gradient of {case.function}")
         x.grad = y.grad = None
 
 
@@ -874,7 +876,7 @@ def test_anomaly_detection_changes_no_gradient(case: Anomaly) -> None:
 @cases(anomalies.nestings)
 def test_anomaly_detection_ends_with_its_context(case: Anomaly) -> None:
     """Each context of anomaly detection holds until its end, however left, and then the one around it holds again."""
-    expected = anomalies.walk(case)
+    expected = anomalies.walk_nesting(case)
     for place, (wanted, found) in enumerate(expected):
         expect.equal(wanted, found, f"detection and its check for NaN at step {place} of {case.nesting}")
 
@@ -886,7 +888,7 @@ def test_set_detect_anomaly_is_a_function_too(case: Anomaly) -> None:
         for mode in case.nesting:
             with silence():
                 torch.autograd.set_detect_anomaly(mode != "off", check_nan=mode == "on")
-            expect.equal((mode != "off", mode == "on"), anomalies.detection(), f"detection after {mode!r}")
+            expect.equal((mode != "off", mode == "on"), anomalies.anomaly_state(), f"detection after {mode!r}")
     finally:
         torch.autograd.set_detect_anomaly(False)
 
@@ -894,50 +896,52 @@ def test_set_detect_anomaly_is_a_function_too(case: Anomaly) -> None:
 # --- threads --------------------------------------------------------------------------------------------------
 
 
-@cases(threads.threaded_passes)
+@cases(backward_threads.threaded_passes)
 def test_backward_runs_in_threads(case: Pass) -> None:
     """backward called in several threads at once gives each its leaves' gradients."""
     leaves = [case.leaves() for _ in range(int(case.form))]
-    in_threads([partial(threads.train, case, pair) for pair in leaves])
+    in_threads_at_once([partial(backward_threads.train_leaves, case, pair) for pair in leaves])
     for pair in leaves:
         hold_gradients(case.expected, pair)
 
 
-@cases(threads.threaded_passes)
+@cases(backward_threads.threaded_passes)
 def test_threads_accumulate_into_one_leaf(case: Pass) -> None:
     """Passes in one thread after another, over graphs of their own, add up in the leaves that they share."""
     leaves = case.leaves()
     for count in range(1, int(case.form) + 1):
-        in_thread(partial(threads.train, case, leaves))
+        in_another_thread(partial(backward_threads.train_leaves, case, leaves))
         hold_gradients((case.summed(USES_OF_LEAF[case.use] * count), case.summed(-count)), leaves)
 
 
-@cases(threads.threaded_passes)
+@cases(backward_threads.threaded_passes)
 def test_grad_in_threads_is_deterministic(case: Pass) -> None:
     """autograd.grad in several threads at once returns each its gradients by leaves that all share."""
     leaves = case.leaves()
-    found = in_threads([partial(threads.differentiate, case, leaves) for _ in range(int(case.form))])
+    found = in_threads_at_once(
+        [partial(backward_threads.differentiate_leaves, case, leaves) for _ in range(int(case.form))]
+    )
     for gradients in found:
         for leaf, expected, gradient in zip(leaves, case.expected, gradients, strict=True):
             same_gradient(expected, gradient, leaf, "gradient in a thread")
     expect.equal((None, None), (leaves[0].grad, leaves[1].grad), ".grad after autograd.grad")
 
 
-@cases(threads.threaded_passes)
+@cases(backward_threads.threaded_passes)
 def test_freed_shared_graph_is_refused_in_another_thread(case: Pass) -> None:
     """A pass through a part of a graph that a pass in another thread has freed raises."""
     leaves = case.leaves()
     shared = backwards.saving_root(case, leaves)
-    in_thread(partial(case.run, shared * 2))
-    action = partial(in_thread, partial(case.run, shared * 3))
+    in_another_thread(partial(case.run, shared * 2))
+    action = partial(in_another_thread, partial(case.run, shared * 3))
     expect.raises(RuntimeError, action, "pass in another thread through the shared part of the graph")
 
 
-@cases(threads.threaded_passes)
+@cases(backward_threads.threaded_passes)
 def test_retained_shared_graph_serves_threads(case: Pass) -> None:
     """A part of a graph that threads share serves each of them where the passes before retain it."""
     leaves = case.leaves()
     shared = backwards.saving_root(case, leaves)
     for count in range(1, int(case.form) + 1):
-        in_thread(partial(case.run, shared.clone(), retain_graph=True))
+        in_another_thread(partial(case.run, shared.clone(), retain_graph=True))
         hold_gradients(backwards.saved_gradients(case, count), leaves)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
-from conformance.inputs.covering import listed
+from conformance.inputs.covering import enumerated
 from conformance.inputs.tensors import Strided, strided
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def sound_passes(cell: Cell) -> Inputs:
 def _anomalies(cell: Cell, troubles: tuple[str, ...], switches: tuple[str, ...]) -> Inputs:
     shapes, layouts = ((2, 3), (), (1,), (2, 3, 4)), ("contiguous", "transposed", "stepped")
     dtypes = ("float64", "float32", "bfloat16")
-    return listed(make_anomaly, cell.target.device, shapes, layouts, dtypes, troubles, switches, passes=1)
+    return enumerated(make_anomaly, cell.target.device, shapes, layouts, dtypes, troubles, switches, passes=1)
 
 
 def make_anomaly(
@@ -143,19 +143,19 @@ def make_anomaly(
 
 def nestings(cell: Cell) -> Inputs:
     """Detection switched on, off and without the check for NaN, one in another, left regularly or by an exception."""
-    return listed(
+    return enumerated(
         make_anomaly, cell.target.device, ((2,),), ("contiguous",), ("float32",), ("root", "sound"), SWITCHES[:2],
         NESTINGS, passes=2,
     )  # fmt: skip
 
 
-def detection() -> tuple[bool, bool]:
+def anomaly_state() -> tuple[bool, bool]:
     """Whether anomaly detection is on, and whether it looks for NaN."""
     on = torch.is_anomaly_enabled()
     return on, on and torch.is_anomaly_check_nan_enabled()
 
 
-def walk(case: Anomaly) -> list[tuple[tuple[bool, bool], tuple[bool, bool]]]:
+def walk_nesting(case: Anomaly) -> list[tuple[tuple[bool, bool], tuple[bool, bool]]]:
     """Enter the modes of ``nesting`` one in another and leave them; what should hold at each step, and what does.
 
     With the trouble ``root`` the innermost is left by the exception of a failing backward.
@@ -165,11 +165,11 @@ def walk(case: Anomaly) -> list[tuple[tuple[bool, bool], tuple[bool, bool]]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with suppress(KeyError):
-            walk_into(case, case.nesting, expected, steps)
+            walk_into_nesting(case, case.nesting, expected, steps)
     return steps
 
 
-def walk_into(case: Anomaly, rest: tuple[str, ...], around: tuple[bool, bool], steps: list[Any]) -> None:
+def walk_into_nesting(case: Anomaly, rest: tuple[str, ...], around: tuple[bool, bool], steps: list[Any]) -> None:
     """Enter the first of the remaining modes and all the others in it."""
     if not rest:
         if case.trouble == "root":
@@ -182,13 +182,13 @@ def walk_into(case: Anomaly, rest: tuple[str, ...], around: tuple[bool, bool], s
         context = torch.autograd.set_detect_anomaly(rest[0] != "off", check_nan=rest[0] == "on")
     try:
         with context:
-            steps.append((inside, detection()))
-            walk_into(case, rest[1:], inside, steps)
-            steps.append((inside, detection()))
+            steps.append((inside, anomaly_state()))
+            walk_into_nesting(case, rest[1:], inside, steps)
+            steps.append((inside, anomaly_state()))
     except KeyError:
-        steps.append((around, detection()))
+        steps.append((around, anomaly_state()))
         raise
     finally:
-        if detection() != around:
+        if anomaly_state() != around:
             torch.autograd.set_detect_anomaly(*around)
-    steps.append((around, detection()))
+    steps.append((around, anomaly_state()))

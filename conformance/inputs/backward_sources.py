@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from conformance.engine.cases import Inputs
-from conformance.inputs.backwards import passes
+from conformance.inputs.backwards import backward_passes
 
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def repeated_passes(cell: Cell) -> Inputs:
     """Two to four passes, each over a graph of its own."""
-    return passes(
+    return backward_passes(
         cell,
         forms=("2", "3", "4"),
         shown="for _ in range({form}):\n    y = {use} - other\n    {run}",
@@ -25,12 +25,12 @@ def repeated_passes(cell: Cell) -> Inputs:
 
 def plain_passes(cell: Cell) -> Inputs:
     """One pass."""
-    return passes(cell)
+    return backward_passes(cell)
 
 
 def several_uses(cell: Cell) -> Inputs:
     """Leaves that are used two, three or four times."""
-    return passes(
+    return backward_passes(
         cell,
         forms=("2", "3", "4"),
         shown="y = {use} + …  # and {form} more uses of x: x * 2, x.view_as(x), …\n{run}",
@@ -39,7 +39,7 @@ def several_uses(cell: Cell) -> Inputs:
 
 def several_roots(cell: Cell) -> Inputs:
     """Passes from several roots at once: apart, one computed from the other, or twice the same."""
-    return passes(
+    return backward_passes(
         cell,
         forms=("apart", "nested", "twice", "mixed"),
         shown="y = {use} - other\n# from y and another root ({form}), with a gradient for each",
@@ -48,7 +48,7 @@ def several_roots(cell: Cell) -> Inputs:
 
 def retained_passes(cell: Cell) -> Inputs:
     """Two or three passes over one graph."""
-    return passes(
+    return backward_passes(
         cell,
         forms=("2", "3"),
         shown="y = ({use}) * other\n# {run} {form} times, with retain_graph=True but for the last",
@@ -58,7 +58,7 @@ def retained_passes(cell: Cell) -> Inputs:
 def single_element_passes(cell: Cell) -> Inputs:
     """Passes from a root of one real element."""
     real = ("float64", "float32", "float16", "bfloat16")
-    return passes(
+    return backward_passes(
         cell,
         shapes=((), (1,), (1, 1), (1, 1, 1)),
         dtypes=real,
@@ -68,7 +68,7 @@ def single_element_passes(cell: Cell) -> Inputs:
 
 def many_element_passes(cell: Cell) -> Inputs:
     """Passes from a root of more than one element."""
-    return passes(
+    return backward_passes(
         cell,
         shapes=((2,), (2, 3), (1, 3, 1), (2, 3, 4)),
         shown="y = {use} - other\ny.backward()",
@@ -77,7 +77,7 @@ def many_element_passes(cell: Cell) -> Inputs:
 
 def complex_passes(cell: Cell) -> Inputs:
     """Passes from a root of one complex element."""
-    return passes(
+    return backward_passes(
         cell,
         shapes=((), (1,), (1, 1)),
         dtypes=("complex64", "complex128"),
@@ -87,7 +87,7 @@ def complex_passes(cell: Cell) -> Inputs:
 
 def misfitting_passes(cell: Cell) -> Inputs:
     """Incoming gradients that have another shape than the root, most of them one that would broadcast to it."""
-    return passes(
+    return backward_passes(
         cell,
         forms=("longer", "narrow", "wide", "transposed", "flat"),
         shapes=((2, 3), (1, 3, 1), (2, 3, 4)),
@@ -98,7 +98,7 @@ def misfitting_passes(cell: Cell) -> Inputs:
 def shared_storages(cell: Cell) -> Inputs:
     """Two leaves in one storage: over the same elements, over disjoint ones, over some of the same."""
     shapes = ((2, 3), (4,), (2, 3, 4), (1,), ())
-    return passes(
+    return backward_passes(
         cell,
         forms=("same", "disjoint", "overlapping", "transposed"),
         shapes=shapes,
@@ -109,7 +109,7 @@ def shared_storages(cell: Cell) -> Inputs:
 
 def unused_passes(cell: Cell) -> Inputs:
     """Passes beside a leaf that takes no part in them: alone, among others, used only where no root depends on it."""
-    return passes(
+    return backward_passes(
         cell,
         forms=("alone", "first", "last", "elsewhere"),
         shown="y = {use} - other\n# torch.autograd.grad(y, …, v) by an unused leaf too ({form})",
@@ -118,7 +118,7 @@ def unused_passes(cell: Cell) -> Inputs:
 
 def chosen_inputs(cell: Cell) -> Inputs:
     """Passes for one of the leaves only, said as a tensor, a list, a tuple; with .grad of the others set or not."""
-    return passes(
+    return backward_passes(
         cell,
         forms=("tensor", "list", "tuple", "tensor, set", "list, set", "tuple, set"),
         shown="y = {use} - other\n# by x only, given as a {form}",
@@ -127,7 +127,7 @@ def chosen_inputs(cell: Cell) -> Inputs:
 
 def inner_inputs(cell: Cell) -> Inputs:
     """Passes for a tensor between leaf and root."""
-    return passes(
+    return backward_passes(
         cell,
         forms=("result", "view", "both", "with a leaf"),
         uses=("times", "minus", "chain", "clone"),
@@ -138,7 +138,7 @@ def inner_inputs(cell: Cell) -> Inputs:
 def graph_options(cell: Cell) -> Inputs:
     """Each choice of create_graph and retain_graph."""
     forms = ("False, None", "False, False", "False, True", "True, None", "True, False", "True, True")
-    return passes(
+    return backward_passes(
         cell,
         forms=forms,
         uses=("times",),
@@ -149,7 +149,7 @@ def graph_options(cell: Cell) -> Inputs:
 
 def viewed_leaves(cell: Cell) -> Inputs:
     """Two leaves that a sum meets through a view of each, or of one of them."""
-    return passes(
+    return backward_passes(
         cell,
         forms=("both", "one", "both, doubled"),
         uses=("view", "transposed", "parts"),
@@ -159,7 +159,7 @@ def viewed_leaves(cell: Cell) -> Inputs:
 
 def mistyped_passes(cell: Cell) -> Inputs:
     """Passes whose incoming gradient comes in another element type."""
-    return passes(
+    return backward_passes(
         cell,
         shapes=((2, 3), (1,), (2, 3, 4), ()),
         shown="y = {use} - other\n# {run}, with v in another element type",
@@ -168,7 +168,7 @@ def mistyped_passes(cell: Cell) -> Inputs:
 
 def batched_passes(cell: Cell) -> Inputs:
     """Passes for a batch of incoming gradients."""
-    return passes(
+    return backward_passes(
         cell,
         forms=("1", "2", "3"),
         shapes=((2, 3), (), (1,), (1, 3, 1), (2, 3, 4)),
@@ -179,4 +179,6 @@ def batched_passes(cell: Cell) -> Inputs:
 
 def complex_roots_of_real_leaves(cell: Cell) -> Inputs:
     """Real leaves that a complex number multiplies."""
-    return passes(cell, dtypes=("float64", "float32"), shown="y = x.view_as(x) * (2 - 3j)\n# {run} twice, v complex")
+    return backward_passes(
+        cell, dtypes=("float64", "float32"), shown="y = x.view_as(x) * (2 - 3j)\n# {run} twice, v complex"
+    )

@@ -173,7 +173,7 @@ def make_pass(
     )  # fmt: skip
 
 
-def passes(
+def backward_passes(
     cell: Cell,
     forms: tuple[str, ...] = ("",),
     shapes: tuple[tuple[int, ...], ...] = PASS_SHAPES,
@@ -257,7 +257,7 @@ def sum_of_views(case: Pass, leaves: tuple[torch.Tensor, torch.Tensor]) -> tuple
     return (total * 2, 2) if case.form == "both, doubled" else (total, 1)
 
 
-def chosen(case: Pass, leaf: torch.Tensor) -> Any:
+def chosen_leaf(case: Pass, leaf: torch.Tensor) -> Any:
     """The leaf as ``inputs=``."""
     if case.form.startswith("tensor"):
         return leaf

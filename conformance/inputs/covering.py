@@ -85,7 +85,7 @@ def crossed(make: Callable[..., Any], device: str, *factors: tuple[Any, ...] | V
     )
 
 
-def listed(make: Callable[..., Any], device: str, *factors: Sequence[Any], passes: int = 1) -> Inputs:
+def enumerated(make: Callable[..., Any], device: str, *factors: Sequence[Any], passes: int = 1) -> Inputs:
     """The same corners and no samples, for factors that the corners all but exhaust."""
     return Inputs([make(device, *row) for row in coverings(passes, *factors)])
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
-from conformance.inputs.covering import listed
+from conformance.inputs.covering import enumerated
 from conformance.inputs.dtypes import ELEMENT_TYPES
 from conformance.inputs.kinks import function_named
 from conformance.inputs.tensors import Strided, strided
@@ -20,8 +20,8 @@ from conformance.inputs.tensors import Strided, strided
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
 
-_REAL = (0.5, 1.25, 0.75, 1.0, 0.25, 1.75)
-_COMPLEX = (0.5 + 0.25j, 1.25 - 0.5j, -0.75 + 0.5j, 1.0 + 0j, 0.25 - 0.75j, -0.5 - 0.25j)
+_REAL_POINTS = (0.5, 1.25, 0.75, 1.0, 0.25, 1.75)
+_COMPLEX_POINTS = (0.5 + 0.25j, 1.25 - 0.5j, -0.75 + 0.5j, 1.0 + 0j, 0.25 - 0.75j, -0.5 - 0.25j)
 _WAYS = ("grad", "backward")
 FORMULA_SHAPES = ((2, 3), (), (1,), (1, 3, 1), (2, 3, 4), (17,))
 FORMULA_LAYOUTS = ("contiguous", "transposed", "stepped", "offset", "expanded")
@@ -97,20 +97,20 @@ def complex_formulas(cell: Cell) -> Inputs:
 def _formulas(cell: Cell, dtypes: tuple[str, ...]) -> Inputs:
     row = cell.subject
     written = (row.function, row.name, tuple(getattr(row, "args", ())))
-    return listed(make_formula, cell.target.device, FORMULA_SHAPES, FORMULA_LAYOUTS, dtypes, _WAYS, (written,))
+    return enumerated(make_formula, cell.target.device, FORMULA_SHAPES, FORMULA_LAYOUTS, dtypes, _WAYS, (written,))
 
 
 def make_formula(
     device: str, shape: tuple[int, ...], layout: str, dtype: str, way: str, written: tuple[Any, ...]
 ) -> Formula:
     """The case of one choice of each factor."""
-    data = _COMPLEX if ELEMENT_TYPES[dtype].kind == "complex" else _REAL
+    data = _COMPLEX_POINTS if ELEMENT_TYPES[dtype].kind == "complex" else _REAL_POINTS
     return Formula(written[0], strided(dtype, shape, layout, data, device), written[1], way, written[2])
 
 
 def real_functions(cell: Cell) -> Inputs:
     """Real functions of two real tensors that go through complex numbers."""
-    return listed(
+    return enumerated(
         make_real_function, cell.target.device, FORMULA_SHAPES, FORMULA_LAYOUTS, ("float64", "float32"),
         REAL_FUNCTIONS, _WAYS,
     )  # fmt: skip
@@ -118,7 +118,7 @@ def real_functions(cell: Cell) -> Inputs:
 
 def make_real_function(device: str, shape: tuple[int, ...], layout: str, dtype: str, name: str, way: str) -> Formula:
     """The case of one choice of each factor."""
-    return Formula(name, strided(dtype, shape, layout, _REAL, device), name, way)
+    return Formula(name, strided(dtype, shape, layout, _REAL_POINTS, device), name, way)
 
 
 def through_complex(name: str, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from conformance.engine.cases import Inputs
-from conformance.inputs.covering import listed
+from conformance.inputs.covering import enumerated
 from conformance.inputs.tensors import Strided, strided
 
 if TYPE_CHECKING:
@@ -111,12 +111,12 @@ def kink_corners(cell: Cell) -> Inputs:
     row = cell.subject
     usual = KINK_SHAPES if not getattr(row, "whole", False) else ((2, 3), (), (1,), (1, 3, 1), (2, 3, 4), (17,))
     shapes = tuple(tuple(shape) for shape in getattr(row, "shapes", usual))
-    return listed(
-        make_kink, cell.target.device, shapes, KINK_LAYOUTS, KINK_DTYPES, (_written(row),)
+    return enumerated(
+        make_kink, cell.target.device, shapes, KINK_LAYOUTS, KINK_DTYPES, (_row_written(row),)
     )  # fmt: skip
 
 
-def _written(row: Any) -> tuple[Any, ...]:
+def _row_written(row: Any) -> tuple[Any, ...]:
     """Function, values, derivatives, arguments, keywords and wholeness of a row, as a case writes them."""
     permitted = tuple(
         tuple(
@@ -153,9 +153,9 @@ def _branches(cell: Cell, which: str) -> Inputs:
     chosen = getattr(row, which, None) or ()
     others = getattr(row, "active", None) or ()
     values = tuple((float(a), float(b)) for a, b in zip(chosen, others, strict=True))
-    written = (*_written(row)[:1], values, *_written(row)[2:])
+    written = (*_row_written(row)[:1], values, *_row_written(row)[2:])
     shapes = ((2, 3), (1,), (2, 3, 4), (17,))
-    return listed(make_kink, cell.target.device, shapes, KINK_LAYOUTS, KINK_DTYPES, (written,))
+    return enumerated(make_kink, cell.target.device, shapes, KINK_LAYOUTS, KINK_DTYPES, (written,))
 
 
 def random_corners(cell: Cell) -> Inputs:
@@ -164,7 +164,7 @@ def random_corners(cell: Cell) -> Inputs:
     values = ((0.5, 0.25, 0.75),) * (2 if getattr(row, "twice", False) else 1)
     written = (row.function, values, (), tuple(getattr(row, "args", ())), (), False)
     shapes = ((2, 3), (1,), (17,))
-    return listed(make_kink, cell.target.device, shapes, KINK_LAYOUTS, ("float64", "float32"), (written,))
+    return enumerated(make_kink, cell.target.device, shapes, KINK_LAYOUTS, ("float64", "float32"), (written,))
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,7 +215,7 @@ def ties(cell: Cell) -> Inputs:
     )
     if cell.subject.function in ("torch.max", "torch.min") and cell.subject.rule == "even":
         dims = (None,)
-    return listed(
+    return enumerated(
         make_tie, cell.target.device, ((2, 3), (5,), (2, 3, 4), (1, 3, 1), (4, 1)), KINK_LAYOUTS, KINK_DTYPES, TIED,
         dims, (False, True), (cell.subject.function,),
     )  # fmt: skip
@@ -315,7 +315,7 @@ class Selection:
 def selections_of(cell: Cell) -> Inputs:
     """Selections from tensors of distinct elements."""
     shapes = ((2, 3), (3, 2), (4, 3))
-    return listed(make_selection, cell.target.device, shapes, KINK_LAYOUTS, KINK_DTYPES, (cell.subject.name,))
+    return enumerated(make_selection, cell.target.device, shapes, KINK_LAYOUTS, KINK_DTYPES, (cell.subject.name,))
 
 
 def make_selection(device: str, shape: tuple[int, ...], layout: str, dtype: str, name: str) -> Selection:
@@ -373,7 +373,9 @@ class Division:
 def divisions(cell: Cell) -> Inputs:
     """Quotients by zero among others."""
     ways = ("index", "where", "masked_fill", "masked_select")
-    return listed(make_division, cell.target.device, ((2,), (2, 3), (17,), (2, 3, 4)), KINK_LAYOUTS, KINK_DTYPES, ways)
+    return enumerated(
+        make_division, cell.target.device, ((2,), (2, 3), (17,), (2, 3, 4)), KINK_LAYOUTS, KINK_DTYPES, ways
+    )
 
 
 def make_division(device: str, shape: tuple[int, ...], layout: str, dtype: str, way: str) -> Division:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
-from conformance.inputs.backwards import Pass, passes, reshaped, whole_numbers
+from conformance.inputs.backwards import Pass, backward_passes, reshaped, whole_numbers
 from conformance.inputs.tensors import Strided
 
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ WRONG_GRADS = ("longer", "broadcasting", "unsqueezed", "another type", "another 
 def gradients_to_reset(cell: Cell) -> Inputs:
     """Parameters with gradients, and an optimizer or a module that is to reset them."""
     shown = "y = {use} - other\n{run}\n# zero_grad of: {form}"
-    return passes(cell, forms=RESETTERS, layouts=("contiguous", "transposed", "stepped", "channels_last"), shown=shown)
+    return backward_passes(
+        cell, forms=RESETTERS, layouts=("contiguous", "transposed", "stepped", "channels_last"), shown=shown
+    )
 
 
 def resetter(form: str, parameters: tuple[torch.Tensor, ...]) -> Any:
@@ -48,7 +50,7 @@ def parameters_of(case: Pass) -> tuple[torch.Tensor, torch.Tensor]:
 
 def preset_passes(cell: Cell) -> Inputs:
     """Passes into a .grad that is there already, in each layout."""
-    return passes(
+    return backward_passes(
         cell,
         forms=("contiguous", "transposed", "stepped", "offset", "sliced"),
         shown="x.grad = …  # whole numbers, {form}\ny = {use} - other\n{run}",
@@ -67,19 +69,19 @@ def preset_grad(case: Pass, layout: str) -> torch.Tensor:
 
 def dense_leaves(cell: Cell) -> Inputs:
     """Leaves whose elements lie side by side, in each order of the dimensions."""
-    return passes(cell, layouts=("transposed", "channels_last", "contiguous", "offset"))
+    return backward_passes(cell, layouts=("transposed", "channels_last", "contiguous", "offset"))
 
 
 def scattered_leaves(cell: Cell) -> Inputs:
     """Leaves with gaps between their elements, or with elements in one place."""
     shapes = ((2, 3), (2, 3, 4), (4,), (2, 3, 2, 2))
-    return passes(cell, layouts=("stepped", "sliced", "expanded", "overlapping"), shapes=shapes)
+    return backward_passes(cell, layouts=("stepped", "sliced", "expanded", "overlapping"), shapes=shapes)
 
 
 def wrong_assignments(cell: Cell) -> Inputs:
     """Something that cannot be the gradient of a leaf."""
     shapes = ((2, 3), (1, 3, 1), (2, 3, 4), (2,))
-    return passes(cell, forms=WRONG_GRADS, shapes=shapes, shown="# x.grad = something of {form}")
+    return backward_passes(cell, forms=WRONG_GRADS, shapes=shapes, shown="# x.grad = something of {form}")
 
 
 def wrong_grad(case: Pass) -> Any:

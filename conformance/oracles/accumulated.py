@@ -55,7 +55,7 @@ def kept_grad(before: GradState, leaf: torch.Tensor, what: str) -> None:
     memory.same_bytes(before[3], memory.storage_bytes(before[0]), f"storage of {what}")
 
 
-def apart(tensors: dict[str, torch.Tensor]) -> None:
+def lie_apart(tensors: dict[str, torch.Tensor]) -> None:
     """Expect no two of these tensors to have a byte in common."""
     spans = [
         (name, (memory.storage_address(x), len(memory.storage_bytes(x)))) for name, x in tensors.items() if x.numel()

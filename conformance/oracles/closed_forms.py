@@ -76,7 +76,7 @@ def complex_gradient(name: str, z: np.ndarray, incoming: np.ndarray) -> Any:
     return incoming * np.conj(derivatives_at(name, z)[0])
 
 
-def near(expected: Any, found: object, like: torch.Tensor, what: str) -> None:
+def near_closed_form(expected: Any, found: object, like: torch.Tensor, what: str) -> None:
     """Expect a gradient by ``like`` to be what a formula says, as far as rounding goes."""
     gradient = expect.tensor(found, what)
     expect.equal(tuple(like.shape), tuple(gradient.shape), f"shape of {what}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
-from conformance.inputs.backwards import Pass, passes
+from conformance.inputs.backwards import Pass, backward_passes
 
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
@@ -40,14 +40,14 @@ class ThreadedAction:
         return self.result
 
 
-def in_thread(action: Callable[[], Any]) -> Any:
+def in_another_thread(action: Callable[[], Any]) -> Any:
     """Act in another thread, and wait for it."""
     threaded = ThreadedAction(action)
     threaded.thread.start()
     return threaded.outcome()
 
 
-def in_threads(actions: list[Callable[[], Any]]) -> list[Any]:
+def in_threads_at_once(actions: list[Callable[[], Any]]) -> list[Any]:
     """Act in a thread each, all at once, and wait for all of them."""
     threaded = [ThreadedAction(action) for action in actions]
     for one in threaded:
@@ -59,14 +59,14 @@ def in_threads(actions: list[Callable[[], Any]]) -> list[Any]:
 
 def threaded_passes(cell: Cell) -> Inputs:
     """Passes in two to four threads."""
-    return passes(cell, forms=("2", "3", "4"), shown="y = {use} - other\n# {run}, in {form} threads")
+    return backward_passes(cell, forms=("2", "3", "4"), shown="y = {use} - other\n# {run}, in {form} threads")
 
 
-def train(case: Pass, leaves: tuple[torch.Tensor, torch.Tensor]) -> None:
+def train_leaves(case: Pass, leaves: tuple[torch.Tensor, torch.Tensor]) -> None:
     """Forward and backward, as in the documented example."""
     case.run(case.root(leaves))
 
 
-def differentiate(case: Pass, leaves: tuple[torch.Tensor, torch.Tensor]) -> Any:
+def differentiate_leaves(case: Pass, leaves: tuple[torch.Tensor, torch.Tensor]) -> Any:
     """Forward, and the gradients by the leaves."""
     return torch.autograd.grad(case.root(leaves), leaves, case.gradient.build())
