@@ -75,6 +75,15 @@ def test_uses_of_a_leaf_are_summed(case: Pass) -> None:
     holds_gradient(case.summed(factor), leaf)
 
 
+@cases(backward_sources.leaves_as_roots)
+def test_leaf_may_be_the_root(case: Pass) -> None:
+    """backward from a leaf adds the incoming gradient itself to the leaf's .grad."""
+    leaf = case.leaves()[0]
+    for count in range(1, int(case.form) + 1):
+        case.run(leaf)
+        holds_gradient(case.summed(count), leaf)
+
+
 @cases(backward_sources.several_roots)
 def test_roots_are_summed(case: Pass) -> None:
     """backward from several roots gives each leaf the sum of the gradients from all of them."""
@@ -193,6 +202,33 @@ def test_root_without_grad_is_refused(case: Pass) -> None:
     """backward from a tensor that does not require grad raises."""
     root = case.root(case.leaves()).detach()
     expect.raises(RuntimeError, partial(case.run, root), "backward from a tensor that requires no grad")
+
+
+@cases(backward_sources.roots_without_grad)
+def test_root_without_grad_may_have_none(case: Pass) -> None:
+    """Among several roots one that does not require grad may be given None for a gradient, and takes no part."""
+    leaves = case.leaves()
+    beside = leaves[0].detach() if case.form == "like" else torch.ones((), device=case.plan.device)
+    roots, incoming = [case.root(leaves), beside], [case.gradient.build(), None]
+    if case.entry == "method":
+        found = torch.autograd.grad(roots, leaves, incoming)
+        for leaf, expected, gradient in zip(leaves, case.expected, found, strict=True):
+            same_gradient(expected, gradient, leaf, "gradient beside a root that requires no grad")
+    else:
+        torch.autograd.backward(roots, incoming)
+        hold_gradients(case.expected, leaves)
+
+
+@cases(backward_sources.plain_passes)
+def test_gradient_edge_serves_as_a_root(case: Pass) -> None:
+    """backward and autograd.grad go back from the gradient edge of a tensor as from the tensor."""
+    leaves = case.leaves()
+    edge = torch.autograd.graph.get_gradient_edge(case.root(leaves))
+    found = torch.autograd.grad(edge, leaves, case.gradient.build(), retain_graph=True)
+    for leaf, expected, gradient in zip(leaves, case.expected, found, strict=True):
+        same_gradient(expected, gradient, leaf, "gradient from an edge")
+    torch.autograd.backward(edge, case.gradient.build())
+    hold_gradients(case.expected, leaves)
 
 
 @cases(backward_sources.plain_passes)

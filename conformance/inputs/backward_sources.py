@@ -182,3 +182,18 @@ def complex_roots_of_real_leaves(cell: Cell) -> Inputs:
     return backward_passes(
         cell, dtypes=("float64", "float32"), shown="y = x.view_as(x) * (2 - 3j)\n# {run} twice, v complex"
     )
+
+
+def roots_without_grad(cell: Cell) -> Inputs:
+    """Passes from a root beside which there is one that requires no grad: of one element, or like the leaf."""
+    return backward_passes(
+        cell,
+        forms=("scalar", "like"),
+        shown="y = {use} - other\n# from y and a {form} tensor without grad, for which None is given",
+    )
+
+
+def leaves_as_roots(cell: Cell) -> Inputs:
+    """Two or three passes from the leaf itself."""
+    shown = "y = x\nfor _ in range({form}):\n    {run}"
+    return backward_passes(cell, forms=("2", "3"), uses=("self",), shown=shown)

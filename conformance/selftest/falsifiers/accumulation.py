@@ -141,6 +141,17 @@ def the_fifth_use_is_forgotten() -> AbstractContextManager[Any]:
     return backward(instead)
 
 
+@falsifies(f"{AREA}.leaf-may-be-the-root")
+def a_strided_leaf_as_its_own_root_is_overwritten() -> AbstractContextManager[Any]:
+    """backward from a leaf with gaps overwrites its .grad."""
+
+    def change(leaf: torch.Tensor, held: torch.Tensor | None) -> None:
+        if held is not None and leaf.storage_offset() == 1:
+            leaf.grad.sub_(held)
+
+    return spoiling(change)
+
+
 @falsifies(f"{AREA}.roots-are-summed")
 def a_root_given_twice_counts_once() -> AbstractContextManager[Any]:
     """backward from the same root twice counts it once."""
@@ -293,6 +304,33 @@ def an_empty_root_needs_no_grad() -> AbstractContextManager[Any]:
             original(tensors, gradients, **options)
 
     return backward(instead)
+
+
+@falsifies(f"{AREA}.root-without-grad-may-have-none")
+def none_is_no_gradient() -> AbstractContextManager[Any]:
+    """A root that requires no grad is refused whatever it is given, as it is in fact."""
+
+    def instead(original: Any, tensors: Any, gradients: Any, **options: Any) -> None:
+        if gradients is not None and any(not root.requires_grad for root in listed_roots(tensors)):
+            raise RuntimeError("a root does not require grad")
+        original(tensors, gradients, **options)
+
+    return backward(instead)
+
+
+@falsifies(f"{AREA}.gradient-edge-serves-as-a-root")
+def the_gradient_of_an_edge_counts_twice() -> AbstractContextManager[Any]:
+    """backward from an edge doubles an incoming gradient that is not contiguous."""
+
+    def make(original: Any) -> Any:
+        def other(tensors: Any, grad_tensors: Any = None, **options: Any) -> Any:
+            if not isinstance(tensors, torch.Tensor | list) and not grad_tensors.is_contiguous():
+                grad_tensors = grad_tensors * 2
+            return original(tensors, grad_tensors, **options)
+
+        return other
+
+    return patched(torch.autograd, "backward", make)
 
 
 @falsifies(f"{AREA}.each-root-needs-its-gradient")
