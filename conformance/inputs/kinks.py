@@ -111,9 +111,8 @@ def kink_corners(cell: Cell) -> Inputs:
     row = cell.subject
     usual = KINK_SHAPES if not getattr(row, "whole", False) else ((2, 3), (), (1, 3, 1), (2, 3, 4), (17,))
     shapes = tuple(tuple(shape) for shape in getattr(row, "shapes", usual))
-    return enumerated(
-        make_kink, cell.target.device, shapes, KINK_LAYOUTS, KINK_DTYPES, (_row_written(row),)
-    )  # fmt: skip
+    dtypes = tuple(getattr(row, "dtypes", KINK_DTYPES))
+    return enumerated(make_kink, cell.target.device, shapes, KINK_LAYOUTS, dtypes, (_row_written(row),))
 
 
 def _row_written(row: Any) -> tuple[Any, ...]:
