@@ -85,6 +85,11 @@ def crossed(make: Callable[..., Any], device: str, *factors: tuple[Any, ...] | V
     )
 
 
+def enumerated(make: Callable[..., Any], device: str, *factors: Sequence[Any], passes: int = 1) -> Inputs:
+    """The same corners and no samples, for factors that the corners all but exhaust."""
+    return Inputs([make(device, *row) for row in coverings(passes, *factors)])
+
+
 class Varied:
     """A factor whose corners are listed, and whose samples come from a strategy (a function that makes one)."""
 

@@ -18,6 +18,8 @@ FILES = {
     SPECS / "deviations.yaml": "deviations",
     SPECS / "catalogue" / "operators.yaml": "operators",
     SPECS / "catalogue" / "out_functions.yaml": "catalogue",
+    SPECS / "catalogue" / "kinks.yaml": "catalogue",
+    SPECS / "catalogue" / "closed_forms.yaml": "catalogue",
 }
 
 

@@ -1,0 +1,199 @@
+"""Backward sources: with which passes each behaviour of ``backward`` and ``autograd.grad`` is checked.
+
+Reference: https://docs.pytorch.org/docs/stable/generated/torch.autograd.backward.html
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from conformance.engine.cases import Inputs
+from conformance.inputs.backwards import backward_passes
+
+if TYPE_CHECKING:
+    from conformance.engine.cells import Cell
+
+
+def repeated_passes(cell: Cell) -> Inputs:
+    """Two to four passes, each over a graph of its own."""
+    return backward_passes(
+        cell,
+        forms=("2", "3", "4"),
+        shown="for _ in range({form}):\n    y = {use} - other\n    {run}",
+    )
+
+
+def plain_passes(cell: Cell) -> Inputs:
+    """One pass."""
+    return backward_passes(cell)
+
+
+def several_uses(cell: Cell) -> Inputs:
+    """Leaves that are used two, three or four times."""
+    return backward_passes(
+        cell,
+        forms=("2", "3", "4"),
+        shown="y = {use} + …  # and {form} more uses of x: x * 2, x.view_as(x), …\n{run}",
+    )
+
+
+def several_roots(cell: Cell) -> Inputs:
+    """Passes from several roots at once: apart, one computed from the other, or twice the same."""
+    return backward_passes(
+        cell,
+        forms=("apart", "nested", "twice", "mixed"),
+        shown="y = {use} - other\n# from y and another root ({form}), with a gradient for each",
+    )
+
+
+def retained_passes(cell: Cell) -> Inputs:
+    """Two or three passes over one graph."""
+    return backward_passes(
+        cell,
+        forms=("2", "3"),
+        shown="y = ({use}) * other\n# {run} {form} times, with retain_graph=True but for the last",
+    )
+
+
+def single_element_passes(cell: Cell) -> Inputs:
+    """Passes from a root of one real element."""
+    real = ("float64", "float32", "float16", "bfloat16")
+    return backward_passes(
+        cell,
+        shapes=((), (1,), (1, 1), (1, 1, 1)),
+        dtypes=real,
+        shown="y = {use} - other\ny.backward()",
+    )
+
+
+def many_element_passes(cell: Cell) -> Inputs:
+    """Passes from a root of more than one element."""
+    return backward_passes(
+        cell,
+        shapes=((2,), (2, 3), (1, 3, 1), (2, 3, 4)),
+        shown="y = {use} - other\ny.backward()",
+    )
+
+
+def complex_passes(cell: Cell) -> Inputs:
+    """Passes from a root of one complex element."""
+    return backward_passes(
+        cell,
+        shapes=((), (1,), (1, 1)),
+        dtypes=("complex64", "complex128"),
+        shown="y = {use} - other\ny.backward()",
+    )
+
+
+def misfitting_passes(cell: Cell) -> Inputs:
+    """Incoming gradients that have another shape than the root, most of them one that would broadcast to it."""
+    return backward_passes(
+        cell,
+        forms=("longer", "narrow", "wide", "transposed", "flat"),
+        shapes=((2, 3), (1, 3, 1), (2, 3, 4)),
+        shown="y = {use} - other\n# {run}, with v of another shape ({form})",
+    )
+
+
+def shared_storages(cell: Cell) -> Inputs:
+    """Two leaves in one storage: over the same elements, over disjoint ones, over some of the same."""
+    shapes = ((2, 3), (4,), (2, 3, 4), (1,), ())
+    return backward_passes(
+        cell,
+        forms=("same", "disjoint", "overlapping", "transposed"),
+        shapes=shapes,
+        shown="# a and b: two leaves in the storage of x ({form})\n"
+        "# twice: torch.autograd.backward([a * 2, b * -3], [va, vb])",
+    )
+
+
+def unused_passes(cell: Cell) -> Inputs:
+    """Passes beside a leaf that takes no part in them: alone, among others, used only where no root depends on it."""
+    return backward_passes(
+        cell,
+        forms=("alone", "first", "last", "elsewhere"),
+        shown="y = {use} - other\n# torch.autograd.grad(y, …, v) by an unused leaf too ({form})",
+    )
+
+
+def chosen_inputs(cell: Cell) -> Inputs:
+    """Passes for one of the leaves only, said as a tensor, a list, a tuple; with .grad of the others set or not."""
+    return backward_passes(
+        cell,
+        forms=("tensor", "list", "tuple", "tensor, set", "list, set", "tuple, set"),
+        shown="y = {use} - other\n# by x only, given as a {form}",
+    )
+
+
+def inner_inputs(cell: Cell) -> Inputs:
+    """Passes for a tensor between leaf and root."""
+    return backward_passes(
+        cell,
+        forms=("result", "view", "both", "with a leaf"),
+        uses=("times", "minus", "chain", "clone"),
+        shown="inner = {use}\nview = inner.view_as(inner)\ny = view * 3 - other\n# {run}, by: {form}",
+    )
+
+
+def graph_options(cell: Cell) -> Inputs:
+    """Each choice of create_graph and retain_graph."""
+    forms = ("False, None", "False, False", "False, True", "True, None", "True, False", "True, True")
+    return backward_passes(
+        cell,
+        forms=forms,
+        uses=("times",),
+        shapes=((2, 3), (), (0,), (1,), (2, 3, 4)),
+        shown="y = ({use}) * other\n# {run}, with create_graph, retain_graph = {form}",
+    )
+
+
+def viewed_leaves(cell: Cell) -> Inputs:
+    """Two leaves that a sum meets through a view of each, or of one of them."""
+    return backward_passes(
+        cell,
+        forms=("both", "one", "both, doubled"),
+        uses=("view", "transposed", "parts"),
+        shown="for _ in range(2):\n    y = x.view_as(x) + other.unsqueeze(0).squeeze(0)  # views of: {form}\n    {run}",
+    )
+
+
+def mistyped_passes(cell: Cell) -> Inputs:
+    """Passes whose incoming gradient comes in another element type."""
+    return backward_passes(
+        cell,
+        shapes=((2, 3), (1,), (2, 3, 4), ()),
+        shown="y = {use} - other\n# {run}, with v in another element type",
+    )
+
+
+def batched_passes(cell: Cell) -> Inputs:
+    """Passes for a batch of incoming gradients."""
+    return backward_passes(
+        cell,
+        forms=("1", "2", "3"),
+        shapes=((2, 3), (), (1,), (1, 3, 1), (2, 3, 4)),
+        shown="y = ({use}) * other\n"
+        "# torch.autograd.grad(y, [x, other], [v, …], is_grads_batched=True), a batch of {form}",
+    )
+
+
+def complex_roots_of_real_leaves(cell: Cell) -> Inputs:
+    """Real leaves that a complex number multiplies."""
+    return backward_passes(
+        cell, dtypes=("float64", "float32"), shown="y = x.view_as(x) * (2 - 3j)\n# {run} twice, v complex"
+    )
+
+
+def roots_without_grad(cell: Cell) -> Inputs:
+    """Passes from a root beside which there is one that requires no grad: of one element, or like the leaf."""
+    return backward_passes(
+        cell,
+        forms=("scalar", "like"),
+        shown="y = {use} - other\n# from y and a {form} tensor without grad, for which None is given",
+    )
+
+
+def leaves_as_roots(cell: Cell) -> Inputs:
+    """Two or three passes from the leaf itself."""
+    shown = "y = x\nfor _ in range({form}):\n    {run}"
+    return backward_passes(cell, forms=("2", "3"), uses=("self",), shown=shown)
