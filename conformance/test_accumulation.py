@@ -10,10 +10,33 @@ from __future__ import annotations
 
 from contextlib import ExitStack, suppress
 
+import numpy as np
 import torch
 
 from conformance.engine.cases import cases
-from conformance.inputs import saved_tensors
+from conformance.inputs import function_kinds, function_transforms, functions, saved_tensors
+from conformance.inputs.function_kinds import (
+    CUBES,
+    Boxed,
+    CubeWithSlope,
+    Dirtied,
+    FunctionKind,
+    Keeper,
+    OptionalArguments,
+    Passing,
+    Saving,
+    SavingTwice,
+    vjp_function,
+)
+from conformance.inputs.function_transforms import (
+    MappedSum,
+    cube,
+    cube_with_two_rules,
+    cube_without_a_rule,
+    expected_of_transform,
+    transform,
+)
+from conformance.inputs.functions import Applied, Containing, Spy, function_of, refused_elsewhere, with_tangents
 from conformance.inputs.saved_tensors import (
     CHANGES,
     PACKINGS,
@@ -26,6 +49,14 @@ from conformance.inputs.saved_tensors import (
     in_a_thread,
 )
 from conformance.oracles import expect, memory
+from conformance.oracles.functions import (
+    expected_tangent,
+    given_gradients,
+    in_the_graph,
+    leaves_gathered,
+    nearly,
+    tangents_of,
+)
 from conformance.oracles.saved import derivatives, handles_in, same_derivatives, saved_in
 
 # --- saved tensors --------------------------------------------------------------------------------------------
@@ -421,3 +452,568 @@ def test_allowing_mutation_ends_with_its_context(case: SavedUse) -> None:
     expect.raises(
         RuntimeError, lambda: torch.autograd.backward(used, upstream), f"backward after a change by {case.way}"
     )
+
+
+# --- custom functions: gradients ------------------------------------------------------------------------------
+
+
+@cases(functions.applied_functions)
+def test_custom_gradient_is_what_backward_returns(case: Applied) -> None:
+    """The gradient by an input of a custom function is the one that its backward returns for that input."""
+    leaves, inputs = case.start()
+    case.go_back(case.apply(Spy(case.outputs), *inputs))
+    leaves_gathered(case, leaves)
+
+
+@cases(functions.applied_functions)
+def test_backward_gets_a_gradient_for_each_output(case: Applied) -> None:
+    """The backward of a custom function is called once with the gradient by each of its outputs."""
+    spy = Spy(case.outputs)
+    case.go_back(case.apply(spy, *case.start()[1]))
+    given_gradients(case, spy, "zeros")
+
+
+@cases(functions.objects_of_functions)
+def test_backward_gets_none_for_other_objects(case: Applied) -> None:
+    """Backward is given None for an output of forward that is no tensor, and the output comes out as it is."""
+    other = next(k for k in range(case.outputs) if k not in case.chosen())
+    spy = Spy(case.outputs, kinds=tuple(case.way if k == other else "same" for k in range(case.outputs)))
+    found = case.apply(spy, *case.start()[1])
+    case.go_back(found)
+    expect.equal({"text": "no tensor", "none": None}[case.way], found[other], f"output {other}")
+    expect.equal(None, spy.gradients[0][other], f"gradient of output {other} that backward is given")
+
+
+@cases(functions.miscounting_functions)
+def test_miscounted_gradients_raise(case: Applied) -> None:
+    """Backward raises where a custom function returns fewer gradients than it has inputs, or a further one."""
+    found = case.apply(Spy(case.outputs, answer=case.way), *case.start()[1])
+    expect.raises(RuntimeError, lambda: case.go_back(found), f"backward that returns {case.way} gradients")
+
+
+@cases(functions.applied_functions)
+def test_further_nones_are_ignored(case: Applied) -> None:
+    """A backward may return more gradients than there are inputs where those are None."""
+    leaves, inputs = case.start()
+    case.go_back(case.apply(Spy(case.outputs, answer="nones"), *inputs))
+    leaves_gathered(case, leaves)
+
+
+@cases(functions.mixed_functions)
+def test_unwanted_gradients_are_ignored(case: Applied) -> None:
+    """A gradient that backward returns for an input that requires none goes nowhere and is no error."""
+    leaves, inputs = case.start()
+    case.go_back(case.apply(Spy(case.outputs), *inputs))
+    leaves_gathered(case, leaves)
+
+
+@cases(functions.applied_functions)
+def test_no_gradient_leaves_none(case: Applied) -> None:
+    """An input for which backward returns None gathers no gradient."""
+    leaves, inputs = case.start()
+    case.go_back(case.apply(Spy(case.outputs, answer="empty"), *inputs))
+    expect.equal([None] * len(leaves), [leaf.grad for leaf in leaves], "gradients of the leaves")
+
+
+@cases(functions.misshaping_functions)
+def test_misshapen_gradient_raises(case: Applied) -> None:
+    """Backward raises where a custom function returns a gradient that cannot have its input's shape."""
+    found = case.apply(Spy(case.outputs, answer="shape"), *case.start()[1])
+    expect.raises(RuntimeError, lambda: case.go_back(found), "backward that returns a gradient of another shape")
+
+
+@cases(functions.applied_functions)
+def test_gradient_of_an_object_raises(case: Applied) -> None:
+    """Backward raises where a custom function returns a gradient for an input that is no tensor."""
+    found = case.apply(Spy(case.outputs, answer="object"), *case.start()[1])
+    expect.raises(RuntimeError, lambda: case.go_back(found), "backward that returns a gradient of an object")
+
+
+@cases(functions.tracked_functions)
+def test_backward_records_with_create_graph(case: Applied) -> None:
+    """Gradients are recorded within the backward of a custom function where create_graph is set, and only there."""
+    spy = Spy(case.outputs)
+    found = case.apply(spy, *case.start()[1])
+    for flag in (False, True, False):
+        case.go_back(found, retain_graph=True, create_graph=flag)
+    expect.equal([False, True, False], spy.recording, "is_grad_enabled() in backward")
+
+
+# --- custom functions: forward --------------------------------------------------------------------------------
+
+
+@cases(functions.applied_functions)
+def test_forward_takes_any_object(case: Applied) -> None:
+    """An argument of any Python type reaches the forward of a custom function as the object that it is."""
+    spy = Spy(case.outputs)
+    _, inputs = case.start()
+    case.apply(spy, *inputs)
+    expect.equal(1, len(spy.setups), "calls of forward")
+    expect.equal(1 + len(inputs), len(spy.setups[0][0]), "arguments of forward")
+    expect.same_object(spy, spy.setups[0][0][0], "the argument that is no tensor")
+
+
+@cases(functions.applied_functions)
+def test_forward_records_nothing(case: Applied) -> None:
+    """Nothing is recorded within the forward of a custom function, whether or not its inputs require grad."""
+    spy = Spy(case.outputs)
+    _, inputs = case.start()
+    case.apply(spy, *inputs)
+    expected = (False, [False] * len(inputs))
+    expect.equal(expected, spy.forwards[0], "is_grad_enabled(), and whether products require grad, in forward")
+    expect.equal(True, torch.is_grad_enabled(), "is_grad_enabled() afterwards")
+
+
+@cases(functions.tracked_functions)
+def test_custom_function_is_one_node(case: Applied) -> None:
+    """A result of a custom function has one node that is named after the class and leads to those of the inputs."""
+    _, inputs = case.start()
+    found = case.apply(Spy(case.outputs), *inputs)
+    outputs = found if isinstance(found, tuple) else (found,)
+    expect.equal("SpreadBackward", outputs[0].grad_fn.name(), "name of the node")
+    for output in outputs:
+        expect.same_object(outputs[0].grad_fn, output.grad_fn, "node of a further output")
+    for x, (node, _) in zip(inputs, outputs[0].grad_fn.next_functions, strict=False):
+        if x.grad_fn is None:
+            expect.same_object(x, node.variable, "leaf that the node leads to")
+        else:
+            expect.same_object(x.grad_fn, node, "node that the node leads to")
+
+
+@cases(functions.mixed_functions)
+def test_containers_are_not_traversed(case: Applied) -> None:
+    """Tensors within lists, tuples, dicts and objects that a custom function is given are not tracked."""
+    leaves, inputs = case.start()
+    hidden = [leaf.detach().requires_grad_() for leaf in leaves]
+    for container in (hidden, tuple(hidden), dict(enumerate(hidden)), [[hidden]]):
+        keeper = Keeper()
+        output = function_of(Containing, case.style).apply(keeper, container, inputs[0].detach())
+        in_the_graph(output, False, "a result of containers alone")
+        both = function_of(Containing, case.style).apply(keeper, container, hidden[0] * 1)
+        torch.autograd.backward(both, case.upstream(0).build())
+        memory.same_elements(
+            case.upstream(0).array, memory.contents(expect.tensor(hidden[0].grad, "direct")), "gradient of x"
+        )
+        expect.equal([None] * (len(hidden) - 1), [x.grad for x in hidden[1:]], "gradients of tensors in a container")
+        hidden[0].grad = None
+
+
+@cases(function_kinds.optional_functions)
+def test_optional_arguments_may_be_left_out(case: FunctionKind) -> None:
+    """Arguments of forward with default values may be left out, or given by keyword."""
+    leaf, x = case.start()
+    function = function_of(OptionalArguments, case.style)
+    if case.style == "ctx" or case.way != "one":
+        found = function.apply(x, *{"both": (), "one": (4,), "none": (4, None)}[case.way])
+    else:
+        found = function.apply(x, factor=4)
+    factor = 2 if case.way == "both" else 4
+    nearly(case.plan.array * factor, found, "the result")
+    torch.autograd.backward(found, torch.ones_like(found))
+    nearly(np.full_like(case.plan.array, factor), expect.tensor(leaf.grad, "gradient"), "gradient of the leaf")
+
+
+@cases(functions.constant_functions)
+def test_no_graph_without_a_tracked_input(case: Applied) -> None:
+    """Under no_grad, and where no input requires grad, a custom function gives tensors that require none."""
+    _, inputs = case.start()
+    with torch.set_grad_enabled(case.way == "constant"):
+        given = [x.detach() for x in inputs] if case.way == "constant" else inputs
+        found = case.apply(Spy(case.outputs), *given)
+    for k, output in enumerate(found if isinstance(found, tuple) else (found,)):
+        in_the_graph(output, False, f"output {k}")
+
+
+@cases(functions.setup_functions)
+def test_setup_context_gets_inputs_and_output(case: Applied) -> None:
+    """The setup_context of a custom function is given a tuple of all inputs, and what forward returned."""
+    spy = Spy(case.outputs)
+    _, inputs = case.start()
+    case.apply(spy, *inputs)
+    expect.equal(1, len(spy.setups), "calls of setup_context")
+    given, output = spy.setups[0]
+    expect.equal((tuple, 1 + len(inputs)), (type(given), len(given)), "inputs that setup_context is given")
+    for x, found in zip(inputs, given[1:], strict=True):
+        memory.same_elements(memory.contents(x), memory.contents(found), "an input that setup_context is given")
+    expect.equal(tuple if case.outputs > 1 else torch.Tensor, type(output), "type of the output that it is given")
+    expect.equal(case.outputs, len(output) if case.outputs > 1 else 1, "outputs that it is given")
+
+
+# --- custom functions: outputs --------------------------------------------------------------------------------
+
+
+@cases(functions.applied_functions)
+def test_float_outputs_require_grad(case: Applied) -> None:
+    """Outputs of a custom function of floating or complex type require grad unless they are marked."""
+    found = case.apply(Spy(case.outputs), *case.start()[1])
+    for k, output in enumerate(found if isinstance(found, tuple) else (found,)):
+        in_the_graph(output, True, f"output {k}")
+
+
+@cases(functions.kinds_of_functions)
+def test_integral_outputs_require_no_grad(case: Applied) -> None:
+    """Outputs of a custom function of integral or bool type never require grad."""
+    other = next(k for k in range(case.outputs) if k not in case.chosen())
+    kinds = tuple(case.way if k == other else "same" for k in range(case.outputs))
+    leaves, inputs = case.start()
+    found = case.apply(Spy(case.outputs, kinds=kinds), *inputs)
+    for k, output in enumerate(found):
+        expect.equal(k != other, output.requires_grad, f"requires_grad of output {k}, {kinds[k]}")
+    case.go_back(found)
+    leaves_gathered(case, leaves)
+
+
+@cases(functions.marked_functions)
+def test_marked_outputs_require_no_grad(case: Applied) -> None:
+    """Outputs that are marked as not differentiable require no grad, and the others do."""
+    marked = tuple(k for k in range(case.outputs) if k not in case.chosen())
+    found = case.apply(Spy(case.outputs, marked=marked), *case.start()[1])
+    for k, output in enumerate(found):
+        in_the_graph(output, k not in marked, f"output {k}")
+
+
+@cases(functions.marked_functions)
+def test_marked_outputs_get_zeros(case: Applied) -> None:
+    """Backward is given a zero tensor of its output's shape for an output that is marked as not differentiable."""
+    marked = tuple(k for k in range(case.outputs) if k not in case.chosen())
+    spy = Spy(case.outputs, marked=marked)
+    case.go_back(case.apply(spy, *case.start()[1]))
+    given_gradients(case, spy, "zeros")
+
+
+@cases(functions.partly_used_functions)
+def test_undefined_gradients_come_as_zeros(case: Applied) -> None:
+    """Backward is given zeros for an output that no gradient came back to."""
+    spy = Spy(case.outputs)
+    case.go_back(refused_elsewhere(case, case.apply(spy, *case.start()[1])))
+    given_gradients(case, spy, "zeros")
+
+
+@cases(functions.partly_used_functions)
+def test_undefined_gradients_come_as_none(case: Applied) -> None:
+    """With set_materialize_grads(False) backward is given None for an output that no gradient came back to."""
+    spy = Spy(case.outputs, materialize=False)
+    case.go_back(refused_elsewhere(case, case.apply(spy, *case.start()[1])))
+    given_gradients(case, spy, "none")
+
+
+@cases(function_kinds.returning_functions)
+def test_returned_input_is_an_output(case: FunctionKind) -> None:
+    """An input that forward returns as it is comes out as another tensor of the same memory, with its own gradient."""
+    leaf, x = case.start()
+    node = x.grad_fn
+    found = function_of(Passing, case.style).apply(Keeper(case.way), x)
+    expect.that(found is not x, "the output", "another object than the input", "the input itself")
+    expect.same_object(node, x.grad_fn, "node of the input afterwards")
+    expect.equal(memory.storage_address(x), memory.storage_address(found), "storage of the output")
+    in_the_graph(found, True, "the output")
+    torch.autograd.backward(found, torch.ones_like(found))
+    nearly(np.full_like(case.plan.array, 5), expect.tensor(leaf.grad, "gradient"), "gradient of the leaf")
+
+
+@cases(function_kinds.passing_functions)
+def test_returned_view_keeps_the_memory(case: FunctionKind) -> None:
+    """A view of an input that forward returns shares its memory, and has the gradient that backward returns."""
+    leaf, x = case.start()
+    found = function_of(Passing, case.style).apply(Keeper(case.way), x)
+    expected = Passing.compute(Keeper(case.way), x.detach())
+    expect.equal((expected.shape, expected.stride()), (found.shape, found.stride()), "shape and strides of the output")
+    expect.equal(expected.data_ptr(), found.data_ptr(), "address of the output")
+    in_the_graph(found, True, "the output")
+    torch.autograd.backward(found, torch.ones_like(found))
+    nearly(np.full_like(case.plan.array, 5), expect.tensor(leaf.grad, "gradient"), "gradient of the leaf")
+
+
+@cases(function_kinds.passing_functions)
+def test_returned_view_refuses_writes(case: FunctionKind) -> None:
+    """A view that a custom function returned cannot be modified in place while gradients are recorded."""
+    _, x = case.start()
+    found = function_of(Passing, case.style).apply(Keeper(case.way), x)
+    expect.raises(RuntimeError, lambda: found.mul_(2), "mul_ of a view that a custom function returned")
+    expect.raises(RuntimeError, lambda: found[...].zero_(), "zero_ of a view of it")
+
+
+@cases(function_kinds.returning_functions)
+def test_dirty_leaf_raises(case: FunctionKind) -> None:
+    """A custom function that marks a leaf that requires grad as dirty raises."""
+    leaf = case.plan.build().requires_grad_()
+    x = leaf[...] if case.state == "view" else leaf
+    function = function_of(Dirtied, case.style)
+    expect.raises(RuntimeError, lambda: function.apply(Keeper("returned"), x), "a custom function that dirties a leaf")
+
+
+@cases(function_kinds.stale_functions)
+def test_dirty_input_must_be_returned(case: FunctionKind) -> None:
+    """A custom function that marks an input as dirty and does not return it raises."""
+    _, x = case.start()
+    function = function_of(Dirtied, case.style)
+    expect.raises(RuntimeError, lambda: function.apply(Keeper("copied"), x), "a custom function that hides its input")
+
+
+# --- custom functions: context --------------------------------------------------------------------------------
+
+
+@cases(functions.applied_functions)
+def test_needs_input_grad_mirrors_the_inputs(case: Applied) -> None:
+    """ctx.needs_input_grad holds a bool for each input, which says whether it requires grad."""
+    spy = Spy(case.outputs)
+    case.go_back(case.apply(spy, *case.start()[1]))
+    expected = (False, *[state != "constant" for state in case.states])
+    expect.equal(expected, spy.needs[0], "ctx.needs_input_grad in backward")
+
+
+@cases(function_kinds.saving_functions)
+def test_saved_tensors_come_back_in_order(case: FunctionKind) -> None:
+    """ctx.saved_tensors holds what save_for_backward was given, in order, with None for None."""
+    keeper = Keeper(case.way)
+    _, x = case.start()
+    found = function_of(Saving, case.style).apply(keeper, x)
+    before, after = memory.contents(x), memory.contents(found)
+    expected = {"input": [before], "output": [after], "both": [after, None, before], "view": [before]}[case.way]
+    torch.autograd.backward(found, torch.ones_like(found))
+    expect.equal(len(expected), len(keeper.seen[0]), "number of ctx.saved_tensors")
+    for k, (one, other) in enumerate(zip(expected, keeper.seen[0], strict=True)):
+        if one is None:
+            expect.equal(None, other, f"ctx.saved_tensors[{k}]")
+        else:
+            memory.same_elements(one, memory.contents(other), f"ctx.saved_tensors[{k}]")
+
+
+@cases(function_kinds.stale_functions)
+def test_stale_saved_tensor_raises(case: FunctionKind) -> None:
+    """Reading ctx.saved_tensors raises where one of them has been modified in place since."""
+    for change in CHANGES.values():
+        _, x = case.start()
+        keeper = Keeper(case.way)
+        found = function_of(Saving, case.style).apply(keeper, x)
+        used = found * 1
+        change(found if case.way == "output" else x)
+        upstream = torch.ones_like(used)
+        expect.raises(
+            RuntimeError,
+            lambda used=used, upstream=upstream: torch.autograd.backward(used, upstream),
+            f"backward after {change.__name__} of what was saved",
+        )
+        expect.equal([], keeper.seen, "what ctx.saved_tensors gave")
+
+
+@cases(function_kinds.array_functions)
+def test_saved_tensors_are_freed_by_backward(case: FunctionKind) -> None:
+    """A tensor that only save_for_backward held is freed once backward is done."""
+    keeper = Keeper(case.way)
+    _, x = case.start()
+    found = function_of(Saving, case.style).apply(keeper, x)
+    upstream = torch.ones_like(found)
+    torch.autograd.backward(found, upstream, retain_graph=True)
+    expect.that(keeper.memory[0]() is not None, "what was saved, after retain_graph", "still held", "freed")
+    torch.autograd.backward(found, upstream)
+    expect.that(keeper.memory[0]() is None, "what was saved, after backward", "freed", "still held")
+
+
+@cases(function_kinds.saving_functions)
+def test_cleared_saved_tensors_raise(case: FunctionKind) -> None:
+    """With clear_saved_tensors_on_access a second access to ctx.saved_tensors raises."""
+    for parts, flag in ((Saving, True), (SavingTwice, False)):
+        leaf, x = case.start()
+        found = function_of(parts, case.style, clear_saved_tensors_on_access=flag).apply(Keeper(case.way), x)
+        torch.autograd.backward(found, torch.ones_like(found))
+        nearly(np.full_like(case.plan.array, 2), expect.tensor(leaf.grad, "gradient"), "gradient of the leaf")
+    found = function_of(SavingTwice, case.style, clear_saved_tensors_on_access=True).apply(Keeper(case.way), x)
+    upstream = torch.ones_like(found)
+    expect.raises(RuntimeError, lambda: torch.autograd.backward(found, upstream), "second access to ctx.saved_tensors")
+
+
+@cases(function_kinds.array_functions)
+def test_cleared_saved_tensors_are_freed_in_backward(case: FunctionKind) -> None:
+    """With clear_saved_tensors_on_access a saved tensor is freed as soon as backward drops it."""
+    for flag in (True, False):
+        keeper = Keeper(case.way)
+        _, x = case.start()
+        found = function_of(Saving, case.style, clear_saved_tensors_on_access=flag).apply(keeper, x)
+        torch.autograd.backward(found, torch.ones_like(found))
+        says = f"whether memory is held in backward, with clear_saved_tensors_on_access={flag}"
+        expect.equal([not flag], keeper.seen[1], says)
+
+
+@cases(function_kinds.plain_kinds)
+def test_boxed_gradients_come_as_a_list(case: FunctionKind) -> None:
+    """With boxed_grads_call backward is given its gradients as one list, and returns as ever."""
+    keeper = Keeper()
+    leaf, x = case.start()
+    first, second = function_of(Boxed, case.style, boxed_grads_call=True).apply(keeper, x)
+    torch.autograd.backward([first, second], [torch.ones_like(first), torch.full_like(second, 2)])
+    expect.equal(list, type(keeper.seen[0][0]) if keeper.seen[0][0] is not list else list, "type of the gradients")
+    expect.equal(2, len(keeper.seen[0][1]), "number of gradients")
+    for k, gradient in enumerate(keeper.seen[0][1]):
+        nearly(np.full_like(case.plan.array, k + 1), gradient, f"gradient of output {k}")
+    nearly(np.full_like(case.plan.array, 19), expect.tensor(leaf.grad, "gradient"), "gradient of the leaf")
+
+
+@cases(function_kinds.combined_kinds)
+def test_vjp_stands_for_backward(case: FunctionKind) -> None:
+    """A custom function may define vjp in place of backward."""
+    leaf, x = case.start()
+    found = vjp_function("vjp").apply(x)
+    torch.autograd.backward(found, torch.ones_like(found))
+    nearly(np.full_like(case.plan.array, 3), expect.tensor(leaf.grad, "gradient"), "gradient of the leaf")
+
+
+@cases(function_kinds.combined_kinds)
+def test_vjp_beside_backward_raises(case: FunctionKind) -> None:
+    """Backward raises through a custom function that defines both vjp and backward."""
+    _, x = case.start()
+    found = vjp_function("both").apply(x)
+    upstream = torch.ones_like(found)
+    expect.raises(RuntimeError, lambda: torch.autograd.backward(found, upstream), "backward of a function with both")
+
+
+# --- custom functions: higher orders --------------------------------------------------------------------------
+
+
+@cases(function_kinds.once_cubes)
+def test_once_differentiable_keeps_the_gradient(case: FunctionKind) -> None:
+    """once_differentiable leaves the first gradient as it is, with create_graph and without."""
+    for flag in (False, True):
+        leaf, x = case.start()
+        found = function_of(CUBES[case.way], case.style).apply(x)
+        upstream = torch.full_like(found, 2).requires_grad_(flag)
+        (gradient,) = torch.autograd.grad(found, leaf, upstream, create_graph=flag)
+        nearly(np.conj(6 * case.plan.array**2), gradient, f"gradient with create_graph={flag}")
+
+
+@cases(function_kinds.once_cubes)
+def test_once_differentiable_refuses_a_second_time(case: FunctionKind) -> None:
+    """Double backward through a backward that is once_differentiable raises."""
+    for tracked in (True, False):
+        leaf, x = case.start()
+        found = function_of(CUBES[case.way], case.style).apply(x)
+        upstream = torch.ones_like(found).requires_grad_(tracked)
+        (gradient,) = torch.autograd.grad(found, leaf, upstream, create_graph=True)
+        total = (gradient * leaf.detach()).sum()
+        again = lambda total=total, leaf=leaf: torch.autograd.grad(total, leaf)  # noqa: E731
+        expect.raises(RuntimeError, again, "double backward through once_differentiable")
+
+
+@cases(function_kinds.cubes)
+def test_custom_function_is_differentiated_again(case: FunctionKind) -> None:
+    """Derivatives of higher order are right where backward is made of differentiable operations."""
+    leaf, x = case.start()
+    found = function_of(CUBES[case.way], case.style).apply(x)
+    value = found[0] if isinstance(found, tuple) else found
+    array = case.plan.array
+    expected = (3 * array**2, 6 * array, np.full_like(array, 6))
+    for order, derivative in enumerate(expected, 1):
+        (value,) = torch.autograd.grad(value, leaf, torch.ones_like(value), create_graph=True)
+        nearly(np.conj(derivative), value, f"gradient of order {order}")
+
+
+@cases(function_kinds.constant_cubes)
+def test_intermediate_on_ctx_is_constant(case: FunctionKind) -> None:
+    """An intermediate that forward leaves on ctx without saving it is a constant to double backward."""
+    leaf, x = case.start()
+    found = function_of(CUBES[case.way], case.style).apply(x)
+    (gradient,) = torch.autograd.grad(found, leaf, torch.ones_like(found), create_graph=True)
+    nearly(np.conj(3 * case.plan.array**2), gradient, "gradient")
+    expect.equal(False, gradient.requires_grad, "requires_grad of the gradient")
+
+
+# --- custom functions: forward mode, vmap and torch.func ------------------------------------------------------
+
+
+@cases(function_transforms.dual_functions)
+def test_forward_mode_uses_jvp(case: Applied) -> None:
+    """The tangent of a result of a custom function is the one that its jvp returns, called within apply."""
+    spy = Spy(case.outputs)
+    with torch.autograd.forward_ad.dual_level():
+        found = case.apply(spy, *with_tangents(case))
+        expect.equal(1, len(spy.tangents), "calls of jvp within apply")
+        for k, output in enumerate(found if isinstance(found, tuple) else (found,)):
+            tangent = expect.tensor(torch.autograd.forward_ad.unpack_dual(output).tangent, f"tangent of output {k}")
+            memory.same_elements(expected_tangent(case, k), memory.contents(tangent), f"tangent of output {k}")
+
+
+@cases(function_transforms.dual_functions)
+def test_jvp_sees_what_was_saved_for_forward(case: Applied) -> None:
+    """In jvp ctx.saved_tensors holds what save_for_forward was given."""
+    spy = Spy(case.outputs)
+    with torch.autograd.forward_ad.dual_level():
+        inputs = with_tangents(case)
+        case.apply(spy, *inputs)
+        expect.equal(len(inputs), len(spy.saved[0]), "number of ctx.saved_tensors in jvp")
+        for k, (x, found) in enumerate(zip(inputs, spy.saved[0], strict=True)):
+            memory.same_elements(memory.contents(x), memory.contents(found), f"ctx.saved_tensors[{k}] in jvp")
+
+
+@cases(function_transforms.partly_dual_functions)
+def test_missing_tangents_come_as_zeros(case: Applied) -> None:
+    """Of a tensor input that has no tangent jvp is given zeros, and None with set_materialize_grads(False)."""
+    for materialize in (True, False):
+        spy = Spy(case.outputs, materialize=materialize)
+        with torch.autograd.forward_ad.dual_level():
+            case.apply(spy, *with_tangents(case))
+        for i, (state, found) in enumerate(zip(case.states, spy.tangents[0], strict=True)):
+            if state == "constant" and not materialize:
+                expect.equal(None, found, f"tangent {i} that jvp is given")
+            else:
+                array = tangents_of(case, i).array
+                expected = np.zeros_like(array) if state == "constant" else array
+                memory.same_elements(expected, memory.contents(found), f"tangent {i} that jvp is given")
+
+
+@cases(function_kinds.plain_kinds)
+def test_missing_jvp_raises(case: FunctionKind) -> None:
+    """Forward mode through a custom function without a jvp raises."""
+    function = function_of(CubeWithSlope, case.style)
+    with torch.autograd.forward_ad.dual_level():
+        x = torch.autograd.forward_ad.make_dual(case.plan.build(), case.plan.build())
+        expect.raises((NotImplementedError, RuntimeError), lambda: function.apply(x), "forward mode without a jvp")
+
+
+@cases(function_transforms.mapped_functions)
+def test_generated_vmap_rule_maps_the_function(case: FunctionKind) -> None:
+    """With generate_vmap_rule vmap of a custom function computes it for each slice."""
+    dim = -1 if case.way == "-1" else 0
+    leaf = case.plan.build().requires_grad_()
+    found = torch.vmap(cube(), in_dims=dim, out_dims=dim)(leaf)
+    nearly(case.plan.array**3, found, "vmap of a custom function")
+    torch.autograd.backward(found, torch.ones_like(found))
+    nearly(np.conj(3 * case.plan.array**2), expect.tensor(leaf.grad, "gradient"), "gradient through vmap")
+
+
+@cases(function_transforms.mapped_functions)
+def test_vmap_method_is_given_the_batch(case: FunctionKind) -> None:
+    """vmap calls the vmap method of a custom function with the batch's size, the dimensions and the whole tensors."""
+    dim, shape = (-1 if case.way == "-1" else 0), case.plan.shape
+    keeper = Keeper(case.way)
+    leaf, other = case.plan.build().requires_grad_(), case.plan.build().select(dim, 0).clone()
+    function = function_of(MappedSum, "setup")
+    mapped = torch.vmap(lambda x, y: function.apply(keeper, x, y), (dim, None), dim, randomness="same")
+    found = mapped(leaf, other)
+    expected = (shape[dim], "same", (None, dim % len(shape), None), shape, tuple(other.shape))
+    expect.equal([expected], keeper.seen, "size, randomness, dimensions and shapes that the vmap method is given")
+    array = case.plan.array
+    nearly(array + np.take(array, [0], axis=dim), found, "vmap of a custom function")
+    torch.autograd.backward(found, torch.ones_like(found))
+    nearly(np.full_like(array, 2), expect.tensor(leaf.grad, "gradient"), "gradient through vmap")
+
+
+@cases(function_transforms.mapped_functions)
+def test_vmap_needs_a_rule(case: FunctionKind) -> None:
+    """vmap raises for a custom function without a rule, and for one with two."""
+    x = case.plan.build()
+    for function in (cube_without_a_rule(), cube_with_two_rules()):
+        expect.raises(RuntimeError, lambda function=function: torch.vmap(function)(x), "vmap of a custom function")
+
+
+@cases(function_transforms.transformed_functions)
+def test_transforms_follow_a_custom_function(case: FunctionKind) -> None:
+    """The transforms of torch.func give the derivatives of a custom function that has a setup_context."""
+    x, array = case.plan.build(), case.plan.array
+    nearly(expected_of_transform(case.way, array), transform(case.way, cube(), x), f"{case.way} of a custom function")
+
+
+@cases(function_transforms.combined_transforms)
+def test_transforms_refuse_a_combined_forward(case: FunctionKind) -> None:
+    """The transforms of torch.func raise for a custom function whose forward takes ctx."""
+    x = case.plan.build()
+    expect.raises(RuntimeError, lambda: transform(case.way, cube("ctx"), x), f"{case.way} of a combined forward")
