@@ -331,8 +331,9 @@ class FunctionKind:
 
 
 def function_kind(device: str, dtype: str, shape: tuple[int, ...], layout: str, style: str, state: str, way: str) -> FunctionKind:
-    """One case of one choice of each factor; the numbers are small and few bits long."""
-    return FunctionKind(corner(dtype, shape, layout, "ordinary", "binary-nonzero", device), style, state, way)
+    """One case of one choice of each factor; the real numbers are powers of two."""
+    domain = "any" if dtype.startswith("complex") else "binary-nonzero"
+    return FunctionKind(corner(dtype, shape, layout, "ordinary", domain, device), style, state, way)
 
 
 def kinds_by(
