@@ -9,12 +9,40 @@ Reference: https://docs.pytorch.org/docs/stable/checkpoint.html
 from __future__ import annotations
 
 from contextlib import ExitStack, suppress
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
+import torch.utils.checkpoint
 
 from conformance.engine.cases import cases
-from conformance.inputs import function_kinds, function_transforms, functions, saved_tensors
+from conformance.inputs import checkpoints, function_kinds, function_transforms, functions, saved_tensors, stochastic
+from conformance.inputs.checkpoints import (
+    REGIONS,
+    Casting,
+    CheckpointUse,
+    Differing,
+    Drawing,
+    Holding,
+    Noted,
+    Scaled,
+    WatchedContexts,
+    arguments_of,
+    detached_result,
+    five_steps,
+    generator_state,
+    inner_gradient,
+    nested_product,
+    partly_detached,
+    plain_sequence,
+    region_of_sines,
+    result_without_grad,
+    seeded,
+    sequence,
+    sines_and_exponential,
+    two_branches,
+)
 from conformance.inputs.function_kinds import (
     CUBES,
     Boxed,
@@ -48,6 +76,7 @@ from conformance.inputs.saved_tensors import (
     entered,
     in_a_thread,
 )
+from conformance.inputs.stochastic import StochasticUse
 from conformance.oracles import expect, memory
 from conformance.oracles.functions import (
     expected_tangent,
@@ -57,6 +86,8 @@ from conformance.oracles.functions import (
     nearly,
     tangents_of,
 )
+from conformance.oracles.modes import recorded_warnings
+from conformance.oracles.recomputed import gradients_in, operations_in, same_results
 from conformance.oracles.saved import derivatives, handles_in, same_derivatives, saved_in
 
 # --- saved tensors --------------------------------------------------------------------------------------------
@@ -90,7 +121,7 @@ def test_saved_tensors_are_gone_after_backward(case: SavedUse) -> None:
     names = list(handles_in(y.grad_fn))
     torch.autograd.backward(y, case.upstream(y))
     for name in names:
-        expect.raises(RuntimeError, lambda name=name: getattr(y.grad_fn, f"_saved_{name}"), f"reading _saved_{name}")
+        expect.raises(RuntimeError, partial(getattr, y.grad_fn, f"_saved_{name}"), f"reading _saved_{name}")
 
 
 # --- hooks for saved tensors ----------------------------------------------------------------------------------
@@ -152,7 +183,7 @@ def test_unpack_hook_gets_what_was_packed(case: SavedUse) -> None:
 def test_unpack_hook_runs_in_each_pass(case: SavedUse) -> None:
     """Each backward pass calls the unpack hook for each tensor that it needs, and none is packed again."""
     packer = Packer(case.way)
-    leaf, x = case.start()
+    _, x = case.start()
     with packer.context():
         y = case.act(x)
     upstream, calls = case.upstream(y), [0] * len(packer.packed)
@@ -321,9 +352,7 @@ def test_registering_after_release_raises(case: SavedUse) -> None:
     handles = handles_in(y.grad_fn)
     torch.autograd.backward(y, case.upstream(y))
     for name, handle in handles.items():
-        expect.raises(
-            RuntimeError, lambda handle=handle: handle.register_hooks(*PACKINGS[case.way]), f"hooks on freed {name}"
-        )
+        expect.raises(RuntimeError, partial(handle.register_hooks, *PACKINGS[case.way]), f"hooks on freed {name}")
 
 
 @cases(saved_tensors.builtin_uses)
@@ -333,9 +362,7 @@ def test_registering_twice_raises(case: SavedUse) -> None:
     y = case.act(x)
     for name, handle in handles_in(y.grad_fn).items():
         handle.register_hooks(*PACKINGS[case.way])
-        expect.raises(
-            RuntimeError, lambda handle=handle: handle.register_hooks(*PACKINGS["detached"]), f"second hooks on {name}"
-        )
+        expect.raises(RuntimeError, partial(handle.register_hooks, *PACKINGS["detached"]), f"second hooks on {name}")
 
 
 # --- saving on the CPU ----------------------------------------------------------------------------------------
@@ -359,7 +386,9 @@ def test_save_on_cpu_copies_nothing_that_is_there(case: SavedUse) -> None:
     homes = {memory.storage_address(x), memory.storage_address(y)}
     for saved in saved_in(y.grad_fn):
         address = memory.storage_address(saved)
-        expect.that(address in homes, "storage of a saved tensor", "that of the input or of the result", f"{address:#x}")
+        expect.that(
+            address in homes, "storage of a saved tensor", "that of the input or of the result", f"{address:#x}"
+        )
 
 
 @cases(saved_tensors.pinned_uses)
@@ -384,7 +413,7 @@ def test_disabled_hooks_raise_with_the_message(case: Nest) -> None:
         with ExitStack() as stack:
             for level in range(case.depth):
                 stack.enter_context(disable(f"disabled at {level}"))
-            error = expect.raises(RuntimeError, lambda make=make: entered(make()), "default hooks while they are disabled")
+            error = expect.raises(RuntimeError, partial(entered, make()), "default hooks while they are disabled")
             case.act(case.x())
         said = f"disabled at {case.depth - 1}" in str(error)
         expect.that(said, "the message", f"disabled at {case.depth - 1}", str(error).split("\n")[0])
@@ -399,7 +428,9 @@ def test_disabling_hooks_ends_with_its_context(case: Nest) -> None:
         for level, context in enumerate(contexts):
             context.enter_context(torch.autograd.graph.disable_saved_tensors_hooks(f"disabled at {level}"))
         for level in reversed(range(case.depth)):
-            error = expect.raises(RuntimeError, lambda: entered(packer.context()), "default hooks while they are disabled")
+            error = expect.raises(
+                RuntimeError, lambda: entered(packer.context()), "default hooks while they are disabled"
+            )
             said = str(error).split("\n")[0]
             expect.that(f"disabled at {level}" in said, "the message", f"disabled at {level}", said)
             case.leave(contexts[level])
@@ -769,7 +800,7 @@ def test_saved_tensors_come_back_in_order(case: FunctionKind) -> None:
     _, x = case.start()
     found = function_of(Saving, case.style).apply(keeper, x)
     before, after = memory.contents(x), memory.contents(found)
-    expected = {"input": [before], "output": [after], "both": [after, None, before], "view": [before]}[case.way]
+    expected: list[Any] = {"output": [after], "both": [after, None, before]}.get(case.way, [before])
     torch.autograd.backward(found, torch.ones_like(found))
     expect.equal(len(expected), len(keeper.seen[0]), "number of ctx.saved_tensors")
     for k, (one, other) in enumerate(zip(expected, keeper.seen[0], strict=True)):
@@ -788,12 +819,8 @@ def test_stale_saved_tensor_raises(case: FunctionKind) -> None:
         found = function_of(Saving, case.style).apply(keeper, x)
         used = found * 1
         change(found if case.way == "output" else x)
-        upstream = torch.ones_like(used)
-        expect.raises(
-            RuntimeError,
-            lambda used=used, upstream=upstream: torch.autograd.backward(used, upstream),
-            f"backward after {change.__name__} of what was saved",
-        )
+        again = partial(torch.autograd.backward, used, torch.ones_like(used))
+        expect.raises(RuntimeError, again, f"backward after {change.__name__} of what was saved")
         expect.equal([], keeper.seen, "what ctx.saved_tensors gave")
 
 
@@ -890,8 +917,7 @@ def test_once_differentiable_refuses_a_second_time(case: FunctionKind) -> None:
         upstream = torch.ones_like(found).requires_grad_(tracked)
         (gradient,) = torch.autograd.grad(found, leaf, upstream, create_graph=True)
         total = (gradient * leaf.detach()).sum()
-        again = lambda total=total, leaf=leaf: torch.autograd.grad(total, leaf)  # noqa: E731
-        expect.raises(RuntimeError, again, "double backward through once_differentiable")
+        expect.raises(RuntimeError, partial(torch.autograd.grad, total, leaf), "double backward")
 
 
 @cases(function_kinds.cubes)
@@ -1003,7 +1029,7 @@ def test_vmap_needs_a_rule(case: FunctionKind) -> None:
     """vmap raises for a custom function without a rule, and for one with two."""
     x = case.plan.build()
     for function in (cube_without_a_rule(), cube_with_two_rules()):
-        expect.raises(RuntimeError, lambda function=function: torch.vmap(function)(x), "vmap of a custom function")
+        expect.raises(RuntimeError, partial(torch.vmap(function), x), "vmap of a custom function")
 
 
 @cases(function_transforms.transformed_functions)
@@ -1018,3 +1044,420 @@ def test_transforms_refuse_a_combined_forward(case: FunctionKind) -> None:
     """The transforms of torch.func raise for a custom function whose forward takes ctx."""
     x = case.plan.build()
     expect.raises(RuntimeError, lambda: transform(case.way, cube("ctx"), x), f"{case.way} of a combined forward")
+
+
+# --- checkpoint: what comes out -------------------------------------------------------------------------------
+
+
+@cases(checkpoints.regions)
+def test_checkpoint_leaves_results_and_gradients_equal(case: CheckpointUse) -> None:
+    """A checkpointed function gives the results and the gradients that it gives without checkpoint."""
+    leaf, x = case.start()
+    other, y = case.start()
+    expected, found = REGIONS[case.way](x), case.checkpoint(REGIONS[case.way], y)
+    same_results(expected, found, "result")
+    case.go_back(expected)
+    case.go_back(found)
+    same_results(gradients_in([leaf]), gradients_in([other]), "gradient")
+
+
+@cases(stochastic.stochastic_uses)
+def test_checkpoint_repeats_random_steps(case: StochasticUse) -> None:
+    """A checkpointed random step gives the results and the gradients that it gives without checkpoint."""
+    kept: list[Any] = []
+    with seeded(case.seed, case.plan.device):
+        step = case.make()
+    for checkpointed in (False, True):
+        leaf, x = case.start()
+        with seeded(case.seed, case.plan.device):
+            found = case.checkpoint(step, x) if checkpointed else step(x)
+            torch.rand(5, device=case.plan.device)  # as the steps between forward and backward draw
+            case.go_back(found)
+        kept.append((found, gradients_in([leaf, *step.parameters()])))
+    same_results(kept[0][0], kept[1][0], "result")
+    same_results(kept[0][1], kept[1][1], "gradient")
+
+
+@cases(checkpoints.real_checkpoints)
+def test_checkpoint_puts_the_generator_back(case: CheckpointUse) -> None:
+    """The random numbers that come after the backward of a checkpointed function are those without checkpoint."""
+    states = []
+    for checkpointed in (False, True):
+        _, x = case.start()
+        with seeded(3, case.plan.device):
+            found = case.checkpoint(Drawing(), x) if checkpointed else Drawing()(x)
+            between = generator_state(case.plan.device)
+            case.go_back(found)
+            states.append((between, generator_state(case.plan.device)))
+    for when, expected, state in zip(("forward", "backward"), *states, strict=True):
+        same_results(expected, state, f"state of the generator after {when}")
+
+
+@cases(checkpoints.real_checkpoints)
+def test_unpreserved_state_draws_again(case: CheckpointUse) -> None:
+    """With preserve_rng_state=False the second run draws on from where the generator is."""
+    leaf, x = case.start()
+    with seeded(3, case.plan.device):
+        first, second = Drawing()(x.detach()), Drawing()(x.detach())
+        expected = generator_state(case.plan.device)
+    with seeded(3, case.plan.device):
+        found = case.checkpoint(Drawing(), x, preserve_rng_state=False)
+        torch.autograd.backward(found, torch.ones_like(found))
+        state = generator_state(case.plan.device)
+    same_results(first, found, "result")
+    memory.same_elements(memory.contents(second) / case.plan.array, memory.contents(leaf.grad), "gradient")
+    same_results(expected, state, "state of the generator")
+
+
+@cases(checkpoints.autocast_uses)
+def test_checkpoint_keeps_autocast(case: CheckpointUse) -> None:
+    """The second run has the autocast state of the first, whatever state backward has."""
+    kind = case.plan.device.split(":")[0]
+    leaf, x = case.start()
+    function = Casting(torch.ones(x.shape[-1], 2, device=case.plan.device))
+    with torch.autocast(kind, dtype=torch.bfloat16, enabled=case.way == "forward"):
+        found = case.checkpoint(function, x)
+    with torch.autocast(kind, dtype=torch.bfloat16, enabled=case.way == "backward"):
+        torch.autograd.backward(found, torch.ones_like(found))
+    expected = torch.bfloat16 if case.way == "forward" else torch.float32
+    expect.equal([expected, expected], function.types, "types of the product in both runs")
+    expect.equal(leaf.dtype, expect.tensor(leaf.grad, "gradient").dtype, "type of the gradient")
+
+
+# --- checkpoint: when the function runs -----------------------------------------------------------------------
+
+
+@cases(checkpoints.regions)
+def test_checkpoint_runs_again_in_backward(case: CheckpointUse) -> None:
+    """A checkpointed function runs once in forward and once again in backward, and once under no_grad."""
+    function = Noted(REGIONS[case.way])
+    _, x = case.start()
+    with torch.no_grad():
+        case.checkpoint(function, x)
+    expect.equal(1, len(function.recording), "runs under no_grad")
+    found = case.checkpoint(function, x)
+    expect.equal(2, len(function.recording), "runs after forward")
+    case.go_back(found)
+    expect.equal(3, len(function.recording), "runs after backward")
+
+
+@cases(checkpoints.checkpoints_in_both_modes)
+def test_checkpoint_frees_what_is_saved_within(case: CheckpointUse) -> None:
+    """A tensor that is saved within a checkpointed function is freed before backward."""
+    plain, function = Holding(), Holding()
+    _, x = case.start()
+    kept = plain(x), case.checkpoint(function, x)
+    expect.that(plain.memory[0]() is not None, "what was saved without checkpoint", "still held", "freed")
+    expect.that(function.memory[0]() is None, "what was saved with checkpoint", "freed", "still held")
+    case.go_back(kept)
+
+
+@cases(checkpoints.reentrant_regions)
+def test_reentrant_forward_runs_without_grad(case: CheckpointUse) -> None:
+    """The reentrant mode runs the function without recording in forward, and records in backward."""
+    function = Noted(REGIONS[case.way])
+    _, x = case.start()
+    case.go_back(case.checkpoint(function, x))
+    expect.equal([False, True], function.recording, "is_grad_enabled() in both runs")
+
+
+@cases(checkpoints.non_reentrant_checkpoints)
+def test_non_reentrant_forward_records(case: CheckpointUse) -> None:
+    """The non-reentrant mode records in forward, so that backward can be called within the function."""
+    function = Noted(inner_gradient)
+    leaf, x = case.start()
+    found = case.checkpoint(function, x)
+    same_results(inner_gradient(x), found, "result")
+    case.go_back(found)
+    other, y = case.start()
+    case.go_back(inner_gradient(y))
+    same_results(gradients_in([other]), gradients_in([leaf]), "gradient")
+    expect.equal([True, True], function.recording, "is_grad_enabled() in both runs")
+
+
+@cases(checkpoints.non_reentrant_checkpoints)
+def test_non_reentrant_stops_early(case: CheckpointUse) -> None:
+    """The non-reentrant mode ends its second run as soon as everything that is needed was computed."""
+    function = Noted()
+    _, x = case.start()
+    case.go_back(case.checkpoint(function, x))
+    expect.equal(["begin", "middle", "end", "begin", "middle"], function.steps, "steps of both runs")
+
+
+@cases(checkpoints.disabled_early_stops)
+def test_early_stop_can_be_disabled(case: CheckpointUse) -> None:
+    """Within set_checkpoint_early_stop(False) a checkpointed function runs again to its end, also in a later backward."""
+    function = Noted()
+    _, x = case.start()
+    stop = torch.utils.checkpoint.set_checkpoint_early_stop
+    with stop(case.way == "nested contexts"), stop(False):
+        found = case.checkpoint(function, x)
+    case.go_back(found)
+    expect.equal(["begin", "middle", "end"] * 2, function.steps, "steps of both runs")
+    again = Noted()
+    case.go_back(case.checkpoint(again, case.start()[1]))
+    expect.equal(["begin", "middle", "end", "begin", "middle"], again.steps, "steps of both runs after the context")
+
+
+@cases(checkpoints.non_reentrant_checkpoints)
+def test_early_stop_argument_is_overridden(case: CheckpointUse) -> None:
+    """With early_stop=False a checkpointed function runs again to its end unless the context manager says otherwise."""
+    function, overridden = Noted(), Noted()
+    _, x = case.start()
+    case.go_back(case.checkpoint(function, x, early_stop=False))
+    expect.equal(["begin", "middle", "end"] * 2, function.steps, "steps of both runs")
+    with torch.utils.checkpoint.set_checkpoint_early_stop(True):
+        found = case.checkpoint(overridden, case.start()[1], early_stop=False)
+    case.go_back(found)
+    expect.equal(["begin", "middle", "end", "begin", "middle"], overridden.steps, "steps of both runs when overridden")
+
+
+@cases(checkpoints.reentrant_checkpoints)
+def test_reentrant_runs_to_the_end(case: CheckpointUse) -> None:
+    """The reentrant mode runs the function in its entirety in backward."""
+    function = Noted()
+    _, x = case.start()
+    case.go_back(case.checkpoint(function, x))
+    expect.equal(["begin", "middle", "end"] * 2, function.steps, "steps of both runs")
+
+
+@cases(checkpoints.non_reentrant_checkpoints)
+def test_group_runs_again_once(case: CheckpointUse) -> None:
+    """Several backward calls within one GraphExecGroup run a checkpointed function again at most once."""
+    function = Noted(two_branches)
+    leaf, x = case.start()
+    found = case.checkpoint(function, x)
+    with torch.utils.checkpoint.GraphExecGroup():
+        for y in found:
+            case.go_back(y)
+    expect.equal(2, len(function.recording), "runs of the function")
+    other, y = case.start()
+    for branch in two_branches(y):
+        case.go_back(branch)
+    same_results(gradients_in([other]), gradients_in([leaf]), "gradient")
+
+
+# --- checkpoint: ways to go back ------------------------------------------------------------------------------
+
+
+@cases(checkpoints.regions_without_reentry)
+def test_non_reentrant_supports_every_backward(case: CheckpointUse) -> None:
+    """The non-reentrant mode supports autograd.grad, inputs=, retain_graph and double backward."""
+    kept = []
+    for call in (REGIONS[case.way], partial(case.checkpoint, REGIONS[case.way])):
+        leaf, x = case.start()
+        found = call(x)
+        first = found[0] if isinstance(found, tuple) else found
+        upstream = case.upstream(first)
+        gradients = [*torch.autograd.grad(first, leaf, upstream, retain_graph=True)]
+        torch.autograd.backward(first, upstream, inputs=[leaf], retain_graph=True)
+        gradients += gradients_in([leaf])
+        gradients += torch.autograd.grad(first, leaf, upstream, create_graph=True)
+        gradients += torch.autograd.grad(gradients[-1], leaf, torch.ones_like(leaf))
+        kept.append(gradients)
+    same_results(*kept, "gradient")
+
+
+@cases(checkpoints.reentrant_regions)
+def test_reentrant_refuses_grad_and_inputs(case: CheckpointUse) -> None:
+    """In the reentrant mode autograd.grad and backward with inputs= raise."""
+    leaf, x = case.start()
+    found = case.checkpoint(REGIONS[case.way], x)
+    first = found[0] if isinstance(found, tuple) else found
+    upstream = case.upstream(first)
+    expect.raises(RuntimeError, lambda: torch.autograd.grad(first, leaf, upstream), "autograd.grad")
+    again = partial(torch.autograd.backward, first, upstream, inputs=[leaf])
+    expect.raises(RuntimeError, again, "backward with inputs=")
+
+
+# --- checkpoint: what is tracked ------------------------------------------------------------------------------
+
+
+@cases(checkpoints.nested_arguments)
+def test_non_reentrant_tracks_nested_tensors(case: CheckpointUse) -> None:
+    """The non-reentrant mode gives their gradients to tensors in nested structures and in keyword arguments."""
+    kept = []
+    for call in (nested_product, partial(case.checkpoint, nested_product)):
+        (leaf, x), (other, y) = case.start(), case.start()
+        args, kwargs = arguments_of(case.way, x, y * 2)
+        found = call(*args, **kwargs)
+        case.go_back(found)
+        kept.append([found, *gradients_in([leaf, other])])
+    same_results(*kept, "result or gradient")
+
+
+@cases(checkpoints.reentrant_checkpoints)
+def test_reentrant_needs_a_tracked_argument(case: CheckpointUse) -> None:
+    """In the reentrant mode the result has no gradient unless a direct argument requires one."""
+    leaf, x = case.start()
+    in_the_graph(case.checkpoint(Scaled(x), leaf.detach()), False, "the result of a closure")
+    for way in ("list", "dict", "object"):
+        args, _ = arguments_of(way if way != "dict" else "dict", x, x)
+        in_the_graph(case.checkpoint(nested_product, *args), False, f"the result of a {way}")
+    in_the_graph(case.checkpoint(Scaled(x), x), True, "the result of a direct argument")
+
+
+@cases(checkpoints.non_reentrant_checkpoints)
+def test_non_reentrant_needs_no_tracked_argument(case: CheckpointUse) -> None:
+    """The non-reentrant mode gives gradients to tensors that are no direct arguments of the function."""
+    kept = []
+    for checkpointed in (False, True):
+        leaf, x = case.start()
+        function, constant = Scaled(x), leaf.detach()
+        found = case.checkpoint(function, constant) if checkpointed else function(constant)
+        case.go_back(found)
+        kept.append([found, *gradients_in([leaf])])
+    same_results(*kept, "result or gradient")
+
+
+@cases(checkpoints.reentrant_checkpoints)
+def test_reentrant_detached_result_raises(case: CheckpointUse) -> None:
+    """In the reentrant mode backward raises where the function detaches all of its results."""
+    for function in (detached_result, result_without_grad):
+        found = case.checkpoint(function, case.start()[1])
+        expect.raises(RuntimeError, partial(case.go_back, found), f"backward of a {function.__name__}")
+
+
+@cases(checkpoints.non_reentrant_checkpoints)
+def test_non_reentrant_takes_detached_tensors(case: CheckpointUse) -> None:
+    """The non-reentrant mode gives the right gradients where the function detaches tensors."""
+    kept = []
+    for call in (partly_detached, partial(case.checkpoint, partly_detached)):
+        leaf, x = case.start()
+        first, second = call(x)
+        case.go_back(first)
+        kept.append([first, second, *gradients_in([leaf])])
+        expect.equal((True, False), (first.requires_grad, second.requires_grad), "requires_grad of both results")
+    same_results(*kept, "result or gradient")
+
+
+# --- checkpoint: arguments ------------------------------------------------------------------------------------
+
+
+@cases(checkpoints.non_reentrant_checkpoints)
+def test_checkpoint_without_a_mode_is_noticed(case: CheckpointUse) -> None:
+    """A call without use_reentrant warns or raises."""
+    _, x = case.start()
+    for call in (partial(torch.utils.checkpoint.checkpoint, region_of_sines, x), partial(plain_sequence, x)):
+        with recorded_warnings() as warned:
+            raised = None
+            try:
+                call()
+            except (ValueError, TypeError, RuntimeError) as error:
+                raised = error
+        said = " ".join(str(warning.message) for warning in warned) + str(raised)
+        expect.that("use_reentrant" in said, "a call without use_reentrant", "a warning or an error", "neither")
+
+
+@cases(checkpoints.non_reentrant_checkpoints)
+def test_checkpoint_without_a_mode_raises(case: CheckpointUse) -> None:
+    """A call without use_reentrant raises."""
+    _, x = case.start()
+    kinds = (ValueError, TypeError, RuntimeError)
+    expect.raises(kinds, partial(torch.utils.checkpoint.checkpoint, region_of_sines, x), "checkpoint without a mode")
+
+
+@cases(checkpoints.differing_functions)
+def test_differing_second_run_raises(case: CheckpointUse) -> None:
+    """Backward raises where a tensor that the second run saves has another shape or type than in the first."""
+    _, x = case.start()
+    for options in ({}, {"determinism_check": "default"}):
+        found = case.checkpoint(Differing(case.way), x, **options)
+        expect.raises(RuntimeError, partial(case.go_back, found), f"backward with another {case.way}")
+
+
+@cases(checkpoints.differing_types)
+def test_determinism_check_can_be_disabled(case: CheckpointUse) -> None:
+    """With determinism_check="none", and in the reentrant mode, a second run of another type raises nothing."""
+    leaf, x = case.start()
+    found = case.checkpoint(Differing("dtype"), x, **({} if case.mode == "reentrant" else {"determinism_check": "none"}))
+    case.go_back(found)
+    expect.equal(leaf.dtype, expect.tensor(leaf.grad, "gradient").dtype, "type of the gradient")
+
+
+@cases(checkpoints.non_reentrant_checkpoints)
+def test_determinism_check_takes_two_values(case: CheckpointUse) -> None:
+    """A determinism_check other than the documented ones raises."""
+    _, x = case.start()
+    for value in ("strict", "Default", "", "NONE"):
+        again = partial(case.checkpoint, region_of_sines, x, determinism_check=value)
+        expect.raises(ValueError, again, f"determinism_check={value!r}")
+
+
+@cases(checkpoints.non_reentrant_checkpoints)
+def test_context_fn_surrounds_both_runs(case: CheckpointUse) -> None:
+    """The first run is within the first context manager that context_fn returns, and the second within the second."""
+    function = WatchedContexts()
+    _, x = case.start()
+    found = case.checkpoint(function, x, context_fn=function.contexts)
+    expect.equal(["enter first", "run", "leave first"], function.log, "what happened in forward")
+    case.go_back(found)
+    expect.equal(["enter second", "run", "leave second"], function.log[3:], "what happened in backward")
+
+
+@cases(checkpoints.reentrant_checkpoints)
+def test_reentrant_refuses_the_options_of_the_other(case: CheckpointUse) -> None:
+    """The reentrant mode raises for context_fn, for debug and for keyword arguments of the function."""
+    _, x = case.start()
+    for options in ({"context_fn": WatchedContexts().contexts}, {"debug": True}, {"y": x}):
+        again = partial(case.checkpoint, nested_product, x, **options)
+        expect.raises(ValueError, again, f"{next(iter(options))} in the reentrant mode")
+
+
+@cases(checkpoints.differing_functions)
+def test_debug_names_the_operators_of_both_runs(case: CheckpointUse) -> None:
+    """With debug, or within set_checkpoint_debug_enabled, the error names the operators of both runs."""
+    _, x = case.start()
+    enabled = torch.utils.checkpoint.set_checkpoint_debug_enabled
+    for flag, debug in ((None, True), (True, False), (False, True)):
+        with enabled(flag):
+            found = case.checkpoint(Differing(case.way), x, debug=debug)
+        said = str(expect.raises(RuntimeError, partial(case.go_back, found), "backward with another second run"))
+        named = ["aten.sin" in said, "aten.exp" in said]
+        says = f"whether sin and exp are named with debug={debug} within set_checkpoint_debug_enabled({flag})"
+        expect.equal([flag is not False] * 2, named, says)
+
+
+@cases(checkpoints.non_reentrant_checkpoints)
+def test_selected_operators_are_kept(case: CheckpointUse) -> None:
+    """Operators that are selected to be saved do not run again in backward, and the gradients are equal."""
+    kept = []
+    leaf, x = case.start()
+    case.go_back(sines_and_exponential(x))
+    expected = gradients_in([leaf])
+    make = torch.utils.checkpoint.create_selective_checkpoint_contexts
+    for selected in ([torch.ops.aten.sin.default], [torch.ops.aten.exp.default], []):
+        other, y = case.start()
+        found = case.checkpoint(sines_and_exponential, y, context_fn=partial(make, selected))
+        kept = operations_in(partial(case.go_back, found))
+        for operator in (torch.ops.aten.sin.default, torch.ops.aten.exp.default):
+            expect.equal(operator not in selected, str(operator) in kept, f"whether {operator} runs again")
+        same_results(expected, gradients_in([other]), "gradient")
+
+
+# --- checkpoint of a sequence ---------------------------------------------------------------------------------
+
+
+@cases(checkpoints.sequences)
+def test_sequence_leaves_results_and_gradients_equal(case: CheckpointUse) -> None:
+    """checkpoint_sequential gives the results and the gradients of the modules one after another."""
+    functions = five_steps()
+    (leaf, x), (other, y) = case.start(), case.start()
+    for function in functions:
+        x = function(x)
+    found = sequence(functions, int(case.way), y, case.mode)
+    same_results(x, found, "result")
+    case.go_back(x)
+    case.go_back(found)
+    same_results(gradients_in([leaf]), gradients_in([other]), "gradient")
+
+
+@cases(checkpoints.sequences)
+def test_last_segment_of_a_sequence_runs_once(case: CheckpointUse) -> None:
+    """checkpoint_sequential runs every segment again in backward but the last."""
+    functions, segments = five_steps(), int(case.way)
+    _, x = case.start()
+    case.go_back(sequence(functions, segments, x, case.mode))
+    again = len(functions) // segments * (segments - 1)
+    runs = [len(function.recording) for function in functions]
+    expect.equal([2] * again + [1] * (len(functions) - again), runs, "runs of each function")

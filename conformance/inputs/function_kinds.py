@@ -330,7 +330,9 @@ class FunctionKind:
         return f"leaf = {self.plan.code()}.requires_grad_()\nx = {made}\n# a custom function with {style}: {self.way}"
 
 
-def function_kind(device: str, dtype: str, shape: tuple[int, ...], layout: str, style: str, state: str, way: str) -> FunctionKind:
+def function_kind(
+    device: str, dtype: str, shape: tuple[int, ...], layout: str, style: str, state: str, way: str
+) -> FunctionKind:
     """One case of one choice of each factor; the real numbers are powers of two."""
     domain = "any" if dtype.startswith("complex") else "binary-nonzero"
     return FunctionKind(corner(dtype, shape, layout, "ordinary", domain, device), style, state, way)
@@ -342,8 +344,8 @@ def kinds_by(
 ) -> Inputs:  # fmt: skip
     """Each way on each type, shape and layout, in each style and state."""
     return crossed(
-        function_kind, cell.target.device, FUNCTION_DTYPES, FUNCTION_SHAPES, DISJOINT, styles or function_styles(), states, ways,
-        passes=1,
+        function_kind, cell.target.device, FUNCTION_DTYPES, FUNCTION_SHAPES, DISJOINT, styles or function_styles(), states,
+        ways, passes=1,
     )  # fmt: skip
 
 

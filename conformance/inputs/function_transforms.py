@@ -67,7 +67,7 @@ def cube_without_a_rule() -> Callable[[torch.Tensor], torch.Tensor]:
 def cube_with_two_rules() -> Callable[[torch.Tensor], torch.Tensor]:
     """The same with a rule of its own, and one that is to be made."""
     members = {"generate_vmap_rule": True, "vmap": staticmethod(MappedSum.batched)}
-    made = type("TwoRules", (function_of(Cube, "setup"),), members)
+    made: Any = type("TwoRules", (function_of(Cube, "setup"),), members)
     found: Callable[[torch.Tensor], torch.Tensor] = made.apply
     return found
 
@@ -112,9 +112,7 @@ def transformed(device: str, dtype: str, shape: tuple[int, ...], layout: str, wa
 def mapped_functions(cell: Cell) -> Inputs:
     """Shapes that have something to map over, by the first dimension or the last."""
     shapes = tuple(shape for shape in TRANSFORM_SHAPES if 0 not in shape)
-    return crossed(
-        transformed, cell.target.device, TRANSFORM_DTYPES, shapes, DISJOINT, ("0", "-1", "opaque"), passes=1
-    )
+    return crossed(transformed, cell.target.device, TRANSFORM_DTYPES, shapes, DISJOINT, ("0", "-1", "opaque"), passes=1)
 
 
 def transformed_functions(cell: Cell) -> Inputs:

@@ -190,9 +190,7 @@ class Applied:
         """Backward from the outputs that go on."""
         outputs = found if isinstance(found, tuple) else (found,)
         chosen = self.chosen()
-        torch.autograd.backward(
-            [outputs[k] for k in chosen], [self.upstream(k).build() for k in chosen], **options
-        )
+        torch.autograd.backward([outputs[k] for k in chosen], [self.upstream(k).build() for k in chosen], **options)
 
     def expected(self, i: int) -> np.ndarray:
         """What backward returns for input ``i``."""
@@ -204,7 +202,7 @@ class Applied:
     def expected_in_leaf(self, i: int) -> np.ndarray:
         """What the leaf of input ``i`` gathers, by this input and by those that are the same."""
         twins = [j for j, state in enumerate(self.states) if j == i or (i == 0 and state == "same")]
-        return np.sum([self.expected(j) for j in twins], axis=0, dtype=self.plan.array.dtype)
+        return np.asarray(sum(self.expected(j) for j in twins), self.plan.array.dtype)
 
     def facets(self) -> dict[str, Any]:
         """What evidence counts of this case."""

@@ -300,14 +300,6 @@ def builtin_uses(cell: Cell) -> Inputs:
     )
 
 
-def function_uses(cell: Cell) -> Inputs:
-    """The same of a custom function."""
-    return crossed(
-        saved_use, cell.target.device, SAVED_DTYPES, SAVED_SHAPES, DISJOINT, ("function",), SAVED_STATES, tuple(PACKINGS),
-        passes=1,
-    )  # fmt: skip
-
-
 def input_uses(cell: Cell) -> Inputs:
     """Operations that save their input by name, under hooks of their own or under none."""
     return crossed(
@@ -486,4 +478,3 @@ def in_a_thread(action: Callable[[], Any]) -> Any:
     if errors:
         raise errors[0]
     return results[0]
-

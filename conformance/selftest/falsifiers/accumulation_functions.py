@@ -25,9 +25,7 @@ def faulty_backward(other: Callable[..., Any]) -> AbstractContextManager[Any]:
 
 def given(when: When, change: Callable[[list[Any]], Any]) -> AbstractContextManager[Any]:
     """Backward is given what ``change`` makes of its gradients ``when`` they fit."""
-    return faulty_backward(
-        lambda original, ctx, *g: original(ctx, *(change(list(g)) if when(*g) else g))
-    )
+    return faulty_backward(lambda original, ctx, *g: original(ctx, *(change(list(g)) if when(*g) else g)))
 
 
 def returned(when: When, change: Callable[..., Any]) -> AbstractContextManager[Any]:
@@ -119,7 +117,9 @@ def the_last_two_of_three_change_places() -> AbstractContextManager[Any]:
 @falsifies(f"{AREA}.backward-gets-none-for-other-objects")
 def none_comes_out_as_nothing() -> AbstractContextManager[Any]:
     """A None among three outputs comes out as an empty tuple."""
-    return came_out(of("Spread", lambda spy, *x: spy.outputs == 3), lambda f, *a: tuple(() if x is None else x for x in f))
+    return came_out(
+        of("Spread", lambda spy, *x: spy.outputs == 3), lambda f, *a: tuple(() if x is None else x for x in f)
+    )
 
 
 @falsifies(f"{AREA}.backward-gets-none-for-other-objects")
@@ -299,9 +299,7 @@ def only_the_first_mark_counts() -> AbstractContextManager[Any]:
 @falsifies(f"{AREA}.marked-outputs-get-zeros")
 def a_zero_of_a_block_is_a_one() -> AbstractContextManager[Any]:
     """Backward is given ones in place of zeros for (1, 3, 1)."""
-    return given(
-        lambda *g: any(x.shape == (1, 3, 1) for x in g), lambda g: [x if (x != 0).any() else x + 1 for x in g]
-    )
+    return given(lambda *g: any(x.shape == (1, 3, 1) for x in g), lambda g: [x if (x != 0).any() else x + 1 for x in g])
 
 
 @falsifies(f"{AREA}.undefined-gradients-come-as-zeros")
@@ -447,9 +445,7 @@ def boxed_scalars_come_in_reverse() -> AbstractContextManager[Any]:
 @falsifies(f"{AREA}.vjp-stands-for-backward")
 def vjp_of_a_scalar_is_taken_for_another() -> AbstractContextManager[Any]:
     """The gradient that a vjp returns for a 0-d input is doubled."""
-    return returned(
-        lambda *g: scalar(*g), lambda ctx, f, g: f * 2 if type(ctx).__name__ == "FormulaBackward" else f
-    )
+    return returned(lambda *g: scalar(*g), lambda ctx, f, g: f * 2 if type(ctx).__name__ == "FormulaBackward" else f)
 
 
 @falsifies(f"{AREA}.vjp-beside-backward-raises")
@@ -485,9 +481,7 @@ def a_complex_gradient_is_conjugated() -> AbstractContextManager[Any]:
 @falsifies(f"{AREA}.once-differentiable-refuses-a-second-time")
 def a_scalar_can_be_differentiated_again() -> AbstractContextManager[Any]:
     """once_differentiable does nothing for 0-d gradients."""
-    return faulty_once(
-        lambda original, function, ctx, g: (function if not g.dim() else original(function))(ctx, g)
-    )
+    return faulty_once(lambda original, function, ctx, g: (function if not g.dim() else original(function))(ctx, g))
 
 
 @falsifies(f"{AREA}.custom-function-is-differentiated-again")

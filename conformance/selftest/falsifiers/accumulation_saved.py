@@ -378,9 +378,7 @@ def faulty_save_on_cpu(change: Callable[[Any, bool], Any]) -> AbstractContextMan
 @falsifies(f"{AREA}.save-on-cpu-leaves-the-gradients-equal")
 def a_pinned_strided_tensor_is_scrambled() -> AbstractContextManager[Any]:
     """save_on_cpu in pinned memory flips a strided tensor."""
-    return faulty_save_on_cpu(
-        lambda t, pinned: t.flip(0) if pinned and scattered(t) else t
-    )
+    return faulty_save_on_cpu(lambda t, pinned: t.flip(0) if pinned and scattered(t) else t)
 
 
 @falsifies(f"{AREA}.save-on-cpu-copies-nothing-that-is-there")
@@ -392,9 +390,7 @@ def a_short_vector_is_copied() -> AbstractContextManager[Any]:
 @falsifies(f"{AREA}.save-on-cpu-gives-the-device-back")
 def a_pinned_scalar_comes_back_wider() -> AbstractContextManager[Any]:
     """save_on_cpu in pinned memory gives a 0-d float16 tensor back as float32."""
-    return faulty_save_on_cpu(
-        lambda t, pinned: t.float() if pinned and t.dtype is torch.float16 and not t.dim() else t
-    )
+    return faulty_save_on_cpu(lambda t, pinned: t.float() if pinned and t.dtype is torch.float16 and not t.dim() else t)
 
 
 @falsifies(f"{AREA}.disabled-hooks-raise-with-the-message")
