@@ -65,7 +65,7 @@ def region_in_a_reentrant_region(x: torch.Tensor) -> torch.Tensor:
 def inner_gradient(x: torch.Tensor) -> torch.Tensor:
     """The gradient of an inner function, found within, and multiplied by x."""
     inner = x.detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(inner.sin().sum(), inner)
+    (gradient,) = torch.autograd.grad(inner.sin(), inner, torch.ones_like(inner))
     return (x * gradient).sin()
 
 
@@ -334,10 +334,10 @@ def checkpoint_use(
 
 
 def checkpoints(
-    cell: Cell, modes: tuple[str, ...], ways: tuple[str, ...] = ("",), dtypes: tuple[str, ...] = CHECKPOINT_DTYPES
-) -> Inputs:
+    cell: Cell, modes: tuple[str, ...], ways: tuple[str, ...] = ("",), dtypes: tuple[str, ...] = CHECKPOINT_DTYPES,
+    states: tuple[str, ...] = ("leaf", "product", "view"),
+) -> Inputs:  # fmt: skip
     """Each way on each type, shape, layout and state, in these modes."""
-    states = ("leaf", "product", "view")
     return crossed(
         checkpoint_use, cell.target.device, dtypes, CHECKPOINT_SHAPES, DISJOINT, modes, states, ways, passes=1
     )
@@ -371,6 +371,11 @@ def reentrant_checkpoints(cell: Cell) -> Inputs:
 def non_reentrant_checkpoints(cell: Cell) -> Inputs:
     """One function in the other mode."""
     return checkpoints(cell, ("non-reentrant",))
+
+
+def branching_checkpoints(cell: Cell) -> Inputs:
+    """Of inputs whose own history can be gone through twice: a product frees its factor the first time."""
+    return checkpoints(cell, ("non-reentrant",), states=("leaf", "view"))
 
 
 def real_checkpoints(cell: Cell) -> Inputs:

@@ -5,6 +5,7 @@ Reference: https://docs.pytorch.org/docs/stable/notes/autograd.html#hooks-for-sa
 
 from __future__ import annotations
 
+import copy
 import io
 import tempfile
 import threading
@@ -159,6 +160,11 @@ def packed_copy(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.detach().clone(memory_format=torch.contiguous_format)
 
 
+def packed_deeply(tensor: torch.Tensor) -> torch.Tensor:
+    """A copy of the whole storage, with the same strides."""
+    return copy.deepcopy(tensor.detach())
+
+
 def unpacked_as_is(packed: torch.Tensor) -> torch.Tensor:
     """The packed tensor itself."""
     return packed
@@ -173,6 +179,7 @@ def unpacked_with_a_history(packed: torch.Tensor) -> torch.Tensor:
 PACKINGS: dict[str, tuple[Callable[[torch.Tensor], Any], Callable[[Any], torch.Tensor]]] = {
     "detached": (packed_detached, unpacked_as_is),
     "copy": (packed_copy, unpacked_as_is),
+    "deep copy": (packed_deeply, unpacked_as_is),
     "numpy": (packed_to_numpy, unpacked_from_numpy),
     "bytes": (packed_to_bytes, unpacked_from_bytes),
     "file": (packed_to_file, unpacked_from_file),

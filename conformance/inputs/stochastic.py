@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
-from conformance.inputs.checkpoints import BOTH_MODES, CheckpointUse
+from conformance.inputs.checkpoints import BOTH_MODES, CheckpointUse, seeded
 from conformance.inputs.covering import crossed
 from conformance.inputs.tensors import corner
 
@@ -39,6 +39,20 @@ class StochasticUse(CheckpointUse):
             return RandomStep(made, self.call, options)
         module = made(*self.args, **options).to(device=self.plan.device, dtype=getattr(torch, self.plan.dtype))
         return RandomStep(module.train(), self.call, {})
+
+    def run(self, call: Any, step: RandomStep) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """The result of ``call``, from this seed on, and the gradients by the leaf and by the step's parameters."""
+        leaf, x = self.start()
+        leaves = [leaf, *step.parameters()]
+        with seeded(self.seed, self.plan.device):
+            found = call(x)
+            torch.rand(5, device=self.plan.device)  # as whatever comes before backward draws
+            if found.requires_grad:
+                self.go_back(found)
+        gradients = [leaf.grad for leaf in leaves if leaf.grad is not None]
+        for parameter in step.parameters():
+            parameter.grad = None
+        return found, gradients
 
     def reductions(self) -> Iterator[StochasticUse]:
         """The same of a leaf."""
@@ -72,12 +86,17 @@ class RandomStep:
         return list(self.step.parameters()) if isinstance(self.step, torch.nn.Module) else []
 
 
-def stochastic_uses(cell: Cell) -> Inputs:
+def packed_stochastic_uses(cell: Cell) -> Inputs:
+    """One row by itself, of two types, in each state."""
+    return stochastic_uses(cell, ("plain",))
+
+
+def stochastic_uses(cell: Cell, modes: tuple[str, ...] = BOTH_MODES) -> Inputs:
     """One row in both modes, of two types, in each state, with several seeds."""
     row = cell.subject
     fixed = (row.makes, tuple(row.args), tuple(row.options.items()), row.call, tuple(row.shape))
     return crossed(
-        stochastic_use, cell.target.device, (fixed,), ("float32", "float64"), BOTH_MODES, ("leaf", "product", "view"),
+        stochastic_use, cell.target.device, (fixed,), ("float32", "float64"), modes, ("leaf", "product", "view"),
         (0, 1, 7), passes=1,
     )  # fmt: skip
 
