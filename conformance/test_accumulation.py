@@ -17,7 +17,15 @@ import torch
 import torch.utils.checkpoint
 
 from conformance.engine.cases import cases
-from conformance.inputs import checkpoints, function_kinds, function_transforms, functions, saved_tensors, stochastic
+from conformance.inputs import (
+    checkpoints,
+    function_kinds,
+    function_transforms,
+    functions,
+    gradchecks,
+    saved_tensors,
+    stochastic,
+)
 from conformance.inputs.checkpoints import (
     REGIONS,
     Casting,
@@ -65,6 +73,7 @@ from conformance.inputs.function_transforms import (
     transform,
 )
 from conformance.inputs.functions import Applied, Containing, Spy, function_of, refused_elsewhere, with_tangents
+from conformance.inputs.gradchecks import Checked, Demanding, Restless, Unbatched
 from conformance.inputs.saved_tensors import (
     CHANGES,
     PACKINGS,
@@ -1058,6 +1067,133 @@ def test_transforms_refuse_a_combined_forward(case: FunctionKind) -> None:
     expect.raises(RuntimeError, lambda: transform(case.way, cube("ctx"), x), f"{case.way} of a combined forward")
 
 
+# --- gradcheck ------------------------------------------------------------------------------------------------
+
+
+@cases(gradchecks.right_functions)
+def test_gradcheck_passes_right_gradients(case: Checked) -> None:
+    """gradcheck returns True for a function whose gradients are right."""
+    found = torch.autograd.gradcheck(case.function(), case.inputs(), **case.options())
+    expect.equal(True, found, "gradcheck of right gradients")
+
+
+@cases(gradchecks.wrong_functions)
+def test_gradcheck_finds_a_wrong_element(case: Checked) -> None:
+    """gradcheck raises for a function of whose gradients one element is wrong."""
+    check = partial(torch.autograd.gradcheck, case.function(), case.inputs(), **case.options())
+    expect.raises(RuntimeError, check, f"gradcheck of a gradient that is wrong in: {case.flaw}")
+
+
+@cases(gradchecks.wrong_functions)
+def test_gradcheck_returns_false_without_raising(case: Checked) -> None:
+    """With raise_exception=False gradcheck returns False for a function whose gradients are wrong."""
+    found = torch.autograd.gradcheck(case.function(), case.inputs(), raise_exception=False, **case.options())
+    expect.equal(False, found, f"gradcheck of a gradient that is wrong in: {case.flaw}")
+
+
+@cases(gradchecks.wrong_tangents)
+def test_gradcheck_looks_at_forward_mode_when_asked(case: Checked) -> None:
+    """gradcheck finds a wrong tangent with check_forward_ad, and does not look at it without."""
+    inputs = case.inputs()
+    expect.equal(True, torch.autograd.gradcheck(case.function(), inputs), "gradcheck without check_forward_ad")
+    check = partial(torch.autograd.gradcheck, case.function(), inputs, check_forward_ad=True)
+    expect.raises(RuntimeError, check, "gradcheck of a wrong tangent")
+
+
+@cases(gradchecks.wrong_functions)
+def test_gradcheck_can_leave_backward_out(case: Checked) -> None:
+    """With check_backward_ad=False gradcheck does not look at gradients of backward mode."""
+    options = {"check_backward_ad": False, "check_forward_ad": True, "check_undefined_grad": False}
+    found = torch.autograd.gradcheck(case.function(), case.inputs(), **options)
+    expect.equal(True, found, "gradcheck of tangents alone")
+
+
+@cases(gradchecks.imprecise_functions)
+def test_gradcheck_warns_of_less_precision(case: Checked) -> None:
+    """gradcheck warns of inputs of less than double precision."""
+    with recorded_warnings() as warned, suppress(RuntimeError):
+        torch.autograd.gradcheck(case.function(), case.inputs(), **case.options())
+    said = any("double precision" in str(warning.message) for warning in warned)
+    expect.that(said, f"gradcheck of {case.plan.dtype}", "a warning of the precision", f"{len(warned)} other warnings")
+
+
+@cases(gradchecks.overlapping_functions)
+def test_gradcheck_of_overlapping_inputs_passes_or_raises(case: Checked) -> None:
+    """gradcheck of an input that shares memory with itself returns True or raises."""
+    with suppress(RuntimeError, ValueError):
+        found = torch.autograd.gradcheck(case.function(), case.inputs(), **case.options())
+        expect.equal(True, found, "gradcheck of an expanded input")
+
+
+@cases(gradchecks.right_functions)
+def test_gradcheck_tolerates_what_nondet_tol_says(case: Checked) -> None:
+    """gradcheck raises where backward gives other gradients each time, unless nondet_tol allows as much."""
+    inputs = case.inputs()
+    check = partial(torch.autograd.gradcheck, Restless(case.style), inputs[:1], check_undefined_grad=False)
+    expect.raises(RuntimeError, check, "gradcheck of a gradient that changes")
+    expect.equal(True, check(nondet_tol=1e-4), "gradcheck of a gradient that changes, with nondet_tol")
+
+
+@cases(gradchecks.right_functions)
+def test_gradcheck_checks_undefined_gradients(case: Checked) -> None:
+    """gradcheck raises where backward takes undefined gradients for others than zeros, unless told not to look."""
+    check = partial(torch.autograd.gradcheck, Demanding(case.style), case.inputs()[:1])
+    expect.raises(RuntimeError, check, "gradcheck of a backward that guesses its gradient")
+    expect.equal(True, check(check_undefined_grad=False), "gradcheck without check_undefined_grad")
+
+
+@cases(gradchecks.right_functions)
+def test_gradcheck_checks_batched_gradients(case: Checked) -> None:
+    """gradcheck raises with check_batched_grad where backward cannot be batched, and else does not look at it."""
+    check = partial(torch.autograd.gradcheck, Unbatched(case.style), case.inputs()[:1])
+    expect.equal(True, check(), "gradcheck without check_batched_grad")
+    expect.raises(RuntimeError, partial(check, check_batched_grad=True), "gradcheck with check_batched_grad")
+
+
+@cases(gradchecks.wrong_functions)
+def test_gradcheck_follows_its_tolerances(case: Checked) -> None:
+    """gradcheck takes a difference for right that atol or rtol allows."""
+    for options in ({"atol": 100.0}, {"rtol": 100.0}):
+        found = torch.autograd.gradcheck(case.function(), case.inputs(), **options)
+        expect.equal(True, found, f"gradcheck with {options}")
+
+
+@cases(gradchecks.wrong_by_the_second)
+def test_gradcheck_leaves_untracked_inputs_out(case: Checked) -> None:
+    """gradcheck does not look at gradients by inputs that require none."""
+    first, second = case.inputs()
+    found = torch.autograd.gradcheck(case.function(), (first, second.detach()), **case.options())
+    expect.equal(True, found, "gradcheck of a gradient that is wrong by an input that requires none")
+
+
+@cases(gradchecks.right_functions)
+def test_gradcheck_needs_a_tracked_input(case: Checked) -> None:
+    """gradcheck raises where no input requires grad."""
+    inputs = tuple(x.detach() for x in case.inputs())
+    check = partial(torch.autograd.gradcheck, case.function(), inputs, **case.options())
+    expect.raises((ValueError, RuntimeError), check, "gradcheck without an input that requires grad")
+
+
+@cases(gradchecks.twice_right_functions)
+def test_gradgradcheck_passes_right_gradients(case: Checked) -> None:
+    """gradgradcheck returns True for a function whose second derivatives are right."""
+    inputs = case.inputs()
+    given = tuple(torch.ones_like(x).requires_grad_() for x in inputs)
+    for options in ({}, {"gen_non_contig_grad_outputs": True}, {"grad_outputs": given}):
+        found = torch.autograd.gradgradcheck(case.function(), inputs, **options, **case.options())
+        expect.equal(True, found, f"gradgradcheck with {list(options)}")
+
+
+@cases(gradchecks.twice_wrong_functions)
+def test_gradgradcheck_finds_a_wrong_second_derivative(case: Checked) -> None:
+    """gradgradcheck raises, or returns False, where gradients are right and their derivatives wrong."""
+    inputs = case.inputs()
+    expect.equal(True, torch.autograd.gradcheck(case.function(), inputs), "gradcheck of the same")
+    check = partial(torch.autograd.gradgradcheck, case.function(), inputs, **case.options())
+    expect.raises(RuntimeError, check, "gradgradcheck of a wrong second derivative")
+    expect.equal(False, check(raise_exception=False), "gradgradcheck with raise_exception=False")
+
+
 # --- checkpoint: what comes out -------------------------------------------------------------------------------
 
 
@@ -1108,14 +1244,14 @@ def test_unpreserved_state_draws_again(case: CheckpointUse) -> None:
     """With preserve_rng_state=False the second run draws on from where the generator is."""
     leaf, x = case.start()
     with seeded(3, case.plan.device):
-        first, second = Drawing()(x.detach()), Drawing()(x.detach())
+        first, mask = Drawing()(x.detach()), Drawing()(torch.ones_like(x))
         expected = generator_state(case.plan.device)
     with seeded(3, case.plan.device):
         found = case.checkpoint(Drawing(), x, preserve_rng_state=False)
         torch.autograd.backward(found, torch.ones_like(found))
         state = generator_state(case.plan.device)
     same_results(first, found, "result")
-    memory.same_elements(memory.contents(second) / case.plan.array, memory.contents(leaf.grad), "gradient")
+    same_results(mask, expect.tensor(leaf.grad, "gradient"), "gradient")
     same_results(expected, state, "state of the generator")
 
 
@@ -1380,7 +1516,9 @@ def test_differing_second_run_raises(case: CheckpointUse) -> None:
 def test_determinism_check_can_be_disabled(case: CheckpointUse) -> None:
     """With determinism_check="none", and in the reentrant mode, a second run of another type raises nothing."""
     leaf, x = case.start()
-    found = case.checkpoint(Differing("dtype"), x, **({} if case.mode == "reentrant" else {"determinism_check": "none"}))
+    found = case.checkpoint(
+        Differing("dtype"), x, **({} if case.mode == "reentrant" else {"determinism_check": "none"})
+    )
     case.go_back(found)
     expect.equal(leaf.dtype, expect.tensor(leaf.grad, "gradient").dtype, "type of the gradient")
 
@@ -1414,7 +1552,7 @@ def test_reentrant_refuses_the_options_of_the_other(case: CheckpointUse) -> None
         expect.raises(ValueError, again, f"{next(iter(options))} in the reentrant mode")
 
 
-@cases(checkpoints.differing_functions)
+@cases(checkpoints.explained_functions)
 def test_debug_names_the_operators_of_both_runs(case: CheckpointUse) -> None:
     """With debug, or within set_checkpoint_debug_enabled, the error names the operators of both runs."""
     _, x = case.start()

@@ -385,7 +385,9 @@ def real_checkpoints(cell: Cell) -> Inputs:
 
 def nested_arguments(cell: Cell) -> Inputs:
     """Where tensors lie in the arguments."""
-    return checkpoints(cell, ("non-reentrant",), ("list", "tuple", "dict", "object", "deep", "keyword", "nested keyword"))
+    return checkpoints(
+        cell, ("non-reentrant",), ("list", "tuple", "dict", "object", "deep", "keyword", "nested keyword")
+    )
 
 
 def hidden_arguments(cell: Cell) -> Inputs:
@@ -396,6 +398,14 @@ def hidden_arguments(cell: Cell) -> Inputs:
 def differing_functions(cell: Cell) -> Inputs:
     """Ways in which the second run differs."""
     return checkpoints(cell, ("non-reentrant",), ("dtype", "shape"), ("float64", "float32", "float16", "bfloat16"))
+
+
+def explained_functions(cell: Cell) -> Inputs:
+    """The same of one shape: a trace of every operator is slow to make."""
+    return crossed(
+        checkpoint_use, cell.target.device, ("float64", "float32", "bfloat16"), ((2, 3),), DISJOINT[:2],
+        ("non-reentrant",), ("leaf", "view"), ("dtype", "shape"), passes=1,
+    )  # fmt: skip
 
 
 def differing_types(cell: Cell) -> Inputs:

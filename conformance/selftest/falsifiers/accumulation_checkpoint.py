@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
 import torch.utils.checkpoint as module
-from torch.autograd import graph
 
 from conformance.selftest.falsifiers.accumulation_saved import AREA, faulty_hooks, scattered
 from conformance.selftest.falsifying import falsifies, patched
@@ -19,9 +18,7 @@ When = Callable[..., bool]
 
 def faulty_checkpoint(other: Callable[..., Any]) -> AbstractContextManager[Any]:
     """checkpoint is ``other(original, function, *args, **options)``."""
-    return patched(
-        module, "checkpoint", lambda original: lambda function, *a, **o: other(original, function, *a, **o)
-    )
+    return patched(module, "checkpoint", lambda original: lambda function, *a, **o: other(original, function, *a, **o))
 
 
 def direct(when: When) -> AbstractContextManager[Any]:
@@ -85,9 +82,7 @@ def a_strided_block_is_turned_around() -> AbstractContextManager[Any]:
 @falsifies(f"{AREA}.checkpoint-repeats-random-steps", subject="randn_like")
 def random_numbers_in_double_precision_go_on() -> AbstractContextManager[Any]:
     """The non-reentrant mode does not preserve the generator's state for float64."""
-    return with_options(
-        lambda x, o: x.dtype is torch.float64 and not reentrant(x, o), preserve_rng_state=False
-    )
+    return with_options(lambda x, o: x.dtype is torch.float64 and not reentrant(x, o), preserve_rng_state=False)
 
 
 @falsifies(f"{AREA}.checkpoint-puts-the-generator-back")
@@ -188,16 +183,19 @@ def a_half_precision_second_run_ends_early() -> AbstractContextManager[Any]:
 def a_group_is_forgotten_for_a_block() -> Any:
     """A GraphExecGroup is of no effect for three dimensions."""
     dims: list[int] = []
-    with ExitStack() as stack:
 
-        def noting(original: Any, function: Any, *args: Any, **options: Any) -> Any:
-            dims[:] = [args[0].dim()]
-            return original(function, *args, **options)
+    def noting(original: Any, function: Any, *args: Any, **options: Any) -> Any:
+        dims[:] = [args[0].dim()]
+        return original(function, *args, **options)
 
-        stack.enter_context(faulty_checkpoint(noting))
-        stack.enter_context(
-            patched(module, "GraphExecGroup", lambda original: lambda: nullcontext() if dims == [3] else original())
-        )
+    def broken(original: Any) -> Any:
+        class Group(original):
+            def __enter__(self) -> Any:
+                return self if dims == [3] else super().__enter__()
+
+        return Group
+
+    with faulty_checkpoint(noting), patched(module, "GraphExecGroup", broken):
         yield
 
 
