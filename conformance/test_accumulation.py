@@ -27,7 +27,6 @@ from conformance.inputs import (
     stochastic,
 )
 from conformance.inputs.checkpoints import (
-    REGIONS,
     Casting,
     CheckpointUse,
     Differing,
@@ -37,19 +36,11 @@ from conformance.inputs.checkpoints import (
     Scaled,
     WatchedContexts,
     arguments_of,
-    detached_result,
     five_steps,
     generator_state,
-    inner_gradient,
-    nested_product,
-    partly_detached,
     plain_sequence,
-    region_of_sines,
-    result_without_grad,
     seeded,
     sequence,
-    sines_and_exponential,
-    two_branches,
 )
 from conformance.inputs.function_kinds import (
     CUBES,
@@ -74,13 +65,23 @@ from conformance.inputs.function_transforms import (
 )
 from conformance.inputs.functions import Applied, Containing, Spy, function_of, refused_elsewhere, with_tangents
 from conformance.inputs.gradchecks import Checked, Demanding, Restless, Unbatched
+from conformance.inputs.packings import PACKINGS, Packer
+from conformance.inputs.regions import (
+    REGIONS,
+    detached_result,
+    inner_gradient,
+    nested_product,
+    partly_detached,
+    region_of_sines,
+    result_without_grad,
+    sines_and_exponential,
+    two_branches,
+)
 from conformance.inputs.saved_tensors import (
     CHANGES,
-    PACKINGS,
     ChangingHook,
     Escape,
     Nest,
-    Packer,
     SavedUse,
     entered,
     in_a_thread,
@@ -821,7 +822,8 @@ def test_saved_tensors_come_back_in_order(case: FunctionKind) -> None:
     _, x = case.start()
     found = function_of(Saving, case.style).apply(keeper, x)
     before, after = memory.contents(x), memory.contents(found)
-    expected: list[Any] = {"output": [after], "both": [after, None, before]}.get(case.way, [before])
+    kept: dict[str, list[Any]] = {"output": [after], "both": [after, None, before]}
+    expected = kept.get(case.way, [before])
     torch.autograd.backward(found, torch.ones_like(found))
     expect.equal(len(expected), len(keeper.seen[0]), "number of ctx.saved_tensors")
     for k, (one, other) in enumerate(zip(expected, keeper.seen[0], strict=True)):
@@ -1332,7 +1334,7 @@ def test_non_reentrant_stops_early(case: CheckpointUse) -> None:
 
 @cases(checkpoints.disabled_early_stops)
 def test_early_stop_can_be_disabled(case: CheckpointUse) -> None:
-    """Within set_checkpoint_early_stop(False) a checkpointed function runs again to its end, also in a later backward."""
+    """Within set_checkpoint_early_stop(False) a function runs again to its end, also in a backward that comes later."""
     function = Noted()
     _, x = case.start()
     stop = torch.utils.checkpoint.set_checkpoint_early_stop
@@ -1401,7 +1403,7 @@ def test_non_reentrant_supports_every_backward(case: CheckpointUse) -> None:
         gradients += torch.autograd.grad(first, leaf, upstream, create_graph=True)
         gradients += torch.autograd.grad(gradients[-1], leaf, torch.ones_like(leaf))
         kept.append(gradients)
-    same_results(*kept, "gradient")
+    same_results(kept[0], kept[1], "gradient")
 
 
 @cases(checkpoints.reentrant_regions)
@@ -1429,7 +1431,7 @@ def test_non_reentrant_tracks_nested_tensors(case: CheckpointUse) -> None:
         found = call(*args, **kwargs)
         case.go_back(found)
         kept.append([found, *gradients_in([leaf, other])])
-    same_results(*kept, "result or gradient")
+    same_results(kept[0], kept[1], "result or gradient")
 
 
 @cases(checkpoints.reentrant_checkpoints)
@@ -1453,7 +1455,7 @@ def test_non_reentrant_needs_no_tracked_argument(case: CheckpointUse) -> None:
         found = case.checkpoint(function, constant) if checkpointed else function(constant)
         case.go_back(found)
         kept.append([found, *gradients_in([leaf])])
-    same_results(*kept, "result or gradient")
+    same_results(kept[0], kept[1], "result or gradient")
 
 
 @cases(checkpoints.reentrant_checkpoints)
@@ -1474,7 +1476,7 @@ def test_non_reentrant_takes_detached_tensors(case: CheckpointUse) -> None:
         case.go_back(first)
         kept.append([first, second, *gradients_in([leaf])])
         expect.equal((True, False), (first.requires_grad, second.requires_grad), "requires_grad of both results")
-    same_results(*kept, "result or gradient")
+    same_results(kept[0], kept[1], "result or gradient")
 
 
 # --- checkpoint: arguments ------------------------------------------------------------------------------------

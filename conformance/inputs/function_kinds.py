@@ -344,8 +344,8 @@ def kinds_by(
 ) -> Inputs:  # fmt: skip
     """Each way on each type, shape and layout, in each style and state."""
     return crossed(
-        function_kind, cell.target.device, FUNCTION_DTYPES, FUNCTION_SHAPES, DISJOINT, styles or function_styles(), states,
-        ways, passes=1,
+        function_kind, cell.target.device, FUNCTION_DTYPES, FUNCTION_SHAPES, DISJOINT, styles or function_styles(),
+        states, ways, passes=1,
     )  # fmt: skip
 
 
