@@ -63,7 +63,7 @@ from conformance.inputs.function_transforms import (
     expected_of_transform,
     transform,
 )
-from conformance.inputs.functions import Applied, Containing, Spy, function_of, refused_elsewhere, with_tangents
+from conformance.inputs.functions import Containing, FunctionUse, Spy, function_of, refused_elsewhere, with_tangents
 from conformance.inputs.gradchecks import Checked, Demanding, Restless, Unbatched
 from conformance.inputs.packings import PACKINGS, Packer
 from conformance.inputs.regions import (
@@ -511,7 +511,7 @@ def test_allowing_mutation_ends_with_its_context(case: SavedUse) -> None:
 
 
 @cases(functions.applied_functions)
-def test_custom_gradient_is_what_backward_returns(case: Applied) -> None:
+def test_custom_gradient_is_what_backward_returns(case: FunctionUse) -> None:
     """The gradient by an input of a custom function is the one that its backward returns for that input."""
     leaves, inputs = case.start()
     case.go_back(case.apply(Spy(case.outputs), *inputs))
@@ -519,7 +519,7 @@ def test_custom_gradient_is_what_backward_returns(case: Applied) -> None:
 
 
 @cases(functions.applied_functions)
-def test_backward_gets_a_gradient_for_each_output(case: Applied) -> None:
+def test_backward_gets_a_gradient_for_each_output(case: FunctionUse) -> None:
     """The backward of a custom function is called once with the gradient by each of its outputs."""
     spy = Spy(case.outputs)
     case.go_back(case.apply(spy, *case.start()[1]))
@@ -527,7 +527,7 @@ def test_backward_gets_a_gradient_for_each_output(case: Applied) -> None:
 
 
 @cases(functions.objects_of_functions)
-def test_backward_gets_none_for_other_objects(case: Applied) -> None:
+def test_backward_gets_none_for_other_objects(case: FunctionUse) -> None:
     """Backward is given None for an output of forward that is no tensor, and the output comes out as it is."""
     other = next(k for k in range(case.outputs) if k not in case.chosen())
     spy = Spy(case.outputs, kinds=tuple(case.way if k == other else "same" for k in range(case.outputs)))
@@ -538,14 +538,14 @@ def test_backward_gets_none_for_other_objects(case: Applied) -> None:
 
 
 @cases(functions.miscounting_functions)
-def test_miscounted_gradients_raise(case: Applied) -> None:
+def test_miscounted_gradients_raise(case: FunctionUse) -> None:
     """Backward raises where a custom function returns fewer gradients than it has inputs, or a further one."""
     found = case.apply(Spy(case.outputs, answer=case.way), *case.start()[1])
     expect.raises(RuntimeError, lambda: case.go_back(found), f"backward that returns {case.way} gradients")
 
 
 @cases(functions.applied_functions)
-def test_further_nones_are_ignored(case: Applied) -> None:
+def test_further_nones_are_ignored(case: FunctionUse) -> None:
     """A backward may return more gradients than there are inputs where those are None."""
     leaves, inputs = case.start()
     case.go_back(case.apply(Spy(case.outputs, answer="nones"), *inputs))
@@ -553,7 +553,7 @@ def test_further_nones_are_ignored(case: Applied) -> None:
 
 
 @cases(functions.mixed_functions)
-def test_unwanted_gradients_are_ignored(case: Applied) -> None:
+def test_unwanted_gradients_are_ignored(case: FunctionUse) -> None:
     """A gradient that backward returns for an input that requires none goes nowhere and is no error."""
     leaves, inputs = case.start()
     case.go_back(case.apply(Spy(case.outputs), *inputs))
@@ -561,7 +561,7 @@ def test_unwanted_gradients_are_ignored(case: Applied) -> None:
 
 
 @cases(functions.applied_functions)
-def test_no_gradient_leaves_none(case: Applied) -> None:
+def test_no_gradient_leaves_none(case: FunctionUse) -> None:
     """An input for which backward returns None gathers no gradient."""
     leaves, inputs = case.start()
     case.go_back(case.apply(Spy(case.outputs, answer="empty"), *inputs))
@@ -569,21 +569,21 @@ def test_no_gradient_leaves_none(case: Applied) -> None:
 
 
 @cases(functions.misshaping_functions)
-def test_misshapen_gradient_raises(case: Applied) -> None:
+def test_misshapen_gradient_raises(case: FunctionUse) -> None:
     """Backward raises where a custom function returns a gradient that cannot have its input's shape."""
     found = case.apply(Spy(case.outputs, answer="shape"), *case.start()[1])
     expect.raises(RuntimeError, lambda: case.go_back(found), "backward that returns a gradient of another shape")
 
 
 @cases(functions.applied_functions)
-def test_gradient_of_an_object_raises(case: Applied) -> None:
+def test_gradient_of_an_object_raises(case: FunctionUse) -> None:
     """Backward raises where a custom function returns a gradient for an input that is no tensor."""
     found = case.apply(Spy(case.outputs, answer="object"), *case.start()[1])
     expect.raises(RuntimeError, lambda: case.go_back(found), "backward that returns a gradient of an object")
 
 
 @cases(functions.tracked_functions)
-def test_backward_records_with_create_graph(case: Applied) -> None:
+def test_backward_records_with_create_graph(case: FunctionUse) -> None:
     """Gradients are recorded within the backward of a custom function where create_graph is set, and only there."""
     spy = Spy(case.outputs)
     found = case.apply(spy, *case.start()[1])
@@ -596,7 +596,7 @@ def test_backward_records_with_create_graph(case: Applied) -> None:
 
 
 @cases(functions.applied_functions)
-def test_forward_takes_any_object(case: Applied) -> None:
+def test_forward_takes_any_object(case: FunctionUse) -> None:
     """An argument of any Python type reaches the forward of a custom function as the object that it is."""
     spy = Spy(case.outputs)
     _, inputs = case.start()
@@ -607,7 +607,7 @@ def test_forward_takes_any_object(case: Applied) -> None:
 
 
 @cases(functions.applied_functions)
-def test_forward_records_nothing(case: Applied) -> None:
+def test_forward_records_nothing(case: FunctionUse) -> None:
     """Nothing is recorded within the forward of a custom function, whether or not its inputs require grad."""
     spy = Spy(case.outputs)
     _, inputs = case.start()
@@ -618,7 +618,7 @@ def test_forward_records_nothing(case: Applied) -> None:
 
 
 @cases(functions.tracked_functions)
-def test_custom_function_is_one_node(case: Applied) -> None:
+def test_custom_function_is_one_node(case: FunctionUse) -> None:
     """A result of a custom function has one node that is named after the class and leads to those of the inputs."""
     _, inputs = case.start()
     found = case.apply(Spy(case.outputs), *inputs)
@@ -634,7 +634,7 @@ def test_custom_function_is_one_node(case: Applied) -> None:
 
 
 @cases(functions.mixed_functions)
-def test_containers_are_not_traversed(case: Applied) -> None:
+def test_containers_are_not_traversed(case: FunctionUse) -> None:
     """Tensors within lists, tuples, dicts and objects that a custom function is given are not tracked."""
     leaves, inputs = case.start()
     hidden = [leaf.detach().requires_grad_() for leaf in leaves]
@@ -667,7 +667,7 @@ def test_optional_arguments_may_be_left_out(case: FunctionKind) -> None:
 
 
 @cases(functions.constant_functions)
-def test_no_graph_without_a_tracked_input(case: Applied) -> None:
+def test_no_graph_without_a_tracked_input(case: FunctionUse) -> None:
     """Under no_grad, and where no input requires grad, a custom function gives tensors that require none."""
     _, inputs = case.start()
     with torch.set_grad_enabled(case.way == "constant"):
@@ -678,7 +678,7 @@ def test_no_graph_without_a_tracked_input(case: Applied) -> None:
 
 
 @cases(functions.setup_functions)
-def test_setup_context_gets_inputs_and_output(case: Applied) -> None:
+def test_setup_context_gets_inputs_and_output(case: FunctionUse) -> None:
     """The setup_context of a custom function is given a tuple of all inputs, and what forward returned."""
     spy = Spy(case.outputs)
     _, inputs = case.start()
@@ -696,7 +696,7 @@ def test_setup_context_gets_inputs_and_output(case: Applied) -> None:
 
 
 @cases(functions.applied_functions)
-def test_float_outputs_require_grad(case: Applied) -> None:
+def test_float_outputs_require_grad(case: FunctionUse) -> None:
     """Outputs of a custom function of floating or complex type require grad unless they are marked."""
     found = case.apply(Spy(case.outputs), *case.start()[1])
     for k, output in enumerate(found if isinstance(found, tuple) else (found,)):
@@ -704,7 +704,7 @@ def test_float_outputs_require_grad(case: Applied) -> None:
 
 
 @cases(functions.kinds_of_functions)
-def test_integral_outputs_require_no_grad(case: Applied) -> None:
+def test_integral_outputs_require_no_grad(case: FunctionUse) -> None:
     """Outputs of a custom function of integral or bool type never require grad."""
     other = next(k for k in range(case.outputs) if k not in case.chosen())
     kinds = tuple(case.way if k == other else "same" for k in range(case.outputs))
@@ -717,7 +717,7 @@ def test_integral_outputs_require_no_grad(case: Applied) -> None:
 
 
 @cases(functions.marked_functions)
-def test_marked_outputs_require_no_grad(case: Applied) -> None:
+def test_marked_outputs_require_no_grad(case: FunctionUse) -> None:
     """Outputs that are marked as not differentiable require no grad, and the others do."""
     marked = tuple(k for k in range(case.outputs) if k not in case.chosen())
     found = case.apply(Spy(case.outputs, marked=marked), *case.start()[1])
@@ -726,7 +726,7 @@ def test_marked_outputs_require_no_grad(case: Applied) -> None:
 
 
 @cases(functions.marked_functions)
-def test_marked_outputs_get_zeros(case: Applied) -> None:
+def test_marked_outputs_get_zeros(case: FunctionUse) -> None:
     """Backward is given a zero tensor of its output's shape for an output that is marked as not differentiable."""
     marked = tuple(k for k in range(case.outputs) if k not in case.chosen())
     spy = Spy(case.outputs, marked=marked)
@@ -735,7 +735,7 @@ def test_marked_outputs_get_zeros(case: Applied) -> None:
 
 
 @cases(functions.partly_used_functions)
-def test_undefined_gradients_come_as_zeros(case: Applied) -> None:
+def test_undefined_gradients_come_as_zeros(case: FunctionUse) -> None:
     """Backward is given zeros for an output that no gradient came back to."""
     spy = Spy(case.outputs)
     case.go_back(refused_elsewhere(case, case.apply(spy, *case.start()[1])))
@@ -743,7 +743,7 @@ def test_undefined_gradients_come_as_zeros(case: Applied) -> None:
 
 
 @cases(functions.partly_used_functions)
-def test_undefined_gradients_come_as_none(case: Applied) -> None:
+def test_undefined_gradients_come_as_none(case: FunctionUse) -> None:
     """With set_materialize_grads(False) backward is given None for an output that no gradient came back to."""
     spy = Spy(case.outputs, materialize=False)
     case.go_back(refused_elsewhere(case, case.apply(spy, *case.start()[1])))
@@ -807,7 +807,7 @@ def test_dirty_input_must_be_returned(case: FunctionKind) -> None:
 
 
 @cases(functions.applied_functions)
-def test_needs_input_grad_mirrors_the_inputs(case: Applied) -> None:
+def test_needs_input_grad_mirrors_the_inputs(case: FunctionUse) -> None:
     """ctx.needs_input_grad holds a bool for each input, which says whether it requires grad."""
     spy = Spy(case.outputs)
     case.go_back(case.apply(spy, *case.start()[1]))
@@ -970,7 +970,7 @@ def test_intermediate_on_ctx_is_constant(case: FunctionKind) -> None:
 
 
 @cases(function_transforms.dual_functions)
-def test_forward_mode_uses_jvp(case: Applied) -> None:
+def test_forward_mode_uses_jvp(case: FunctionUse) -> None:
     """The tangent of a result of a custom function is the one that its jvp returns, called within apply."""
     spy = Spy(case.outputs)
     with torch.autograd.forward_ad.dual_level():
@@ -982,7 +982,7 @@ def test_forward_mode_uses_jvp(case: Applied) -> None:
 
 
 @cases(function_transforms.dual_functions)
-def test_jvp_sees_what_was_saved_for_forward(case: Applied) -> None:
+def test_jvp_sees_what_was_saved_for_forward(case: FunctionUse) -> None:
     """In jvp ctx.saved_tensors holds what save_for_forward was given."""
     spy = Spy(case.outputs)
     with torch.autograd.forward_ad.dual_level():
@@ -994,7 +994,7 @@ def test_jvp_sees_what_was_saved_for_forward(case: Applied) -> None:
 
 
 @cases(function_transforms.partly_dual_functions)
-def test_missing_tangents_come_as_zeros(case: Applied) -> None:
+def test_missing_tangents_come_as_zeros(case: FunctionUse) -> None:
     """Of a tensor input that has no tangent jvp is given zeros, and None with set_materialize_grads(False)."""
     for materialize in (True, False):
         spy = Spy(case.outputs, materialize=materialize)

@@ -100,7 +100,7 @@ def expected_of_transform(way: str, array: np.ndarray) -> np.ndarray:
     return 6 * array if way == "hessian" else doubled * 3 * array**2
 
 
-TRANSFORM_SHAPES = ((2, 3), (1,), (3,), (1, 3, 1), (2, 3, 4), (0, 3), (0,))
+TRANSFORM_SHAPES = ((2, 3), (1,), (3,), (1, 3, 1), (2, 3, 5), (0, 3), (0,))
 TRANSFORM_DTYPES = ("float64", "float32", "float16", "bfloat16", "complex64", "complex128")
 
 

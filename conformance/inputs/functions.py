@@ -145,11 +145,12 @@ class Spread:
         return tuple(found) if spy.outputs > 1 else found[0]
 
 
-FUNCTION_UPSTREAM = (1, -2, 3, 2, -1, -3)  # so small that every type holds the sums of their multiples
+# so small that every type holds the sums of their multiples, and seven, so that no two slices of a shape are equal
+FUNCTION_UPSTREAM = (1, -2, 3, 2, -1, -3, 4)
 
 
 @dataclass(frozen=True, eq=False)
-class Applied:
+class FunctionUse:
     """``Spread`` applied to tensors that are made as ``plan``, one for each of ``states``; ``used`` outputs go on.
 
     A state is leaf, product (of a leaf), view (of a leaf), constant (requires no grad) or same (as the first).
@@ -208,7 +209,7 @@ class Applied:
         """What evidence counts of this case."""
         return self.plan.facets()
 
-    def reductions(self) -> Iterator[Applied]:
+    def reductions(self) -> Iterator[FunctionUse]:
         """The same with plainer values, of leaves, with fewer outputs."""
         for plan in self.plan.reductions():
             yield replace(self, plan=plan)
@@ -243,7 +244,7 @@ class Refusing:
         """None."""
 
 
-def refused_elsewhere(case: Applied, outputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+def refused_elsewhere(case: FunctionUse, outputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
     """The outputs that go on, with the others' way on ending in a function that has no gradient for them."""
     if case.way != "refused":
         return outputs
@@ -271,7 +272,7 @@ class Containing:
         return None, None, upstream
 
 
-def with_tangents(case: Applied) -> list[torch.Tensor]:
+def with_tangents(case: FunctionUse) -> list[torch.Tensor]:
     """The inputs of a case as dual tensors: those that are no constants, each with a tangent of its own."""
     found: list[torch.Tensor] = []
     for i, state in enumerate(case.states):
@@ -282,7 +283,7 @@ def with_tangents(case: Applied) -> list[torch.Tensor]:
 
 
 FUNCTION_DTYPES = ("float64", "float32", "float16", "bfloat16", "complex64", "complex128")
-FUNCTION_SHAPES = ((2, 3), (), (0,), (1,), (0, 3), (1, 3, 1), (2, 3, 4), (17,))
+FUNCTION_SHAPES = ((2, 3), (), (0,), (1,), (0, 3), (1, 3, 1), (2, 3, 5), (17,))
 ONE_OUTPUT = ((1, "all"),)
 SEVERAL_OUTPUTS = ((2, "all"), (2, "first"), (2, "last"), (3, "first"), (3, "last"), (3, "all"))
 PARTLY_USED = ((2, "first"), (2, "last"), (3, "first"), (3, "last"))
@@ -295,13 +296,13 @@ MIXED_STATES = (
 )  # fmt: skip
 
 
-def applied(
+def function_use(
     device: str, dtype: str, shape: tuple[int, ...], layout: str, style: str, states: tuple[str, ...],
     outputs: tuple[int, str], way: str = "",
-) -> Applied:  # fmt: skip
+) -> FunctionUse:  # fmt: skip
     """One case of one choice of each factor."""
     plan = corner(dtype, shape, layout, "ordinary", "any", device)
-    return Applied(plan, style, states, outputs[0], outputs[1], way)
+    return FunctionUse(plan, style, states, outputs[0], outputs[1], way)
 
 
 def applications(
@@ -310,7 +311,7 @@ def applications(
 ) -> Inputs:  # fmt: skip
     """The custom function on each type, shape and layout, in each style, with these states, outputs and ways."""
     return crossed(
-        applied, cell.target.device, FUNCTION_DTYPES, shapes, DISJOINT, styles or function_styles(), states,
+        function_use, cell.target.device, FUNCTION_DTYPES, shapes, DISJOINT, styles or function_styles(), states,
         outputs, ways, passes=1,
     )  # fmt: skip
 

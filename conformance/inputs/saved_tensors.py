@@ -141,7 +141,7 @@ class SavedUse:
 
 
 SAVED_DTYPES = ("float64", "float32", "float16", "bfloat16", "complex64", "complex128")
-SAVED_SHAPES = ((2, 3), (), (0,), (1,), (0, 3), (1, 3, 1), (2, 3, 4), (17,), (1, 2, 3, 2))
+SAVED_SHAPES = ((2, 3), (), (0,), (1,), (0, 3), (1, 3, 1), (2, 3, 5), (17,), (1, 2, 3, 3))
 SAVED_STATES = ("leaf", "product", "view")
 
 

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 
 from conformance.inputs.dtypes import dtype_name
-from conformance.inputs.functions import Applied, Spy, coefficient
+from conformance.inputs.functions import FunctionUse, Spy, coefficient
 from conformance.inputs.tensors import Strided
 from conformance.oracles import memory, numbers
 from conformance.oracles.expect import Mismatch, equal, tensor
 
 
-def leaves_gathered(case: Applied, leaves: list[torch.Tensor]) -> None:
+def leaves_gathered(case: FunctionUse, leaves: list[torch.Tensor]) -> None:
     """Expect each leaf to have the gradient that backward returns for its inputs, and constants to have none."""
     for i, (state, leaf) in enumerate(zip(case.states, leaves, strict=True)):
         if state == "constant":
@@ -27,7 +27,7 @@ def leaves_gathered(case: Applied, leaves: list[torch.Tensor]) -> None:
             memory.same_elements(case.expected_in_leaf(i), found, f"gradient of input {i}")
 
 
-def given_gradients(case: Applied, spy: Spy, missing: str) -> None:
+def given_gradients(case: FunctionUse, spy: Spy, missing: str) -> None:
     """Expect backward to have been given the gradient of each output that went on, and ``missing`` for the others."""
     equal(1, len(spy.gradients), "calls of backward")
     equal(case.outputs, len(spy.gradients[0]), "gradients that backward is given")
@@ -42,12 +42,12 @@ def given_gradients(case: Applied, spy: Spy, missing: str) -> None:
         memory.same_elements(expected, memory.contents(found), what)
 
 
-def tangents_of(case: Applied, i: int) -> Strided:
+def tangents_of(case: FunctionUse, i: int) -> Strided:
     """The tangent of input ``i``."""
     return case.upstream(i)
 
 
-def expected_tangent(case: Applied, k: int) -> np.ndarray:
+def expected_tangent(case: FunctionUse, k: int) -> np.ndarray:
     """What jvp returns for output ``k``: of the inputs that have a tangent."""
     found = np.zeros(case.plan.shape, case.plan.array.dtype)
     for i, state in enumerate(case.states):

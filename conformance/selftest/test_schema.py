@@ -18,6 +18,7 @@ FILES = {
     SPECS / "deviations.yaml": "deviations",
     SPECS / "catalogue" / "operators.yaml": "operators",
     SPECS / "catalogue" / "out_functions.yaml": "catalogue",
+    SPECS / "catalogue" / "stochastic_modules.yaml": "catalogue",
 }
 
 
