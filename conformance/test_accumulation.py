@@ -6,15 +6,32 @@ Reference: https://docs.pytorch.org/docs/stable/notes/autograd.html
 
 from __future__ import annotations
 
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+import torch.utils.checkpoint
 
 from conformance.engine.cases import cases
-from conformance.inputs import anomalies, backward_sources, backward_threads, backwards, formulas, kinks, resetting
+from conformance.inputs import (
+    anomalies,
+    backward_sources,
+    backward_threads,
+    backwards,
+    checkpoints,
+    formulas,
+    function_kinds,
+    function_transforms,
+    functions,
+    gradchecks,
+    kinks,
+    resetting,
+    saved_tensors,
+    stochastic,
+)
 from conformance.inputs.anomalies import Anomaly
 from conformance.inputs.backward_threads import in_another_thread, in_threads_at_once
 from conformance.inputs.backwards import (
@@ -26,10 +43,71 @@ from conformance.inputs.backwards import (
     use_of_leaf,
     used_often,
 )
+from conformance.inputs.checkpoints import (
+    Casting,
+    CheckpointUse,
+    Differing,
+    Drawing,
+    Holding,
+    Noted,
+    Scaled,
+    WatchedContexts,
+    arguments_of,
+    five_steps,
+    generator_state,
+    plain_sequence,
+    seeded,
+    sequence,
+)
 from conformance.inputs.dtypes import ELEMENT_TYPES, representable, torch_dtype
 from conformance.inputs.formulas import Formula
+from conformance.inputs.function_kinds import (
+    CUBES,
+    Boxed,
+    CubeWithSlope,
+    Dirtied,
+    FunctionKind,
+    Keeper,
+    OptionalArguments,
+    Passing,
+    Saving,
+    SavingTwice,
+    vjp_function,
+)
+from conformance.inputs.function_transforms import (
+    MappedSum,
+    cube,
+    cube_with_two_rules,
+    cube_without_a_rule,
+    expected_of_transform,
+    transform,
+)
+from conformance.inputs.functions import Containing, FunctionUse, Spy, function_of, refused_elsewhere, with_tangents
+from conformance.inputs.gradchecks import Checked, Demanding, Restless, Unbatched
 from conformance.inputs.kinks import Division, Kink, Selection, Tie
+from conformance.inputs.packings import PACKINGS, Packer
+from conformance.inputs.regions import (
+    REGIONS,
+    detached_result,
+    inner_gradient,
+    nested_product,
+    partly_detached,
+    region_of_sines,
+    result_without_grad,
+    sines_and_exponential,
+    two_branches,
+)
 from conformance.inputs.resetting import parameters_of, preset_grad, preset_plan, resetter, wrong_grad
+from conformance.inputs.saved_tensors import (
+    CHANGES,
+    ChangingHook,
+    Escape,
+    Nest,
+    SavedUse,
+    entered,
+    in_a_thread,
+)
+from conformance.inputs.stochastic import StochasticUse
 from conformance.oracles import expect, layout, memory
 from conformance.oracles.accumulated import (
     grad_state,
@@ -41,7 +119,17 @@ from conformance.oracles.accumulated import (
 )
 from conformance.oracles.closed_forms import complex_gradient, derivatives_at, near_closed_form, real_gradients
 from conformance.oracles.frames import frame_of
+from conformance.oracles.functions import (
+    expected_tangent,
+    given_gradients,
+    in_the_graph,
+    leaves_gathered,
+    nearly,
+    tangents_of,
+)
 from conformance.oracles.modes import recorded_warnings, silence
+from conformance.oracles.recomputed import gradients_in, operations_in, same_results
+from conformance.oracles.saved import derivatives, handles_in, same_derivatives, saved_in
 from conformance.oracles.subgradients import only_where_used, shared_evenly, takes_one_of
 
 # --- accumulation ---------------------------------------------------------------------------------------------
@@ -981,3 +1069,1516 @@ def test_retained_shared_graph_serves_threads(case: Pass) -> None:
     for count in range(1, int(case.form) + 1):
         in_another_thread(partial(case.run, shared.clone(), retain_graph=True))
         hold_gradients(backwards.saved_gradients(case, count), leaves)
+
+
+# --- saved tensors --------------------------------------------------------------------------------------------
+
+
+@cases(saved_tensors.input_uses)
+def test_saved_input_is_shown_by_the_node(case: SavedUse) -> None:
+    """The attribute of a node that holds a saved input shows that very tensor object."""
+    _, x = case.start()
+    y = case.act(x)
+    expect.same_object(x, y.grad_fn._saved_self, "the saved input")
+
+
+@cases(saved_tensors.result_uses)
+def test_saved_result_is_shown_by_the_node(case: SavedUse) -> None:
+    """The attribute of a node that holds its saved result shows another tensor object with the same memory."""
+    _, x = case.start()
+    y = case.act(x)
+    saved = y.grad_fn._saved_result
+    expect.that(saved is not y, "the saved result", "another object than the result", "the result itself")
+    expect.equal(memory.storage_address(y), memory.storage_address(saved), "storage of the saved result")
+    expect.equal((y.shape, y.stride(), y.dtype), (saved.shape, saved.stride(), saved.dtype), "the saved result")
+    expect.same_object(y.grad_fn, saved.grad_fn, "grad_fn of the saved result")
+
+
+@cases(saved_tensors.builtin_uses)
+def test_saved_tensors_are_gone_after_backward(case: SavedUse) -> None:
+    """Reading the saved tensors of a node raises once backward has freed them."""
+    _, x = case.start()
+    y = case.act(x)
+    names = list(handles_in(y.grad_fn))
+    torch.autograd.backward(y, case.upstream(y))
+    for name in names:
+        expect.raises(RuntimeError, partial(getattr, y.grad_fn, f"_saved_{name}"), f"reading _saved_{name}")
+
+
+# --- hooks for saved tensors ----------------------------------------------------------------------------------
+
+
+@cases(saved_tensors.logged_uses)
+def test_pack_hook_runs_once_for_each_saved_tensor(case: SavedUse) -> None:
+    """The pack hook is called exactly once for each tensor that is saved within its context."""
+    packer = Packer(case.way)
+    leaf, x = case.start()
+    with packer.context():
+        y = case.act(x)
+    case.act(x)
+    count = len(saved_in(y.grad_fn))
+    expect.equal(count, len(packer.packed), "calls of the pack hook in forward")
+    derivatives(case, leaf, y)
+    expect.equal(count, len(packer.packed), "calls of the pack hook after backward passes")
+
+
+@cases(saved_tensors.logged_uses)
+def test_pack_hook_gets_what_is_saved(case: SavedUse) -> None:
+    """The pack hook is given tensors with the values that the operation saves."""
+    packer = Packer(case.way)
+    expected = saved_in(case.act(case.start()[1]).grad_fn)
+    with packer.context():
+        case.act(case.start()[1])
+    expect.equal(len(expected), len(packer.values), "calls of the pack hook")
+    found = sorted((memory.contents(value) for value in packer.values), key=bytes)
+    for one, other in zip(sorted(map(memory.contents, expected), key=bytes), found, strict=True):
+        memory.same_elements(one, other, "what the pack hook was given")
+
+
+@cases(saved_tensors.packed_uses)
+def test_pack_hook_records_no_gradients(case: SavedUse) -> None:
+    """Gradient tracking is disabled while a pack hook runs."""
+    packer = Packer(case.way)
+    _, x = case.start()
+    with packer.context():
+        case.act(x)
+    expect.equal([False] * len(packer.recording), packer.recording, "is_grad_enabled() in the pack hook")
+    expect.equal(True, torch.is_grad_enabled(), "is_grad_enabled() afterwards")
+
+
+@cases(saved_tensors.packed_uses)
+def test_unpack_hook_gets_what_was_packed(case: SavedUse) -> None:
+    """The unpack hook is given the very object that the pack hook returned."""
+    packer = Packer(case.way)
+    leaf, x = case.start()
+    with packer.context():
+        y = case.act(x)
+    derivatives(case, leaf, y)
+    for found in packer.unpacked:
+        known = any(found is packed for packed in packer.packed)
+        expect.that(known, "what the unpack hook was given", "an object that the pack hook returned", repr(type(found)))
+    expect.that(bool(packer.unpacked), "calls of the unpack hook", "at least one", "none")
+
+
+@cases(saved_tensors.logged_uses)
+def test_unpack_hook_runs_in_each_pass(case: SavedUse) -> None:
+    """Each backward pass calls the unpack hook for each tensor that it needs, and none is packed again."""
+    packer = Packer(case.way)
+    _, x = case.start()
+    with packer.context():
+        y = case.act(x)
+    upstream, calls = case.upstream(y), [0] * len(packer.packed)
+    for turn in ("first", "second", "last"):
+        torch.autograd.backward(y, upstream, retain_graph=turn != "last")
+        before, calls = calls, packer.calls_for_each()
+        more = [now > then for now, then in zip(calls, before, strict=True)]
+        expect.equal([True] * len(before), more, f"saved tensors unpacked by the {turn} pass")
+
+
+@cases(saved_tensors.packed_uses)
+def test_hooks_of_forward_unpack_in_backward(case: SavedUse) -> None:
+    """A backward pass under another pair of hooks unpacks with the pair under which the tensors were packed."""
+    packer, other = Packer(case.way), Packer()
+    _, x = case.start()
+    with packer.context():
+        y = case.act(x)
+    with other.context():
+        torch.autograd.backward(y, case.upstream(y))
+    expect.equal([], other.unpacked, "calls of the unpack hook that was set in backward")
+    expect.that(bool(packer.unpacked), "calls of the unpack hook that was set in forward", "at least one", "none")
+
+
+@cases(saved_tensors.packed_uses)
+def test_packing_leaves_the_gradients_equal(case: SavedUse) -> None:
+    """However saved tensors are packed, gradients are equal as long as the same content is unpacked."""
+    packer = Packer(case.way)
+    leaf, x = case.start()
+    with packer.context():
+        y = case.act(x)
+    same_derivatives(case, derivatives(case, leaf, y), f"through {case.way}")
+
+
+@cases(saved_tensors.input_uses)
+def test_unpacked_history_is_overwritten(case: SavedUse) -> None:
+    """A saved tensor has the history of the tensor that was saved, whatever history the unpack hook returned."""
+    for way in ("detached", "history"):
+        _, x = case.start()
+        with Packer(way).context():
+            y = case.act(x)
+        saved = y.grad_fn._saved_self
+        expect.equal((True, x.is_leaf), (saved.requires_grad, saved.is_leaf), "requires_grad and is_leaf when unpacked")
+        expect.same_object(x.grad_fn, saved.grad_fn, "grad_fn when unpacked")
+
+
+@cases(saved_tensors.builtin_uses)
+def test_unpacked_object_must_be_a_tensor(case: SavedUse) -> None:
+    """Backward raises where an unpack hook returns something other than a tensor."""
+    _, x = case.start()
+    with torch.autograd.graph.saved_tensors_hooks(PACKINGS[case.way][0], type):
+        y = case.act(x)
+    upstream = case.upstream(y)
+    expect.raises(
+        (TypeError, RuntimeError), lambda: torch.autograd.backward(y, upstream), "backward with a type unpacked"
+    )
+
+
+@cases(saved_tensors.changing_uses)
+def test_modified_pack_input_raises(case: SavedUse) -> None:
+    """An operation raises where the pack hook modifies its input in place."""
+    _, x = case.start()
+    with torch.autograd.graph.saved_tensors_hooks(ChangingHook(case.way).pack, PACKINGS["detached"][1]):
+        expect.raises(RuntimeError, lambda: case.act(x), f"an operation whose pack hook writes by {case.way}")
+
+
+@cases(saved_tensors.nested_hooks)
+def test_only_the_innermost_hooks_apply(case: Nest) -> None:
+    """Of nested pairs of hooks only the innermost is applied, and the outer ones again once it has ended."""
+    packers = [Packer() for _ in range(case.depth)]
+    count = len(saved_in(case.act(case.x()).grad_fn))
+    with ExitStack() as stack:
+        contexts = [stack.enter_context(ExitStack()) for _ in packers]
+        for context, packer in zip(contexts, packers, strict=True):
+            context.enter_context(packer.context())
+        for level in reversed(range(case.depth)):
+            case.act(case.x())
+            calls = [len(packer.packed) for packer in packers]
+            expect.equal([0] * level + [count] * (case.depth - level), calls, f"calls of each pack hook at {level}")
+            case.leave(contexts[level])
+        case.act(case.x())
+    expect.equal([count] * case.depth, [len(packer.packed) for packer in packers], "calls of each pack hook at the end")
+
+
+@cases(saved_tensors.nested_hooks)
+def test_saved_tensor_hooks_are_thread_local(case: Nest) -> None:
+    """A pair of hooks applies to the thread that set it, and to no other."""
+    here, there = Packer(), Packer()
+    x = case.x()
+    with ExitStack() as stack:
+        for _ in range(case.depth):
+            stack.enter_context(here.context())
+        in_a_thread(lambda: case.act(x))
+        expect.equal(0, len(here.packed), "calls of a pack hook for another thread")
+        in_a_thread(lambda: there.context().__enter__())
+        case.act(x)
+    expect.equal(0, len(there.packed), "calls of a pack hook that a thread left behind")
+    expect.that(bool(here.packed), "calls of the pack hook in its own thread", "at least one", "none")
+
+
+@cases(saved_tensors.builtin_uses)
+def test_packing_without_a_copy_shares_the_memory(case: SavedUse) -> None:
+    """Where the pack hook detaches, the saved tensor is another object with the memory of the original."""
+    _, x = case.start()
+    with Packer().context():
+        y = case.act(x)
+    for saved in saved_in(y.grad_fn):
+        source = x if case.operation in ("square", "power", "sine") else y
+        expect.that(saved is not source, "the saved tensor", "another object than the original", "the original")
+        expect.equal(memory.storage_address(source), memory.storage_address(saved), "storage of the saved tensor")
+
+
+@cases(stochastic.packed_stochastic_uses)
+def test_packing_leaves_random_steps_equal(case: StochasticUse) -> None:
+    """Packing by copies leaves the results and the gradients of a random step equal."""
+    with seeded(case.seed, case.plan.device):
+        step = case.make()
+    expected, gradients = case.run(step, step)
+    with Packer("deep copy").context():
+        results, found = case.run(step, step)
+    same_results(expected, results, "result")
+    same_results(gradients, found, "gradient")
+
+
+# --- hooks on one saved tensor --------------------------------------------------------------------------------
+
+
+@cases(saved_tensors.builtin_uses)
+def test_registered_pack_hook_runs_at_once(case: SavedUse) -> None:
+    """The pack hook that is registered on one saved tensor is called at once, and once, with its values."""
+    leaf, x = case.start()
+    y = case.act(x)
+    for name, handle in handles_in(y.grad_fn).items():
+        packer = Packer(case.way)
+        expected = memory.contents(getattr(y.grad_fn, f"_saved_{name}"))
+        handle.register_hooks(packer.pack, packer.unpack)
+        expect.equal(1, len(packer.packed), "calls of the pack hook when it is registered")
+        memory.same_elements(expected, memory.contents(packer.values[0]), "what the pack hook was given")
+        torch.autograd.grad(y, leaf, case.upstream(y), retain_graph=True)
+        expect.equal(1, len(packer.packed), "calls of the pack hook after backward")
+
+
+@cases(saved_tensors.builtin_uses)
+def test_registered_unpack_hook_runs_at_each_access(case: SavedUse) -> None:
+    """The unpack hook of one saved tensor is called each time that it is read by name or by a backward pass."""
+    _, x = case.start()
+    y = case.act(x)
+    packers = {}
+    for name, handle in handles_in(y.grad_fn).items():
+        packers[name] = Packer(case.way)
+        handle.register_hooks(packers[name].pack, packers[name].unpack)
+        expect.equal(0, len(packers[name].unpacked), "calls of the unpack hook when it is registered")
+    for name, packer in packers.items():
+        for turn in (1, 2):
+            getattr(y.grad_fn, f"_saved_{name}")
+            expect.equal([turn], packer.calls_for_each(), f"calls of the unpack hook after {turn} readings")
+    torch.autograd.backward(y, case.upstream(y))
+    for name, packer in packers.items():
+        more = len(packer.unpacked) > 2
+        expect.that(more, f"calls of the unpack hook of {name} in backward", "at least one", "none")
+
+
+@cases(saved_tensors.builtin_uses)
+def test_registered_hooks_leave_the_gradients_equal(case: SavedUse) -> None:
+    """Hooks registered on the saved tensors of a node leave gradients equal."""
+    leaf, x = case.start()
+    y = case.act(x)
+    for handle in handles_in(y.grad_fn).values():
+        packer = Packer(case.way)
+        handle.register_hooks(packer.pack, packer.unpack)
+    same_derivatives(case, derivatives(case, leaf, y), f"through {case.way}")
+
+
+@cases(saved_tensors.builtin_uses)
+def test_registering_after_release_raises(case: SavedUse) -> None:
+    """Registering hooks on a saved tensor raises once backward has freed it."""
+    _, x = case.start()
+    y = case.act(x)
+    handles = handles_in(y.grad_fn)
+    torch.autograd.backward(y, case.upstream(y))
+    for name, handle in handles.items():
+        expect.raises(RuntimeError, partial(handle.register_hooks, *PACKINGS[case.way]), f"hooks on freed {name}")
+
+
+@cases(saved_tensors.builtin_uses)
+def test_registering_twice_raises(case: SavedUse) -> None:
+    """Registering a second pair of hooks on a saved tensor raises."""
+    _, x = case.start()
+    y = case.act(x)
+    for name, handle in handles_in(y.grad_fn).items():
+        handle.register_hooks(*PACKINGS[case.way])
+        expect.raises(RuntimeError, partial(handle.register_hooks, *PACKINGS["detached"]), f"second hooks on {name}")
+
+
+# --- saving on the CPU ----------------------------------------------------------------------------------------
+
+
+@cases(saved_tensors.pinned_uses)
+def test_save_on_cpu_leaves_the_gradients_equal(case: SavedUse) -> None:
+    """Gradients are equal where saved tensors are kept on the CPU, in pinned memory or not."""
+    leaf, x = case.start()
+    with torch.autograd.graph.save_on_cpu(pin_memory=case.way == "pinned"):
+        y = case.act(x)
+    same_derivatives(case, derivatives(case, leaf, y), f"saved on the CPU, {case.way}")
+
+
+@cases(saved_tensors.pageable_uses)
+def test_save_on_cpu_copies_nothing_that_is_there(case: SavedUse) -> None:
+    """Where the graph is on the CPU already, save_on_cpu keeps saved tensors in the memory that they have."""
+    _, x = case.start()
+    with torch.autograd.graph.save_on_cpu():
+        y = case.act(x)
+    homes = {memory.storage_address(x), memory.storage_address(y)}
+    for saved in saved_in(y.grad_fn):
+        address = memory.storage_address(saved)
+        expect.that(
+            address in homes, "storage of a saved tensor", "that of the input or of the result", f"{address:#x}"
+        )
+
+
+@cases(saved_tensors.pinned_uses)
+def test_save_on_cpu_gives_the_device_back(case: SavedUse) -> None:
+    """A saved tensor that save_on_cpu moved away is on its own device again, with its values, when it is read."""
+    expected = saved_in(case.act(case.start()[1]).grad_fn)
+    with torch.autograd.graph.save_on_cpu(pin_memory=case.way == "pinned"):
+        y = case.act(case.start()[1])
+    for one, other in zip(expected, saved_in(y.grad_fn), strict=True):
+        expect.equal((one.device, one.dtype), (other.device, other.dtype), "device and type of a saved tensor")
+        memory.same_elements(memory.contents(one), memory.contents(other), "a saved tensor")
+
+
+# --- switching hooks off --------------------------------------------------------------------------------------
+
+
+@cases(saved_tensors.nested_hooks)
+def test_disabled_hooks_raise_with_the_message(case: Nest) -> None:
+    """Setting default hooks raises a RuntimeError with the given message while they are disabled."""
+    disable = torch.autograd.graph.disable_saved_tensors_hooks
+    for make in (Packer().context, torch.autograd.graph.save_on_cpu):
+        with ExitStack() as stack:
+            for level in range(case.depth):
+                stack.enter_context(disable(f"disabled at {level}"))
+            error = expect.raises(RuntimeError, partial(entered, make()), "default hooks while they are disabled")
+            case.act(case.x())
+        said = f"disabled at {case.depth - 1}" in str(error)
+        expect.that(said, "the message", f"disabled at {case.depth - 1}", str(error).split("\n")[0])
+
+
+@cases(saved_tensors.nested_hooks)
+def test_disabling_hooks_ends_with_its_context(case: Nest) -> None:
+    """Default hooks can be set again after the context that disabled them, or raise with the outer one's message."""
+    packer = Packer()
+    with ExitStack() as stack:
+        contexts = [stack.enter_context(ExitStack()) for _ in range(case.depth)]
+        for level, context in enumerate(contexts):
+            context.enter_context(torch.autograd.graph.disable_saved_tensors_hooks(f"disabled at {level}"))
+        for level in reversed(range(case.depth)):
+            error = expect.raises(
+                RuntimeError, lambda: entered(packer.context()), "default hooks while they are disabled"
+            )
+            said = str(error).split("\n")[0]
+            expect.that(f"disabled at {level}" in said, "the message", f"disabled at {level}", said)
+            case.leave(contexts[level])
+    with packer.context():
+        case.act(case.x())
+    expect.that(bool(packer.packed), "calls of the pack hook after all contexts", "at least one", "none")
+
+
+# --- mutation of saved tensors --------------------------------------------------------------------------------
+
+
+@cases(saved_tensors.mutating_uses)
+def test_mutated_saved_tensors_keep_their_gradients(case: SavedUse) -> None:
+    """Where mutation is allowed, gradients are those of the values that were saved, whatever was written since."""
+    with torch.autograd.graph.allow_mutation_on_saved_tensors():
+        leaf, x = case.start()
+        y = case.act(x)
+        used = y * 1
+        CHANGES[case.way](x)
+        CHANGES[case.way](y)
+        found = derivatives(case, leaf, used)
+    same_derivatives(case, found, f"after a change by {case.way}")
+
+
+@cases(saved_tensors.mutating_uses)
+def test_allowed_mutation_reaches_the_tensor(case: SavedUse) -> None:
+    """Where mutation is allowed, a saved tensor that is modified has its new values."""
+    plain = case.start()[1].detach()
+    CHANGES[case.way](plain)
+    with torch.autograd.graph.allow_mutation_on_saved_tensors():
+        _, x = case.start()
+        case.act(x)
+        CHANGES[case.way](x)
+    memory.same_elements(memory.contents(plain), memory.contents(x), f"x after a change by {case.way}")
+
+
+@cases(saved_tensors.mutating_uses)
+def test_allowing_mutation_ends_with_its_context(case: SavedUse) -> None:
+    """A graph recorded after the context that allowed mutation is checked for mutation as ever."""
+    with suppress(Escape), torch.autograd.graph.allow_mutation_on_saved_tensors():
+        _, x = case.start()
+        case.act(x)
+        raise Escape
+    _, x = case.start()
+    y = case.act(x)
+    used = y * 1
+    CHANGES[case.way](x)
+    CHANGES[case.way](y)
+    upstream = case.upstream(used)
+    expect.raises(
+        RuntimeError, lambda: torch.autograd.backward(used, upstream), f"backward after a change by {case.way}"
+    )
+
+
+# --- custom functions: gradients ------------------------------------------------------------------------------
+
+
+@cases(functions.applied_functions)
+def test_custom_gradient_is_what_backward_returns(case: FunctionUse) -> None:
+    """The gradient by an input of a custom function is the one that its backward returns for that input."""
+    leaves, inputs = case.start()
+    case.go_back(case.apply(Spy(case.outputs), *inputs))
+    leaves_gathered(case, leaves)
+
+
+@cases(functions.applied_functions)
+def test_backward_gets_a_gradient_for_each_output(case: FunctionUse) -> None:
+    """The backward of a custom function is called once with the gradient by each of its outputs."""
+    spy = Spy(case.outputs)
+    case.go_back(case.apply(spy, *case.start()[1]))
+    given_gradients(case, spy, "zeros")
+
+
+@cases(functions.objects_of_functions)
+def test_backward_gets_none_for_other_objects(case: FunctionUse) -> None:
+    """Backward is given None for an output of forward that is no tensor, and the output comes out as it is."""
+    other = next(k for k in range(case.outputs) if k not in case.chosen())
+    spy = Spy(case.outputs, kinds=tuple(case.way if k == other else "same" for k in range(case.outputs)))
+    found = case.apply(spy, *case.start()[1])
+    case.go_back(found)
+    expect.equal({"text": "no tensor", "none": None}[case.way], found[other], f"output {other}")
+    expect.equal(None, spy.gradients[0][other], f"gradient of output {other} that backward is given")
+
+
+@cases(functions.miscounting_functions)
+def test_miscounted_gradients_raise(case: FunctionUse) -> None:
+    """Backward raises where a custom function returns fewer gradients than it has inputs, or a further one."""
+    found = case.apply(Spy(case.outputs, answer=case.way), *case.start()[1])
+    expect.raises(RuntimeError, lambda: case.go_back(found), f"backward that returns {case.way} gradients")
+
+
+@cases(functions.applied_functions)
+def test_further_nones_are_ignored(case: FunctionUse) -> None:
+    """A backward may return more gradients than there are inputs where those are None."""
+    leaves, inputs = case.start()
+    case.go_back(case.apply(Spy(case.outputs, answer="nones"), *inputs))
+    leaves_gathered(case, leaves)
+
+
+@cases(functions.mixed_functions)
+def test_unwanted_gradients_are_ignored(case: FunctionUse) -> None:
+    """A gradient that backward returns for an input that requires none goes nowhere and is no error."""
+    leaves, inputs = case.start()
+    case.go_back(case.apply(Spy(case.outputs), *inputs))
+    leaves_gathered(case, leaves)
+
+
+@cases(functions.applied_functions)
+def test_no_gradient_leaves_none(case: FunctionUse) -> None:
+    """An input for which backward returns None gathers no gradient."""
+    leaves, inputs = case.start()
+    case.go_back(case.apply(Spy(case.outputs, answer="empty"), *inputs))
+    expect.equal([None] * len(leaves), [leaf.grad for leaf in leaves], "gradients of the leaves")
+
+
+@cases(functions.misshaping_functions)
+def test_misshapen_gradient_raises(case: FunctionUse) -> None:
+    """Backward raises where a custom function returns a gradient that cannot have its input's shape."""
+    found = case.apply(Spy(case.outputs, answer="shape"), *case.start()[1])
+    expect.raises(RuntimeError, lambda: case.go_back(found), "backward that returns a gradient of another shape")
+
+
+@cases(functions.applied_functions)
+def test_gradient_of_an_object_raises(case: FunctionUse) -> None:
+    """Backward raises where a custom function returns a gradient for an input that is no tensor."""
+    found = case.apply(Spy(case.outputs, answer="object"), *case.start()[1])
+    expect.raises(RuntimeError, lambda: case.go_back(found), "backward that returns a gradient of an object")
+
+
+@cases(functions.tracked_functions)
+def test_backward_records_with_create_graph(case: FunctionUse) -> None:
+    """Gradients are recorded within the backward of a custom function where create_graph is set, and only there."""
+    spy = Spy(case.outputs)
+    found = case.apply(spy, *case.start()[1])
+    for flag in (False, True, False):
+        case.go_back(found, retain_graph=True, create_graph=flag)
+    expect.equal([False, True, False], spy.recording, "is_grad_enabled() in backward")
+
+
+# --- custom functions: forward --------------------------------------------------------------------------------
+
+
+@cases(functions.applied_functions)
+def test_forward_takes_any_object(case: FunctionUse) -> None:
+    """An argument of any Python type reaches the forward of a custom function as the object that it is."""
+    spy = Spy(case.outputs)
+    _, inputs = case.start()
+    case.apply(spy, *inputs)
+    expect.equal(1, len(spy.setups), "calls of forward")
+    expect.equal(1 + len(inputs), len(spy.setups[0][0]), "arguments of forward")
+    expect.same_object(spy, spy.setups[0][0][0], "the argument that is no tensor")
+
+
+@cases(functions.applied_functions)
+def test_forward_records_nothing(case: FunctionUse) -> None:
+    """Nothing is recorded within the forward of a custom function, whether or not its inputs require grad."""
+    spy = Spy(case.outputs)
+    _, inputs = case.start()
+    case.apply(spy, *inputs)
+    expected = (False, [False] * len(inputs))
+    expect.equal(expected, spy.forwards[0], "is_grad_enabled(), and whether products require grad, in forward")
+    expect.equal(True, torch.is_grad_enabled(), "is_grad_enabled() afterwards")
+
+
+@cases(functions.tracked_functions)
+def test_custom_function_is_one_node(case: FunctionUse) -> None:
+    """A result of a custom function has one node that is named after the class and leads to those of the inputs."""
+    _, inputs = case.start()
+    found = case.apply(Spy(case.outputs), *inputs)
+    outputs = found if isinstance(found, tuple) else (found,)
+    expect.equal("SpreadBackward", outputs[0].grad_fn.name(), "name of the node")
+    for output in outputs:
+        expect.same_object(outputs[0].grad_fn, output.grad_fn, "node of a further output")
+    for x, (node, _) in zip(inputs, outputs[0].grad_fn.next_functions, strict=False):
+        if x.grad_fn is None:
+            expect.same_object(x, node.variable, "leaf that the node leads to")
+        else:
+            expect.same_object(x.grad_fn, node, "node that the node leads to")
+
+
+@cases(functions.mixed_functions)
+def test_containers_are_not_traversed(case: FunctionUse) -> None:
+    """Tensors within lists, tuples, dicts and objects that a custom function is given are not tracked."""
+    leaves, inputs = case.start()
+    hidden = [leaf.detach().requires_grad_() for leaf in leaves]
+    for container in (hidden, tuple(hidden), dict(enumerate(hidden)), [[hidden]]):
+        keeper = Keeper()
+        output = function_of(Containing, case.style).apply(keeper, container, inputs[0].detach())
+        in_the_graph(output, False, "a result of containers alone")
+        both = function_of(Containing, case.style).apply(keeper, container, hidden[0] * 1)
+        torch.autograd.backward(both, case.upstream(0).build())
+        memory.same_elements(
+            case.upstream(0).array, memory.contents(expect.tensor(hidden[0].grad, "direct")), "gradient of x"
+        )
+        expect.equal([None] * (len(hidden) - 1), [x.grad for x in hidden[1:]], "gradients of tensors in a container")
+        hidden[0].grad = None
+
+
+@cases(function_kinds.optional_functions)
+def test_optional_arguments_may_be_left_out(case: FunctionKind) -> None:
+    """Arguments of forward with default values may be left out, or given by keyword."""
+    leaf, x = case.start()
+    function = function_of(OptionalArguments, case.style)
+    if case.style == "ctx" or case.way != "one":
+        found = function.apply(x, *{"both": (), "one": (4,), "none": (4, None)}[case.way])
+    else:
+        found = function.apply(x, factor=4)
+    factor = 2 if case.way == "both" else 4
+    nearly(case.plan.array * factor, found, "the result")
+    torch.autograd.backward(found, torch.ones_like(found))
+    nearly(np.full_like(case.plan.array, factor), expect.tensor(leaf.grad, "gradient"), "gradient of the leaf")
+
+
+@cases(functions.constant_functions)
+def test_no_graph_without_a_tracked_input(case: FunctionUse) -> None:
+    """Under no_grad, and where no input requires grad, a custom function gives tensors that require none."""
+    _, inputs = case.start()
+    with torch.set_grad_enabled(case.way == "constant"):
+        given = [x.detach() for x in inputs] if case.way == "constant" else inputs
+        found = case.apply(Spy(case.outputs), *given)
+    for k, output in enumerate(found if isinstance(found, tuple) else (found,)):
+        in_the_graph(output, False, f"output {k}")
+
+
+@cases(functions.setup_functions)
+def test_setup_context_gets_inputs_and_output(case: FunctionUse) -> None:
+    """The setup_context of a custom function is given a tuple of all inputs, and what forward returned."""
+    spy = Spy(case.outputs)
+    _, inputs = case.start()
+    case.apply(spy, *inputs)
+    expect.equal(1, len(spy.setups), "calls of setup_context")
+    given, output = spy.setups[0]
+    expect.equal((tuple, 1 + len(inputs)), (type(given), len(given)), "inputs that setup_context is given")
+    for x, found in zip(inputs, given[1:], strict=True):
+        memory.same_elements(memory.contents(x), memory.contents(found), "an input that setup_context is given")
+    expect.equal(tuple if case.outputs > 1 else torch.Tensor, type(output), "type of the output that it is given")
+    expect.equal(case.outputs, len(output) if case.outputs > 1 else 1, "outputs that it is given")
+
+
+# --- custom functions: outputs --------------------------------------------------------------------------------
+
+
+@cases(functions.applied_functions)
+def test_float_outputs_require_grad(case: FunctionUse) -> None:
+    """Outputs of a custom function of floating or complex type require grad unless they are marked."""
+    found = case.apply(Spy(case.outputs), *case.start()[1])
+    for k, output in enumerate(found if isinstance(found, tuple) else (found,)):
+        in_the_graph(output, True, f"output {k}")
+
+
+@cases(functions.kinds_of_functions)
+def test_integral_outputs_require_no_grad(case: FunctionUse) -> None:
+    """Outputs of a custom function of integral or bool type never require grad."""
+    other = next(k for k in range(case.outputs) if k not in case.chosen())
+    kinds = tuple(case.way if k == other else "same" for k in range(case.outputs))
+    leaves, inputs = case.start()
+    found = case.apply(Spy(case.outputs, kinds=kinds), *inputs)
+    for k, output in enumerate(found):
+        expect.equal(k != other, output.requires_grad, f"requires_grad of output {k}, {kinds[k]}")
+    case.go_back(found)
+    leaves_gathered(case, leaves)
+
+
+@cases(functions.marked_functions)
+def test_marked_outputs_require_no_grad(case: FunctionUse) -> None:
+    """Outputs that are marked as not differentiable require no grad, and the others do."""
+    marked = tuple(k for k in range(case.outputs) if k not in case.chosen())
+    found = case.apply(Spy(case.outputs, marked=marked), *case.start()[1])
+    for k, output in enumerate(found):
+        in_the_graph(output, k not in marked, f"output {k}")
+
+
+@cases(functions.marked_functions)
+def test_marked_outputs_get_zeros(case: FunctionUse) -> None:
+    """Backward is given a zero tensor of its output's shape for an output that is marked as not differentiable."""
+    marked = tuple(k for k in range(case.outputs) if k not in case.chosen())
+    spy = Spy(case.outputs, marked=marked)
+    case.go_back(case.apply(spy, *case.start()[1]))
+    given_gradients(case, spy, "zeros")
+
+
+@cases(functions.partly_used_functions)
+def test_undefined_gradients_come_as_zeros(case: FunctionUse) -> None:
+    """Backward is given zeros for an output that no gradient came back to."""
+    spy = Spy(case.outputs)
+    case.go_back(refused_elsewhere(case, case.apply(spy, *case.start()[1])))
+    given_gradients(case, spy, "zeros")
+
+
+@cases(functions.partly_used_functions)
+def test_undefined_gradients_come_as_none(case: FunctionUse) -> None:
+    """With set_materialize_grads(False) backward is given None for an output that no gradient came back to."""
+    spy = Spy(case.outputs, materialize=False)
+    case.go_back(refused_elsewhere(case, case.apply(spy, *case.start()[1])))
+    given_gradients(case, spy, "none")
+
+
+@cases(function_kinds.returning_functions)
+def test_returned_input_is_an_output(case: FunctionKind) -> None:
+    """An input that forward returns as it is comes out as another tensor of the same memory, with its own gradient."""
+    leaf, x = case.start()
+    node = x.grad_fn
+    found = function_of(Passing, case.style).apply(Keeper(case.way), x)
+    expect.that(found is not x, "the output", "another object than the input", "the input itself")
+    expect.same_object(node, x.grad_fn, "node of the input afterwards")
+    expect.equal(memory.storage_address(x), memory.storage_address(found), "storage of the output")
+    in_the_graph(found, True, "the output")
+    torch.autograd.backward(found, torch.ones_like(found))
+    nearly(np.full_like(case.plan.array, 5), expect.tensor(leaf.grad, "gradient"), "gradient of the leaf")
+
+
+@cases(function_kinds.passing_functions)
+def test_returned_view_keeps_the_memory(case: FunctionKind) -> None:
+    """A view of an input that forward returns shares its memory, and has the gradient that backward returns."""
+    leaf, x = case.start()
+    found = function_of(Passing, case.style).apply(Keeper(case.way), x)
+    expected = Passing.compute(Keeper(case.way), x.detach())
+    expect.equal((expected.shape, expected.stride()), (found.shape, found.stride()), "shape and strides of the output")
+    expect.equal(expected.data_ptr(), found.data_ptr(), "address of the output")
+    in_the_graph(found, True, "the output")
+    torch.autograd.backward(found, torch.ones_like(found))
+    nearly(np.full_like(case.plan.array, 5), expect.tensor(leaf.grad, "gradient"), "gradient of the leaf")
+
+
+@cases(function_kinds.passing_functions)
+def test_returned_view_refuses_writes(case: FunctionKind) -> None:
+    """A view that a custom function returned cannot be modified in place while gradients are recorded."""
+    _, x = case.start()
+    found = function_of(Passing, case.style).apply(Keeper(case.way), x)
+    expect.raises(RuntimeError, lambda: found.mul_(2), "mul_ of a view that a custom function returned")
+    expect.raises(RuntimeError, lambda: found[...].zero_(), "zero_ of a view of it")
+
+
+@cases(function_kinds.returning_functions)
+def test_dirty_leaf_raises(case: FunctionKind) -> None:
+    """A custom function that marks a leaf that requires grad as dirty raises."""
+    leaf = case.plan.build().requires_grad_()
+    x = leaf[...] if case.state == "view" else leaf
+    function = function_of(Dirtied, case.style)
+    expect.raises(RuntimeError, lambda: function.apply(Keeper("returned"), x), "a custom function that dirties a leaf")
+
+
+@cases(function_kinds.stale_functions)
+def test_dirty_input_must_be_returned(case: FunctionKind) -> None:
+    """A custom function that marks an input as dirty and does not return it raises."""
+    _, x = case.start()
+    function = function_of(Dirtied, case.style)
+    expect.raises(RuntimeError, lambda: function.apply(Keeper("copied"), x), "a custom function that hides its input")
+
+
+# --- custom functions: context --------------------------------------------------------------------------------
+
+
+@cases(functions.applied_functions)
+def test_needs_input_grad_mirrors_the_inputs(case: FunctionUse) -> None:
+    """ctx.needs_input_grad holds a bool for each input, which says whether it requires grad."""
+    spy = Spy(case.outputs)
+    case.go_back(case.apply(spy, *case.start()[1]))
+    expected = (False, *[state != "constant" for state in case.states])
+    expect.equal(expected, spy.needs[0], "ctx.needs_input_grad in backward")
+
+
+@cases(function_kinds.saving_functions)
+def test_saved_tensors_come_back_in_order(case: FunctionKind) -> None:
+    """ctx.saved_tensors holds what save_for_backward was given, in order, with None for None."""
+    keeper = Keeper(case.way)
+    _, x = case.start()
+    found = function_of(Saving, case.style).apply(keeper, x)
+    before, after = memory.contents(x), memory.contents(found)
+    kept: dict[str, list[Any]] = {"output": [after], "both": [after, None, before]}
+    expected = kept.get(case.way, [before])
+    torch.autograd.backward(found, torch.ones_like(found))
+    expect.equal(len(expected), len(keeper.seen[0]), "number of ctx.saved_tensors")
+    for k, (one, other) in enumerate(zip(expected, keeper.seen[0], strict=True)):
+        if one is None:
+            expect.equal(None, other, f"ctx.saved_tensors[{k}]")
+        else:
+            memory.same_elements(one, memory.contents(other), f"ctx.saved_tensors[{k}]")
+
+
+@cases(function_kinds.stale_functions)
+def test_stale_saved_tensor_raises(case: FunctionKind) -> None:
+    """Reading ctx.saved_tensors raises where one of them has been modified in place since."""
+    for change in CHANGES.values():
+        _, x = case.start()
+        keeper = Keeper(case.way)
+        found = function_of(Saving, case.style).apply(keeper, x)
+        used = found * 1
+        change(found if case.way == "output" else x)
+        again = partial(torch.autograd.backward, used, torch.ones_like(used))
+        expect.raises(RuntimeError, again, f"backward after {change.__name__} of what was saved")
+        expect.equal([], keeper.seen, "what ctx.saved_tensors gave")
+
+
+@cases(function_kinds.array_functions)
+def test_saved_tensors_are_freed_by_backward(case: FunctionKind) -> None:
+    """A tensor that only save_for_backward held is freed once backward is done."""
+    keeper = Keeper(case.way)
+    _, x = case.start()
+    found = function_of(Saving, case.style).apply(keeper, x)
+    upstream = torch.ones_like(found)
+    torch.autograd.backward(found, upstream, retain_graph=True)
+    expect.that(keeper.memory[0]() is not None, "what was saved, after retain_graph", "still held", "freed")
+    torch.autograd.backward(found, upstream)
+    expect.that(keeper.memory[0]() is None, "what was saved, after backward", "freed", "still held")
+
+
+@cases(function_kinds.saving_functions)
+def test_cleared_saved_tensors_raise(case: FunctionKind) -> None:
+    """With clear_saved_tensors_on_access a second access to ctx.saved_tensors raises."""
+    for parts, flag in ((Saving, True), (SavingTwice, False)):
+        leaf, x = case.start()
+        found = function_of(parts, case.style, clear_saved_tensors_on_access=flag).apply(Keeper(case.way), x)
+        torch.autograd.backward(found, torch.ones_like(found))
+        nearly(np.full_like(case.plan.array, 2), expect.tensor(leaf.grad, "gradient"), "gradient of the leaf")
+    found = function_of(SavingTwice, case.style, clear_saved_tensors_on_access=True).apply(Keeper(case.way), x)
+    upstream = torch.ones_like(found)
+    expect.raises(RuntimeError, lambda: torch.autograd.backward(found, upstream), "second access to ctx.saved_tensors")
+
+
+@cases(function_kinds.array_functions)
+def test_cleared_saved_tensors_are_freed_in_backward(case: FunctionKind) -> None:
+    """With clear_saved_tensors_on_access a saved tensor is freed as soon as backward drops it."""
+    for flag in (True, False):
+        keeper = Keeper(case.way)
+        _, x = case.start()
+        found = function_of(Saving, case.style, clear_saved_tensors_on_access=flag).apply(keeper, x)
+        torch.autograd.backward(found, torch.ones_like(found))
+        says = f"whether memory is held in backward, with clear_saved_tensors_on_access={flag}"
+        expect.equal([not flag], keeper.seen[1], says)
+
+
+@cases(function_kinds.plain_kinds)
+def test_boxed_gradients_come_as_a_list(case: FunctionKind) -> None:
+    """With boxed_grads_call backward is given its gradients as one list, and returns as ever."""
+    keeper = Keeper()
+    leaf, x = case.start()
+    first, second = function_of(Boxed, case.style, boxed_grads_call=True).apply(keeper, x)
+    torch.autograd.backward([first, second], [torch.ones_like(first), torch.full_like(second, 2)])
+    expect.equal(list, type(keeper.seen[0][0]) if keeper.seen[0][0] is not list else list, "type of the gradients")
+    expect.equal(2, len(keeper.seen[0][1]), "number of gradients")
+    for k, gradient in enumerate(keeper.seen[0][1]):
+        nearly(np.full_like(case.plan.array, k + 1), gradient, f"gradient of output {k}")
+    nearly(np.full_like(case.plan.array, 19), expect.tensor(leaf.grad, "gradient"), "gradient of the leaf")
+
+
+@cases(function_kinds.combined_kinds)
+def test_vjp_stands_for_backward(case: FunctionKind) -> None:
+    """A custom function may define vjp in place of backward."""
+    leaf, x = case.start()
+    found = vjp_function("vjp").apply(x)
+    torch.autograd.backward(found, torch.ones_like(found))
+    nearly(np.full_like(case.plan.array, 3), expect.tensor(leaf.grad, "gradient"), "gradient of the leaf")
+
+
+@cases(function_kinds.combined_kinds)
+def test_vjp_beside_backward_raises(case: FunctionKind) -> None:
+    """Backward raises through a custom function that defines both vjp and backward."""
+    _, x = case.start()
+    found = vjp_function("both").apply(x)
+    upstream = torch.ones_like(found)
+    expect.raises(RuntimeError, lambda: torch.autograd.backward(found, upstream), "backward of a function with both")
+
+
+# --- custom functions: higher orders --------------------------------------------------------------------------
+
+
+@cases(function_kinds.once_cubes)
+def test_once_differentiable_keeps_the_gradient(case: FunctionKind) -> None:
+    """once_differentiable leaves the first gradient as it is, with create_graph and without."""
+    for flag in (False, True):
+        leaf, x = case.start()
+        found = function_of(CUBES[case.way], case.style).apply(x)
+        upstream = torch.full_like(found, 2).requires_grad_(flag)
+        (gradient,) = torch.autograd.grad(found, leaf, upstream, create_graph=flag)
+        nearly(np.conj(6 * case.plan.array**2), gradient, f"gradient with create_graph={flag}")
+
+
+@cases(function_kinds.once_cubes)
+def test_once_differentiable_refuses_a_second_time(case: FunctionKind) -> None:
+    """Double backward through a backward that is once_differentiable raises."""
+    for tracked in (True, False):
+        leaf, x = case.start()
+        found = function_of(CUBES[case.way], case.style).apply(x)
+        upstream = torch.ones_like(found).requires_grad_(tracked)
+        (gradient,) = torch.autograd.grad(found, leaf, upstream, create_graph=True)
+        total = (gradient * leaf.detach()).sum()
+        expect.raises(RuntimeError, partial(torch.autograd.grad, total, leaf), "double backward")
+
+
+@cases(function_kinds.cubes)
+def test_custom_function_is_differentiated_again(case: FunctionKind) -> None:
+    """Derivatives of higher order are right where backward is made of differentiable operations."""
+    leaf, x = case.start()
+    found = function_of(CUBES[case.way], case.style).apply(x)
+    value = found[0] if isinstance(found, tuple) else found
+    array = case.plan.array
+    expected = (3 * array**2, 6 * array, np.full_like(array, 6))
+    for order, derivative in enumerate(expected, 1):
+        (value,) = torch.autograd.grad(value, leaf, torch.ones_like(value), create_graph=True)
+        nearly(np.conj(derivative), value, f"gradient of order {order}")
+
+
+@cases(function_kinds.constant_cubes)
+def test_intermediate_on_ctx_is_constant(case: FunctionKind) -> None:
+    """An intermediate that forward leaves on ctx without saving it is a constant to double backward."""
+    leaf, x = case.start()
+    found = function_of(CUBES[case.way], case.style).apply(x)
+    (gradient,) = torch.autograd.grad(found, leaf, torch.ones_like(found), create_graph=True)
+    nearly(np.conj(3 * case.plan.array**2), gradient, "gradient")
+    expect.equal(False, gradient.requires_grad, "requires_grad of the gradient")
+
+
+# --- custom functions: forward mode, vmap and torch.func ------------------------------------------------------
+
+
+@cases(function_transforms.dual_functions)
+def test_forward_mode_uses_jvp(case: FunctionUse) -> None:
+    """The tangent of a result of a custom function is the one that its jvp returns, called within apply."""
+    spy = Spy(case.outputs)
+    with torch.autograd.forward_ad.dual_level():
+        found = case.apply(spy, *with_tangents(case))
+        expect.equal(1, len(spy.tangents), "calls of jvp within apply")
+        for k, output in enumerate(found if isinstance(found, tuple) else (found,)):
+            tangent = expect.tensor(torch.autograd.forward_ad.unpack_dual(output).tangent, f"tangent of output {k}")
+            memory.same_elements(expected_tangent(case, k), memory.contents(tangent), f"tangent of output {k}")
+
+
+@cases(function_transforms.dual_functions)
+def test_jvp_sees_what_was_saved_for_forward(case: FunctionUse) -> None:
+    """In jvp ctx.saved_tensors holds what save_for_forward was given."""
+    spy = Spy(case.outputs)
+    with torch.autograd.forward_ad.dual_level():
+        inputs = with_tangents(case)
+        case.apply(spy, *inputs)
+        expect.equal(len(inputs), len(spy.saved[0]), "number of ctx.saved_tensors in jvp")
+        for k, (x, found) in enumerate(zip(inputs, spy.saved[0], strict=True)):
+            memory.same_elements(memory.contents(x), memory.contents(found), f"ctx.saved_tensors[{k}] in jvp")
+
+
+@cases(function_transforms.partly_dual_functions)
+def test_missing_tangents_come_as_zeros(case: FunctionUse) -> None:
+    """Of a tensor input that has no tangent jvp is given zeros, and None with set_materialize_grads(False)."""
+    for materialize in (True, False):
+        spy = Spy(case.outputs, materialize=materialize)
+        with torch.autograd.forward_ad.dual_level():
+            case.apply(spy, *with_tangents(case))
+        for i, (state, found) in enumerate(zip(case.states, spy.tangents[0], strict=True)):
+            if state == "constant" and not materialize:
+                expect.equal(None, found, f"tangent {i} that jvp is given")
+            else:
+                array = tangents_of(case, i).array
+                expected = np.zeros_like(array) if state == "constant" else array
+                tangent = expect.tensor(found, f"tangent {i} that jvp is given")
+                memory.same_elements(expected, memory.contents(tangent), f"tangent {i} that jvp is given")
+
+
+@cases(function_kinds.plain_kinds)
+def test_missing_jvp_raises(case: FunctionKind) -> None:
+    """Forward mode through a custom function without a jvp raises."""
+    function = function_of(CubeWithSlope, case.style)
+    with torch.autograd.forward_ad.dual_level():
+        x = torch.autograd.forward_ad.make_dual(case.plan.build(), case.plan.build())
+        expect.raises((NotImplementedError, RuntimeError), lambda: function.apply(x), "forward mode without a jvp")
+
+
+@cases(function_transforms.mapped_functions)
+def test_generated_vmap_rule_maps_the_function(case: FunctionKind) -> None:
+    """With generate_vmap_rule vmap of a custom function computes it for each slice."""
+    dim = -1 if case.way == "-1" else 0
+    leaf = case.plan.build().requires_grad_()
+    found = torch.vmap(cube(), in_dims=dim, out_dims=dim)(leaf)
+    nearly(case.plan.array**3, found, "vmap of a custom function")
+    torch.autograd.backward(found, torch.ones_like(found))
+    nearly(np.conj(3 * case.plan.array**2), expect.tensor(leaf.grad, "gradient"), "gradient through vmap")
+
+
+@cases(function_transforms.mapped_functions)
+def test_vmap_method_is_given_the_batch(case: FunctionKind) -> None:
+    """vmap calls the vmap method of a custom function with the batch's size, the dimensions and the whole tensors."""
+    dim, shape = (-1 if case.way == "-1" else 0), case.plan.shape
+    keeper = Keeper(case.way)
+    leaf, other = case.plan.build().requires_grad_(), case.plan.build().select(dim, 0).clone()
+    function = function_of(MappedSum, "setup")
+    mapped = torch.vmap(lambda x, y: function.apply(keeper, x, y), (dim, None), dim, randomness="same")
+    found = mapped(leaf, other)
+    expected = (shape[dim], "same", (None, dim % len(shape), None), shape, tuple(other.shape))
+    expect.equal([expected], keeper.seen, "size, randomness, dimensions and shapes that the vmap method is given")
+    array = case.plan.array
+    nearly(array + np.take(array, [0], axis=dim), found, "vmap of a custom function")
+    torch.autograd.backward(found, torch.ones_like(found))
+    nearly(np.full_like(array, 2), expect.tensor(leaf.grad, "gradient"), "gradient through vmap")
+
+
+@cases(function_transforms.mapped_functions)
+def test_vmap_needs_a_rule(case: FunctionKind) -> None:
+    """vmap raises for a custom function without a rule, and for one with two."""
+    x = case.plan.build()
+    for function in (cube_without_a_rule(), cube_with_two_rules()):
+        expect.raises(RuntimeError, partial(torch.vmap(function), x), "vmap of a custom function")
+
+
+@cases(function_transforms.transformed_functions)
+def test_transforms_follow_a_custom_function(case: FunctionKind) -> None:
+    """The transforms of torch.func give the derivatives of a custom function that has a setup_context."""
+    x, array = case.plan.build(), case.plan.array
+    nearly(expected_of_transform(case.way, array), transform(case.way, cube(), x), f"{case.way} of a custom function")
+
+
+@cases(function_transforms.combined_transforms)
+def test_transforms_refuse_a_combined_forward(case: FunctionKind) -> None:
+    """The transforms of torch.func raise for a custom function whose forward takes ctx."""
+    x = case.plan.build()
+    expect.raises(RuntimeError, lambda: transform(case.way, cube("ctx"), x), f"{case.way} of a combined forward")
+
+
+# --- gradcheck ------------------------------------------------------------------------------------------------
+
+
+@cases(gradchecks.right_functions)
+def test_gradcheck_passes_right_gradients(case: Checked) -> None:
+    """gradcheck returns True for a function whose gradients are right."""
+    found = torch.autograd.gradcheck(case.function(), case.inputs(), **case.options())
+    expect.equal(True, found, "gradcheck of right gradients")
+
+
+@cases(gradchecks.wrong_functions)
+def test_gradcheck_finds_a_wrong_element(case: Checked) -> None:
+    """gradcheck raises for a function of whose gradients one element is wrong."""
+    check = partial(torch.autograd.gradcheck, case.function(), case.inputs(), **case.options())
+    expect.raises(RuntimeError, check, f"gradcheck of a gradient that is wrong in: {case.flaw}")
+
+
+@cases(gradchecks.wrong_functions)
+def test_gradcheck_returns_false_without_raising(case: Checked) -> None:
+    """With raise_exception=False gradcheck returns False for a function whose gradients are wrong."""
+    found = torch.autograd.gradcheck(case.function(), case.inputs(), raise_exception=False, **case.options())
+    expect.equal(False, found, f"gradcheck of a gradient that is wrong in: {case.flaw}")
+
+
+@cases(gradchecks.wrong_tangents)
+def test_gradcheck_looks_at_forward_mode_when_asked(case: Checked) -> None:
+    """gradcheck finds a wrong tangent with check_forward_ad, and does not look at it without."""
+    inputs = case.inputs()
+    expect.equal(True, torch.autograd.gradcheck(case.function(), inputs), "gradcheck without check_forward_ad")
+    check = partial(torch.autograd.gradcheck, case.function(), inputs, check_forward_ad=True)
+    expect.raises(RuntimeError, check, "gradcheck of a wrong tangent")
+
+
+@cases(gradchecks.wrong_functions)
+def test_gradcheck_can_leave_backward_out(case: Checked) -> None:
+    """With check_backward_ad=False gradcheck does not look at gradients of backward mode."""
+    options = {"check_backward_ad": False, "check_forward_ad": True, "check_undefined_grad": False}
+    found = torch.autograd.gradcheck(case.function(), case.inputs(), **options)
+    expect.equal(True, found, "gradcheck of tangents alone")
+
+
+@cases(gradchecks.imprecise_functions)
+def test_gradcheck_warns_of_less_precision(case: Checked) -> None:
+    """gradcheck warns of inputs of less than double precision."""
+    with recorded_warnings() as warned, suppress(RuntimeError):
+        torch.autograd.gradcheck(case.function(), case.inputs(), **case.options())
+    said = any("double precision" in str(warning.message) for warning in warned)
+    expect.that(said, f"gradcheck of {case.plan.dtype}", "a warning of the precision", f"{len(warned)} other warnings")
+
+
+@cases(gradchecks.overlapping_functions)
+def test_gradcheck_of_overlapping_inputs_passes_or_raises(case: Checked) -> None:
+    """gradcheck of an input that shares memory with itself returns True or raises."""
+    with suppress(RuntimeError, ValueError):
+        found = torch.autograd.gradcheck(case.function(), case.inputs(), **case.options())
+        expect.equal(True, found, "gradcheck of an expanded input")
+
+
+@cases(gradchecks.right_functions)
+def test_gradcheck_tolerates_what_nondet_tol_says(case: Checked) -> None:
+    """gradcheck raises where backward gives other gradients each time, unless nondet_tol allows as much."""
+    inputs = case.inputs()
+    check = partial(torch.autograd.gradcheck, Restless(case.style), inputs[:1], check_undefined_grad=False)
+    expect.raises(RuntimeError, check, "gradcheck of a gradient that changes")
+    expect.equal(True, check(nondet_tol=1e-4), "gradcheck of a gradient that changes, with nondet_tol")
+
+
+@cases(gradchecks.right_functions)
+def test_gradcheck_checks_undefined_gradients(case: Checked) -> None:
+    """gradcheck raises where backward takes undefined gradients for others than zeros, unless told not to look."""
+    check = partial(torch.autograd.gradcheck, Demanding(case.style), case.inputs()[:1])
+    expect.raises(RuntimeError, check, "gradcheck of a backward that guesses its gradient")
+    expect.equal(True, check(check_undefined_grad=False), "gradcheck without check_undefined_grad")
+
+
+@cases(gradchecks.right_functions)
+def test_gradcheck_checks_batched_gradients(case: Checked) -> None:
+    """gradcheck raises with check_batched_grad where backward cannot be batched, and else does not look at it."""
+    check = partial(torch.autograd.gradcheck, Unbatched(case.style), case.inputs()[:1])
+    expect.equal(True, check(), "gradcheck without check_batched_grad")
+    expect.raises(RuntimeError, partial(check, check_batched_grad=True), "gradcheck with check_batched_grad")
+
+
+@cases(gradchecks.wrong_functions)
+def test_gradcheck_follows_its_tolerances(case: Checked) -> None:
+    """gradcheck takes a difference for right that atol or rtol allows."""
+    for options in ({"atol": 100.0}, {"rtol": 100.0}):
+        found = torch.autograd.gradcheck(case.function(), case.inputs(), **options)
+        expect.equal(True, found, f"gradcheck with {options}")
+
+
+@cases(gradchecks.wrong_by_the_second)
+def test_gradcheck_leaves_untracked_inputs_out(case: Checked) -> None:
+    """gradcheck does not look at gradients by inputs that require none."""
+    first, second = case.inputs()
+    found = torch.autograd.gradcheck(case.function(), (first, second.detach()), **case.options())
+    expect.equal(True, found, "gradcheck of a gradient that is wrong by an input that requires none")
+
+
+@cases(gradchecks.right_functions)
+def test_gradcheck_needs_a_tracked_input(case: Checked) -> None:
+    """gradcheck raises where no input requires grad."""
+    inputs = tuple(x.detach() for x in case.inputs())
+    check = partial(torch.autograd.gradcheck, case.function(), inputs, **case.options())
+    expect.raises((ValueError, RuntimeError), check, "gradcheck without an input that requires grad")
+
+
+@cases(gradchecks.twice_right_functions)
+def test_gradgradcheck_passes_right_gradients(case: Checked) -> None:
+    """gradgradcheck returns True for a function whose second derivatives are right."""
+    inputs = case.inputs()
+    given = tuple(torch.ones_like(x).requires_grad_() for x in inputs)
+    for options in ({}, {"gen_non_contig_grad_outputs": True}, {"grad_outputs": given}):
+        found = torch.autograd.gradgradcheck(case.function(), inputs, **options, **case.options())
+        expect.equal(True, found, f"gradgradcheck with {list(options)}")
+
+
+@cases(gradchecks.twice_wrong_functions)
+def test_gradgradcheck_finds_a_wrong_second_derivative(case: Checked) -> None:
+    """gradgradcheck raises, or returns False, where gradients are right and their derivatives wrong."""
+    inputs = case.inputs()
+    expect.equal(True, torch.autograd.gradcheck(case.function(), inputs), "gradcheck of the same")
+    check = partial(torch.autograd.gradgradcheck, case.function(), inputs, **case.options())
+    expect.raises(RuntimeError, check, "gradgradcheck of a wrong second derivative")
+    expect.equal(False, check(raise_exception=False), "gradgradcheck with raise_exception=False")
+
+
+# --- checkpoint: what comes out -------------------------------------------------------------------------------
+
+
+@cases(checkpoints.regions)
+def test_checkpoint_leaves_results_and_gradients_equal(case: CheckpointUse) -> None:
+    """A checkpointed function gives the results and the gradients that it gives without checkpoint."""
+    leaf, x = case.start()
+    other, y = case.start()
+    expected, found = REGIONS[case.way](x), case.checkpoint(REGIONS[case.way], y)
+    same_results(expected, found, "result")
+    case.go_back(expected)
+    case.go_back(found)
+    same_results(gradients_in([leaf]), gradients_in([other]), "gradient")
+
+
+@cases(stochastic.stochastic_uses)
+def test_checkpoint_repeats_random_steps(case: StochasticUse) -> None:
+    """A checkpointed random step gives the results and the gradients that it gives without checkpoint."""
+    with seeded(case.seed, case.plan.device):
+        step = case.make()
+    expected, gradients = case.run(step, step)
+    results, found = case.run(partial(case.checkpoint, step), step)
+    if case.mode == "reentrant":
+        # the forward runs under no_grad, where a kernel may be another one and round otherwise
+        with torch.no_grad():
+            expected, _ = case.run(step, step)
+    same_results(expected, results, "result")
+    same_results(gradients, found, "gradient")
+
+
+@cases(checkpoints.real_checkpoints)
+def test_checkpoint_puts_the_generator_back(case: CheckpointUse) -> None:
+    """The random numbers that come after the backward of a checkpointed function are those without checkpoint."""
+    states = []
+    for checkpointed in (False, True):
+        _, x = case.start()
+        with seeded(3, case.plan.device):
+            found = case.checkpoint(Drawing(), x) if checkpointed else Drawing()(x)
+            between = generator_state(case.plan.device)
+            case.go_back(found)
+            states.append((between, generator_state(case.plan.device)))
+    for when, expected, state in zip(("forward", "backward"), *states, strict=True):
+        same_results(expected, state, f"state of the generator after {when}")
+
+
+@cases(checkpoints.real_checkpoints)
+def test_unpreserved_state_draws_again(case: CheckpointUse) -> None:
+    """With preserve_rng_state=False the second run draws on from where the generator is."""
+    leaf, x = case.start()
+    with seeded(3, case.plan.device):
+        first, mask = Drawing()(x.detach()), Drawing()(torch.ones_like(x))
+        expected = generator_state(case.plan.device)
+    with seeded(3, case.plan.device):
+        found = case.checkpoint(Drawing(), x, preserve_rng_state=False)
+        torch.autograd.backward(found, torch.ones_like(found))
+        state = generator_state(case.plan.device)
+    same_results(first, found, "result")
+    same_results(mask, expect.tensor(leaf.grad, "gradient"), "gradient")
+    same_results(expected, state, "state of the generator")
+
+
+@cases(checkpoints.autocast_uses)
+def test_checkpoint_keeps_autocast(case: CheckpointUse) -> None:
+    """The second run has the autocast state of the first, whatever state backward has."""
+    kind = case.plan.device.split(":")[0]
+    leaf, x = case.start()
+    function = Casting(torch.ones(x.shape[-1], 2, device=case.plan.device))
+    with torch.autocast(kind, dtype=torch.bfloat16, enabled=case.way == "forward"):
+        found = case.checkpoint(function, x)
+    with torch.autocast(kind, dtype=torch.bfloat16, enabled=case.way == "backward"):
+        torch.autograd.backward(found, torch.ones_like(found))
+    expected = torch.bfloat16 if case.way == "forward" else torch.float32
+    expect.equal([expected, expected], function.types, "types of the product in both runs")
+    expect.equal(leaf.dtype, expect.tensor(leaf.grad, "gradient").dtype, "type of the gradient")
+
+
+# --- checkpoint: when the function runs -----------------------------------------------------------------------
+
+
+@cases(checkpoints.regions)
+def test_checkpoint_runs_again_in_backward(case: CheckpointUse) -> None:
+    """A checkpointed function runs once in forward and once again in backward, and once under no_grad."""
+    function = Noted(REGIONS[case.way])
+    _, x = case.start()
+    with torch.no_grad():
+        case.checkpoint(function, x)
+    expect.equal(1, len(function.recording), "runs under no_grad")
+    found = case.checkpoint(function, x)
+    expect.equal(2, len(function.recording), "runs after forward")
+    case.go_back(found)
+    expect.equal(3, len(function.recording), "runs after backward")
+
+
+@cases(checkpoints.checkpoints_in_both_modes)
+def test_checkpoint_frees_what_is_saved_within(case: CheckpointUse) -> None:
+    """A tensor that is saved within a checkpointed function is freed before backward."""
+    plain, function = Holding(), Holding()
+    _, x = case.start()
+    kept = plain(x), case.checkpoint(function, x)
+    expect.that(plain.memory[0]() is not None, "what was saved without checkpoint", "still held", "freed")
+    expect.that(function.memory[0]() is None, "what was saved with checkpoint", "freed", "still held")
+    case.go_back(kept)
+
+
+@cases(checkpoints.reentrant_regions)
+def test_reentrant_forward_runs_without_grad(case: CheckpointUse) -> None:
+    """The reentrant mode runs the function without recording in forward, and records in backward."""
+    function = Noted(REGIONS[case.way])
+    _, x = case.start()
+    case.go_back(case.checkpoint(function, x))
+    expect.equal([False, True], function.recording, "is_grad_enabled() in both runs")
+
+
+@cases(checkpoints.non_reentrant_checkpoints)
+def test_non_reentrant_forward_records(case: CheckpointUse) -> None:
+    """The non-reentrant mode records in forward, so that backward can be called within the function."""
+    function = Noted(inner_gradient)
+    leaf, x = case.start()
+    found = case.checkpoint(function, x)
+    same_results(inner_gradient(x), found, "result")
+    case.go_back(found)
+    other, y = case.start()
+    case.go_back(inner_gradient(y))
+    same_results(gradients_in([other]), gradients_in([leaf]), "gradient")
+    expect.equal([True] * len(function.recording), function.recording, "is_grad_enabled() in each run")
+
+
+@cases(checkpoints.non_reentrant_checkpoints)
+def test_non_reentrant_stops_early(case: CheckpointUse) -> None:
+    """The non-reentrant mode ends its second run as soon as everything that is needed was computed."""
+    function = Noted()
+    _, x = case.start()
+    case.go_back(case.checkpoint(function, x))
+    expect.equal(["begin", "middle", "end", "begin", "middle"], function.steps, "steps of both runs")
+
+
+@cases(checkpoints.disabled_early_stops)
+def test_early_stop_can_be_disabled(case: CheckpointUse) -> None:
+    """Within set_checkpoint_early_stop(False) a function runs again to its end, also in a backward that comes later."""
+    function = Noted()
+    _, x = case.start()
+    stop = torch.utils.checkpoint.set_checkpoint_early_stop
+    with stop(case.way == "nested contexts"), stop(False):
+        found = case.checkpoint(function, x)
+    case.go_back(found)
+    expect.equal(["begin", "middle", "end"] * 2, function.steps, "steps of both runs")
+    again = Noted()
+    case.go_back(case.checkpoint(again, case.start()[1]))
+    expect.equal(["begin", "middle", "end", "begin", "middle"], again.steps, "steps of both runs after the context")
+
+
+@cases(checkpoints.non_reentrant_checkpoints)
+def test_early_stop_argument_is_overridden(case: CheckpointUse) -> None:
+    """With early_stop=False a checkpointed function runs again to its end unless the context manager says otherwise."""
+    function, overridden = Noted(), Noted()
+    _, x = case.start()
+    case.go_back(case.checkpoint(function, x, early_stop=False))
+    expect.equal(["begin", "middle", "end"] * 2, function.steps, "steps of both runs")
+    with torch.utils.checkpoint.set_checkpoint_early_stop(True):
+        found = case.checkpoint(overridden, case.start()[1], early_stop=False)
+    case.go_back(found)
+    expect.equal(["begin", "middle", "end", "begin", "middle"], overridden.steps, "steps of both runs when overridden")
+
+
+@cases(checkpoints.reentrant_checkpoints)
+def test_reentrant_runs_to_the_end(case: CheckpointUse) -> None:
+    """The reentrant mode runs the function in its entirety in backward."""
+    function = Noted()
+    _, x = case.start()
+    case.go_back(case.checkpoint(function, x))
+    expect.equal(["begin", "middle", "end"] * 2, function.steps, "steps of both runs")
+
+
+@cases(checkpoints.branching_checkpoints)
+def test_group_runs_again_once(case: CheckpointUse) -> None:
+    """Several backward calls within one GraphExecGroup run a checkpointed function again at most once."""
+    function = Noted(two_branches)
+    leaf, x = case.start()
+    found = case.checkpoint(function, x)
+    with torch.utils.checkpoint.GraphExecGroup():
+        for y in found:
+            case.go_back(y)
+    expect.equal(2, len(function.recording), "runs of the function")
+    other, y = case.start()
+    for branch in two_branches(y):
+        case.go_back(branch)
+    same_results(gradients_in([other]), gradients_in([leaf]), "gradient")
+
+
+# --- checkpoint: ways to go back ------------------------------------------------------------------------------
+
+
+@cases(checkpoints.regions_without_reentry)
+def test_non_reentrant_supports_every_backward(case: CheckpointUse) -> None:
+    """The non-reentrant mode supports autograd.grad, inputs=, retain_graph and double backward."""
+    kept = []
+    for call in (REGIONS[case.way], partial(case.checkpoint, REGIONS[case.way])):
+        leaf, x = case.start()
+        found = call(x)
+        first = found[0] if isinstance(found, tuple) else found
+        upstream = case.upstream(first)
+        gradients = [*torch.autograd.grad(first, leaf, upstream, retain_graph=True)]
+        torch.autograd.backward(first, upstream, inputs=[leaf], retain_graph=True)
+        gradients += gradients_in([leaf])
+        gradients += torch.autograd.grad(first, leaf, upstream, create_graph=True)
+        gradients += torch.autograd.grad(gradients[-1], leaf, torch.ones_like(leaf))
+        kept.append(gradients)
+    same_results(kept[0], kept[1], "gradient")
+
+
+@cases(checkpoints.reentrant_regions)
+def test_reentrant_refuses_grad_and_inputs(case: CheckpointUse) -> None:
+    """In the reentrant mode autograd.grad and backward with inputs= raise."""
+    leaf, x = case.start()
+    found = case.checkpoint(REGIONS[case.way], x)
+    first = found[0] if isinstance(found, tuple) else found
+    upstream = case.upstream(first)
+    expect.raises(RuntimeError, lambda: torch.autograd.grad(first, leaf, upstream), "autograd.grad")
+    again = partial(torch.autograd.backward, first, upstream, inputs=[leaf])
+    expect.raises(RuntimeError, again, "backward with inputs=")
+
+
+# --- checkpoint: what is tracked ------------------------------------------------------------------------------
+
+
+@cases(checkpoints.nested_arguments)
+def test_non_reentrant_tracks_nested_tensors(case: CheckpointUse) -> None:
+    """The non-reentrant mode gives their gradients to tensors in nested structures and in keyword arguments."""
+    kept = []
+    for call in (nested_product, partial(case.checkpoint, nested_product)):
+        (leaf, x), (other, y) = case.start(), case.start()
+        args, kwargs = arguments_of(case.way, x, y * 2)
+        found = call(*args, **kwargs)
+        case.go_back(found)
+        kept.append([found, *gradients_in([leaf, other])])
+    same_results(kept[0], kept[1], "result or gradient")
+
+
+@cases(checkpoints.reentrant_checkpoints)
+def test_reentrant_needs_a_tracked_argument(case: CheckpointUse) -> None:
+    """In the reentrant mode the result has no gradient unless a direct argument requires one."""
+    leaf, x = case.start()
+    in_the_graph(case.checkpoint(Scaled(x), leaf.detach()), False, "the result of a closure")
+    for way in ("list", "dict", "object"):
+        args, _ = arguments_of(way if way != "dict" else "dict", x, x)
+        in_the_graph(case.checkpoint(nested_product, *args), False, f"the result of a {way}")
+    in_the_graph(case.checkpoint(Scaled(x), x), True, "the result of a direct argument")
+
+
+@cases(checkpoints.non_reentrant_checkpoints)
+def test_non_reentrant_needs_no_tracked_argument(case: CheckpointUse) -> None:
+    """The non-reentrant mode gives gradients to tensors that are no direct arguments of the function."""
+    kept = []
+    for checkpointed in (False, True):
+        leaf, x = case.start()
+        function, constant = Scaled(x), leaf.detach()
+        found = case.checkpoint(function, constant) if checkpointed else function(constant)
+        case.go_back(found)
+        kept.append([found, *gradients_in([leaf])])
+    same_results(kept[0], kept[1], "result or gradient")
+
+
+@cases(checkpoints.reentrant_checkpoints)
+def test_reentrant_detached_result_raises(case: CheckpointUse) -> None:
+    """In the reentrant mode backward raises where the function detaches all of its results."""
+    for function in (detached_result, result_without_grad):
+        found = case.checkpoint(function, case.start()[1])
+        expect.raises(RuntimeError, partial(case.go_back, found), f"backward of a {function.__name__}")
+
+
+@cases(checkpoints.non_reentrant_checkpoints)
+def test_non_reentrant_takes_detached_tensors(case: CheckpointUse) -> None:
+    """The non-reentrant mode gives the right gradients where the function detaches tensors."""
+    kept = []
+    for call in (partly_detached, partial(case.checkpoint, partly_detached)):
+        leaf, x = case.start()
+        first, second = call(x)
+        case.go_back(first)
+        kept.append([first, second, *gradients_in([leaf])])
+        expect.equal((True, False), (first.requires_grad, second.requires_grad), "requires_grad of both results")
+    same_results(kept[0], kept[1], "result or gradient")
+
+
+# --- checkpoint: arguments ------------------------------------------------------------------------------------
+
+
+@cases(checkpoints.non_reentrant_checkpoints)
+def test_checkpoint_without_a_mode_is_noticed(case: CheckpointUse) -> None:
+    """A call without use_reentrant warns or raises."""
+    _, x = case.start()
+    for call in (partial(torch.utils.checkpoint.checkpoint, region_of_sines, x), partial(plain_sequence, x)):
+        with recorded_warnings() as warned:
+            raised = None
+            try:
+                call()
+            except (ValueError, TypeError, RuntimeError) as error:
+                raised = error
+        said = " ".join(str(warning.message) for warning in warned) + str(raised)
+        expect.that("use_reentrant" in said, "a call without use_reentrant", "a warning or an error", "neither")
+
+
+@cases(checkpoints.non_reentrant_checkpoints)
+def test_checkpoint_without_a_mode_raises(case: CheckpointUse) -> None:
+    """A call without use_reentrant raises."""
+    _, x = case.start()
+    kinds = (ValueError, TypeError, RuntimeError)
+    expect.raises(kinds, partial(torch.utils.checkpoint.checkpoint, region_of_sines, x), "checkpoint without a mode")
+
+
+@cases(checkpoints.differing_functions)
+def test_differing_second_run_raises(case: CheckpointUse) -> None:
+    """Backward raises where a tensor that the second run saves has another shape or type than in the first."""
+    _, x = case.start()
+    for options in ({}, {"determinism_check": "default"}):
+        found = case.checkpoint(Differing(case.way), x, **options)
+        expect.raises(RuntimeError, partial(case.go_back, found), f"backward with another {case.way}")
+
+
+@cases(checkpoints.differing_types)
+def test_determinism_check_can_be_disabled(case: CheckpointUse) -> None:
+    """With determinism_check="none", and in the reentrant mode, a second run of another type raises nothing."""
+    leaf, x = case.start()
+    found = case.checkpoint(
+        Differing("dtype"), x, **({} if case.mode == "reentrant" else {"determinism_check": "none"})
+    )
+    case.go_back(found)
+    expect.equal(leaf.dtype, expect.tensor(leaf.grad, "gradient").dtype, "type of the gradient")
+
+
+@cases(checkpoints.non_reentrant_checkpoints)
+def test_determinism_check_takes_two_values(case: CheckpointUse) -> None:
+    """A determinism_check other than the documented ones raises."""
+    _, x = case.start()
+    for value in ("strict", "Default", "", "NONE"):
+        again = partial(case.checkpoint, region_of_sines, x, determinism_check=value)
+        expect.raises(ValueError, again, f"determinism_check={value!r}")
+
+
+@cases(checkpoints.non_reentrant_checkpoints)
+def test_context_fn_surrounds_both_runs(case: CheckpointUse) -> None:
+    """The first run is within the first context manager that context_fn returns, and the second within the second."""
+    function = WatchedContexts()
+    _, x = case.start()
+    found = case.checkpoint(function, x, context_fn=function.contexts)
+    expect.equal(["enter first", "run", "leave first"], function.log, "what happened in forward")
+    case.go_back(found)
+    expect.equal(["enter second", "run", "leave second"], function.log[3:], "what happened in backward")
+
+
+@cases(checkpoints.reentrant_checkpoints)
+def test_reentrant_refuses_the_options_of_the_other(case: CheckpointUse) -> None:
+    """The reentrant mode raises for context_fn, for debug and for keyword arguments of the function."""
+    _, x = case.start()
+    for options in ({"context_fn": WatchedContexts().contexts}, {"debug": True}, {"y": x}):
+        again = partial(case.checkpoint, nested_product, x, **options)
+        expect.raises(ValueError, again, f"{next(iter(options))} in the reentrant mode")
+
+
+@cases(checkpoints.explained_functions)
+def test_debug_names_the_operators_of_both_runs(case: CheckpointUse) -> None:
+    """With debug, or within set_checkpoint_debug_enabled, the error names the operators of both runs."""
+    _, x = case.start()
+    enabled = torch.utils.checkpoint.set_checkpoint_debug_enabled
+    for flag, debug in ((None, True), (True, False), (False, True)):
+        with enabled(flag):
+            found = case.checkpoint(Differing(case.way), x, debug=debug)
+        said = str(expect.raises(RuntimeError, partial(case.go_back, found), "backward with another second run"))
+        named = ["aten.sin" in said, "aten.exp" in said]
+        says = f"whether sin and exp are named with debug={debug} within set_checkpoint_debug_enabled({flag})"
+        expect.equal([flag is not False] * 2, named, says)
+
+
+@cases(checkpoints.non_reentrant_checkpoints)
+def test_selected_operators_are_kept(case: CheckpointUse) -> None:
+    """Operators that are selected to be saved do not run again in backward, and the gradients are equal."""
+    kept = []
+    leaf, x = case.start()
+    case.go_back(sines_and_exponential(x))
+    expected = gradients_in([leaf])
+    make = torch.utils.checkpoint.create_selective_checkpoint_contexts
+    for selected in ([torch.ops.aten.sin.default], [torch.ops.aten.exp.default], []):
+        other, y = case.start()
+        found = case.checkpoint(sines_and_exponential, y, context_fn=partial(make, selected))
+        kept = operations_in(partial(case.go_back, found))
+        for operator in (torch.ops.aten.sin.default, torch.ops.aten.exp.default):
+            expect.equal(operator not in selected, str(operator) in kept, f"whether {operator} runs again")
+        same_results(expected, gradients_in([other]), "gradient")
+
+
+# --- checkpoint of a sequence ---------------------------------------------------------------------------------
+
+
+@cases(checkpoints.sequences)
+def test_sequence_leaves_results_and_gradients_equal(case: CheckpointUse) -> None:
+    """checkpoint_sequential gives the results and the gradients of the modules one after another."""
+    functions = five_steps()
+    (leaf, x), (other, y) = case.start(), case.start()
+    for function in functions:
+        x = function(x)
+    found = sequence(functions, int(case.way), y, case.mode)
+    same_results(x, found, "result")
+    case.go_back(x)
+    case.go_back(found)
+    same_results(gradients_in([leaf]), gradients_in([other]), "gradient")
+
+
+@cases(checkpoints.sequences)
+def test_last_segment_of_a_sequence_runs_once(case: CheckpointUse) -> None:
+    """checkpoint_sequential runs every segment again in backward but the last."""
+    functions, segments = five_steps(), int(case.way)
+    _, x = case.start()
+    case.go_back(sequence(functions, segments, x, case.mode))
+    again = len(functions) // segments * (segments - 1)
+    runs = [len(function.recording) for function in functions]
+    expect.equal([2] * again + [1] * (len(functions) - again), runs, "runs of each function")

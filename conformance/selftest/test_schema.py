@@ -20,6 +20,7 @@ FILES = {
     SPECS / "catalogue" / "out_functions.yaml": "catalogue",
     SPECS / "catalogue" / "kinks.yaml": "catalogue",
     SPECS / "catalogue" / "closed_forms.yaml": "catalogue",
+    SPECS / "catalogue" / "stochastic_modules.yaml": "catalogue",
 }
 
 
