@@ -1,6 +1,6 @@
-"""Programs: small differentiable computations around one in-place call.
+"""In-place programs: small differentiable computations around one in-place call.
 
-A program copies a leaf, takes a view of the copy, computes something from it, makes the in-place call through some
+Such a program copies a leaf, takes a view of the copy, computes something from it, makes the in-place call through some
 route, and adds up what came of it. It runs on any numbers, so that finite differences of its value say what its
 gradient has to be.
 Reference: https://docs.pytorch.org/docs/stable/notes/autograd.html#in-place-operations-with-autograd
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -19,6 +19,7 @@ import torch
 
 from conformance.inputs.calls import Call
 from conformance.inputs.tensors import Strided
+from conformance.inputs.weights import weights_for
 
 # How self comes out of the copied leaf: it is the copy itself, or a view of it.
 VIEWS = (
@@ -43,7 +44,7 @@ ROUTES = ("itself", "alias", "reshaped", "detached", "without-grad", "data")
 
 
 @dataclass(frozen=True, eq=False)
-class Program:
+class InplaceProgram:
     """``call`` in a program; ``operand`` numbers the argument whose gradient is asked for, if not self's.
 
     The call is in float64, in which its finite differences are taken; the gradient is asked for in ``dtype``.
@@ -121,7 +122,7 @@ class Program:
             "uses": self.use,
         }
 
-    def reductions(self) -> Iterator[Program]:
+    def reductions(self) -> Iterator[InplaceProgram]:
         """Simpler programs around the same call."""
         if self.view != "none":
             yield replace(self, view="none")
@@ -238,10 +239,3 @@ def weighted(tensor: torch.Tensor) -> torch.Tensor:
 def weights_of(tensor: torch.Tensor) -> np.ndarray:
     """The weight of each element in ``weighted``, which is the gradient of that sum."""
     return weights_for(tuple(tensor.shape))
-
-
-@cache
-def weights_for(shape: tuple[int, ...]) -> np.ndarray:
-    """The weights of a tensor of this shape; shared, and not to be written."""
-    weights: np.ndarray = np.cos(1.0 + np.arange(prod(shape))).reshape(shape)
-    return weights

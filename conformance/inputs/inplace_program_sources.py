@@ -1,4 +1,4 @@
-"""Program sources: which programs an operator's behaviours under autograd are checked with."""
+"""Sources of in-place programs: which programs an operator's behaviours under autograd are checked with."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from conformance.engine.cases import Inputs
 from conformance.inputs.calls import Call
 from conformance.inputs.corners import factors
 from conformance.inputs.dtypes import ELEMENT_TYPES
-from conformance.inputs.programs import SAVING, SAVING_HALF, USES, VIEWS, Program
+from conformance.inputs.inplace_programs import SAVING, SAVING_HALF, USES, VIEWS, InplaceProgram
 from conformance.inputs.selections import few_calls, steady_calls
 from conformance.inputs.tensors import Strided
 
@@ -27,7 +27,7 @@ def _steady(cell: Cell, limit: int) -> tuple[Call, ...]:
 def gradient_programs(cell: Cell) -> Inputs:
     """Programs that write to a tensor of which nothing was saved; in float32 too."""
     calls = _steady(cell, 8)
-    found = [Program(call, "none", ("none", "sum")[n % 2], TRACKED[n % 3]) for n, call in enumerate(calls)]
+    found = [InplaceProgram(call, "none", ("none", "sum")[n % 2], TRACKED[n % 3]) for n, call in enumerate(calls)]
     if "float32" in factors(cell.subject)[0]:
         found += [replace(case, dtype="float32") for case in found[1::2]]
     return Inputs(found)
@@ -41,7 +41,10 @@ def view_programs(cell: Cell) -> Inputs:
     views = VIEWS[1:]
     chosen = [calls[(2 * n + len(calls) - 1) % len(calls)] for n in range(len(views))]
     return Inputs(
-        [Program(call, view, "none", TRACKED[n % 2]) for n, (call, view) in enumerate(zip(chosen, views, strict=True))]
+        [
+            InplaceProgram(call, view, "none", TRACKED[n % 2])
+            for n, (call, view) in enumerate(zip(chosen, views, strict=True))
+        ]
     )
 
 
@@ -51,7 +54,7 @@ def silent_programs(cell: Cell) -> Inputs:
     if not calls:
         return Inputs([])
     found = [
-        Program(calls[n % len(calls)], ("none", "selected", "offset")[n % 3], use, TRACKED[(n + n // 3) % 3])
+        InplaceProgram(calls[n % len(calls)], ("none", "selected", "offset")[n % 3], use, TRACKED[(n + n // 3) % 3])
         for n, use in enumerate((*USES, *USES[::-1]))
     ]
     return Inputs(found)
@@ -63,13 +66,13 @@ def operand_programs(cell: Cell) -> Inputs:
     for n, call in enumerate(_steady(cell, 6)):
         for number, value in enumerate(call.args):
             if isinstance(value, Strided) and value.dtype == "float64":
-                found.append(Program(call, ("none", "selected")[n % 2], "none", "itself", number))
+                found.append(InplaceProgram(call, ("none", "selected")[n % 2], "none", "itself", number))
     return Inputs(found)
 
 
 def hooked_programs(cell: Cell) -> Inputs:
     """Programs of which nothing but the written tensor is left."""
-    return Inputs([Program(call) for call in _steady(cell, 4)])
+    return Inputs([InplaceProgram(call) for call in _steady(cell, 4)])
 
 
 def saving_programs(cell: Cell) -> Inputs:
@@ -80,5 +83,5 @@ def saving_programs(cell: Cell) -> Inputs:
         able = ELEMENT_TYPES[call.self_.dtype].kind in ("floating", "complex")
         ways = SAVING if call.self_.dtype != "float16" else SAVING_HALF
         use = ways[n % len(ways)] if able else "factor"
-        found.append(Program(call, "none", use, NOTICED[n % len(NOTICED)]))
+        found.append(InplaceProgram(call, "none", use, NOTICED[n % len(NOTICED)]))
     return Inputs([*found, *(replace(case, route=NOTICED[(n + 2) % 5]) for n, case in enumerate(found[:5]))])
