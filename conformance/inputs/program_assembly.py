@@ -33,7 +33,33 @@ LARGEST, STEEPEST, ELEMENTS = 25.0, 400.0, 48
 PLAIN = Operation("torch.sin(x)", rule.dual_sin, keeps="x")
 PLAIN_PAIR = Operation("torch.sub(x, y)", rule.dual_add, lambda n, *_: ((), (-1.0,)), 2)
 PLAIN_WRITE = Operation("x.sin_()", rule.dual_sin, kind="write", keeps="x")
+EVERY = tuple(range(len(OPERATIONS)))
+WRITING = tuple(i for i in EVERY if OPERATIONS[i].kind == "write")
+UNRECORDED = tuple(i for i in EVERY if OPERATIONS[i].silent or OPERATIONS[i].kind == "detached")
 CLONE = next(row for row in OPERATIONS if row.text == "x.clone()" and not row.silent)
+
+
+def numbered(text: str) -> int:
+    """Number of the operation with this text."""
+    return next(i for i in EVERY if OPERATIONS[i].text == text)
+
+
+# Layout and shape (as numbers) of the leaf, and the steps before the one that a small program is about.
+SETTINGS: tuple[tuple[int, int, list[tuple[int, ...]]], ...] = (
+    (0, 0, []),
+    (1, 0, []),
+    (2, 7, []),
+    (3, 0, []),
+    (4, 2, []),
+    (5, 8, []),
+    (6, 14, []),
+    (0, 11, []),
+    (0, 0, [(numbered("torch.sin(x)"), 1, 0, 0)]),
+    (0, 7, [(numbered("torch.neg(x)"), 1, 0, 0), (numbered("x.transpose({0}, {1})"), 0, 0, 0)]),
+    (1, 4, [(numbered("x.clone()"), 1, 0, 0), (numbered("x.narrow({0}, {1}, {2})"), 0, 0, 4)]),
+    (0, 5, [(numbered("torch.sigmoid(x)"), 1, 0, 0), (numbered("x.expand({0})"), 0, 0, 0)]),
+)
+BESIDE = (0, 1, 5, 6, 2, 7)  # shapes of the other leaf: equal, or broadcast
 
 
 def assembled(
@@ -182,25 +208,41 @@ def _broadcasts(*shapes: tuple[int, ...], into: bool = False) -> bool:
     return found == shapes[0] or not into
 
 
+def seeds_of(random: Random) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+    """The numbers of a random program: of its leaves and of its steps."""
+    leaves = [tuple(random.randrange(n) for n in LEAF_SEED) for _ in range(random.choice((1, 2, 2, 3, 4)))]
+    return leaves, [tuple(random.randrange(n) for n in STEP_SEED) for _ in range(random.randint(1, 8))]
+
+
+def with_one_of(steps: list[tuple[int, ...]], among: tuple[int, ...], number: int) -> list[tuple[int, ...]]:
+    """The numbers of steps, where one step, early or late, is one of these operations."""
+    place = number // len(among) % len(steps)
+    return [*steps[:place], (among[number % len(among)], *steps[place][1:]), *steps[place + 1 :]]
+
+
 @cache
-def random_programs(count: int, seed: int, device: str = "cpu", risky: bool = False, exact: bool = False) -> tuple[Program, ...]:
-    """``count`` programs from a fixed seed, the same in every run: each operation leads two of each 256 at least."""
+def random_programs(
+    count: int, seed: int, device: str = "cpu", among: tuple[int, ...] = EVERY, risky: bool = False, exact: bool = False
+) -> tuple[Program, ...]:
+    """``count`` programs from a fixed seed, the same in every run; each of the operations in ``among`` in its turn."""
     random = Random(seed)
     found = []
     for number in range(count):
-        leaves = [tuple(random.randrange(n) for n in LEAF_SEED) for _ in range(random.choice((1, 2, 2, 3, 4)))]
-        steps = [tuple(random.randrange(n) for n in STEP_SEED) for _ in range(random.randint(1, 8))]
-        place = random.randrange(len(steps))
-        steps[place] = (number * 83 % len(OPERATIONS), *steps[place][1:])  # every operation comes in its turn
-        found.append(assembled(leaves, steps, device, risky, None, exact))
+        leaves, steps = seeds_of(random)
+        # neighbours in the table are of one kind: strides bring every kind early
+        steps = with_one_of(steps, among, number * 83 % (8 * len(among)))
+        found.append(assembled(leaves, steps, device, risky, exact))
     return tuple(found)
 
 
-def without_autograd(program: Program) -> bool:
-    """Whether some step is detached or runs under no_grad."""
-    return any(step.silent or step.kind == "detached" for step in program.steps)
-
-
-def rerooted(program: Program, *roots: int) -> Program:
-    """The same program with other roots."""
-    return replace(program, roots=roots)
+@cache
+def small_programs(device: str = "cpu", risky: bool = False, exact: bool = False) -> tuple[Program, ...]:
+    """Every operation in every setting: as the first step on a leaf of each layout, on views, on a value used twice."""
+    found = []
+    for operation in EVERY:
+        for number, (layout, shape, before) in enumerate(SETTINGS):
+            turn = operation + number
+            leaves = [(shape, layout, turn % 3, turn // 2 % 3), (BESIDE[turn % len(BESIDE)], 0, turn % 3, turn // 2 % 3)]
+            steps = [*before, (operation, 0 if before else 1, turn % 2 * (1 + turn // 2 % 3), turn * 5 % 48)]
+            found.append(assembled(leaves, steps, device, risky, exact))
+    return tuple(found)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,9 +23,6 @@ from conformance.inputs.program_ledger import Ledger, ledger_of
 from conformance.inputs.tensors import Strided
 from conformance.inputs.weights import weights_for
 from conformance.oracles.duals import Dual, evaluated
-
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
 
 LEAF_NAMES = "abcdefghijklm"
 
@@ -99,6 +96,20 @@ class Program:
         """Whether everything is computed in float64."""
         narrow = any(leaf.dtype != "float64" for leaf in self.leaves)
         return not narrow and not any("float32" in step.text for step in self.steps)
+
+    def retainable(self) -> tuple[int, ...]:
+        """Up to four values, not leaves, whose gradient can be retained and whose memory no step writes.
+
+        No two elements of them are equal: the same leaf may be in two places, but seen from here that is a tie.
+        """
+        ledger = self.ledger
+        able = [
+            i
+            for i in range(len(self.leaves), len(ledger.memory))
+            if ledger.leaves_of(i) and ledger.memory[i] not in ledger.written
+        ]
+        values = evaluated(self) if able else []
+        return tuple([i for i in able if len(np.unique(values[i].value)) == values[i].value.size][-4:])
 
     def new_leaves(self) -> list[torch.Tensor]:
         """Fresh leaves that require grad."""
@@ -190,16 +201,18 @@ def program_function(text: str) -> Callable[..., torch.Tensor]:
     return made
 
 
-def programs(device: str = "cpu", **wishes: Any) -> SearchStrategy[Program]:
-    """Random programs of 1 to 8 steps over 1 to 4 leaves; ``wishes`` are those of ``program_assembly.assembled``.
+def programs(device: str = "cpu", among: tuple[int, ...] = (), risky: bool = False, exact: bool = False) -> Any:
+    """Random programs of 1 to 8 steps over 1 to 4 leaves, one step of ``among`` (numbers of operations) at least.
 
     Each step is drawn as a few small numbers that say what it does to what is there already, so that any of them can
-    be left out: a failing program shrinks to the steps that it needs.
+    be left out: a failing program shrinks to the steps that it needs. ``risky`` and ``exact`` as in ``assembled``.
     """
     from hypothesis import strategies as st
 
-    from conformance.inputs.program_assembly import LEAF_SEED, STEP_SEED, assembled
+    from conformance.inputs.program_assembly import LEAF_SEED, STEP_SEED, assembled, with_one_of
 
     leaves = st.lists(st.tuples(*(st.integers(0, n - 1) for n in LEAF_SEED)), min_size=1, max_size=4)
     steps = st.lists(st.tuples(*(st.integers(0, n - 1) for n in STEP_SEED)), min_size=1, max_size=8)
-    return st.tuples(leaves, steps).map(lambda seeds: assembled(seeds[0], seeds[1], device, **wishes))
+    if among:
+        steps = st.builds(lambda seeds, n: with_one_of(seeds, among, n), steps, st.integers(0, 8 * len(among) - 1))
+    return st.builds(lambda first, then: assembled(first, then, device, risky, exact), leaves, steps)

@@ -1,0 +1,87 @@
+"""Sources of programs: which programs each behaviour of random programs is checked with.
+
+The corners come from fixed seeds and cost a twentieth of a sample: every operation on every layout, behind views and
+beside broadcast operands, and then programs of several steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from conformance.engine.cases import Inputs
+from conformance.inputs.program_assembly import UNRECORDED, WRITING, random_programs, small_programs
+from conformance.inputs.programs import Program, programs
+
+if TYPE_CHECKING:
+    from conformance.engine.cells import Cell
+
+
+def _chosen(found: tuple[Program, ...], wanted: Callable[[Program], bool]) -> list[Program]:
+    return [program for program in found if wanted(program)]
+
+
+def every_program(cell: Cell) -> Inputs:
+    """Every operation in every setting, and programs of several steps."""
+    device = cell.target.device
+    return Inputs([*small_programs(device), *random_programs(400, 0, device)], programs(device))
+
+
+def some_programs(cell: Cell) -> Inputs:
+    """Every operation in some setting, and programs of several steps."""
+    device = cell.target.device
+    # a step that shares no factor with the number of settings: each operation in turn with another one
+    return Inputs([*small_programs(device)[::17], *random_programs(400, 0, device)[:300]], programs(device))
+
+
+def written_programs(cell: Cell) -> Inputs:
+    """Programs that write in place, also to what a derivative needs."""
+    device = cell.target.device
+    corners = _chosen(random_programs(500, 1, device, WRITING, True), lambda p: bool(p.ledger.written))
+    return Inputs(corners, programs(device, WRITING, True))
+
+
+def harmless_programs(cell: Cell) -> Inputs:
+    """Programs that write in place, and never to what a derivative may need."""
+    device = cell.target.device
+    harmless = _chosen(random_programs(500, 2, device, WRITING), _harmless)
+    return Inputs(harmless, programs(device, WRITING).filter(_harmless))
+
+
+def unrecorded_programs(cell: Cell) -> Inputs:
+    """Programs some step of which is detached or runs under no_grad."""
+    device = cell.target.device
+    return Inputs(_chosen(random_programs(300, 3, device, UNRECORDED), _unrecorded), programs(device, UNRECORDED))
+
+
+def unused_programs(cell: Cell) -> Inputs:
+    """Programs with a leaf at least that leads to no root."""
+    device = cell.target.device
+    return Inputs(_chosen(random_programs(400, 0, device), _wasteful), programs(device))
+
+
+def retaining_programs(cell: Cell) -> Inputs:
+    """Programs with a value whose gradient can be retained."""
+    device = cell.target.device
+    corners = [*small_programs(device)[::13], *random_programs(400, 0, device)[:200]]
+    return Inputs([program for program in corners if program.retainable()], programs(device))
+
+
+def exact_programs(cell: Cell) -> Inputs:
+    """Programs in float64, for second derivatives."""
+    device = cell.target.device
+    corners = [*small_programs(device, exact=True)[::5], *random_programs(300, 4, device, exact=True)]
+    return Inputs(corners, programs(device, exact=True))
+
+
+def _harmless(program: Program) -> bool:
+    return bool(program.ledger.written) and not program.ledger.stale
+
+
+def _unrecorded(program: Program) -> bool:
+    return any(step.silent or step.kind == "detached" for step in program.steps)
+
+
+def _wasteful(program: Program) -> bool:
+    reached = frozenset().union(*(program.ledger.leaves_of(root) for root in program.roots))
+    return len(reached) < len(program.leaves)
