@@ -7,9 +7,11 @@ oracle from ``conformance/oracles``.
 from __future__ import annotations
 
 from conformance.engine.cases import cases
-from conformance.inputs import program_sources
+from conformance.inputs import derivation_sources, program_sources
+from conformance.inputs.derivations import Derivation
 from conformance.inputs.programs import Program
 from conformance.oracles import expect
+from conformance.oracles.derivatives import first_gradients_laid_out, right_gradients, right_second_gradients
 from conformance.oracles.duals import evaluated, slopes_of
 from conformance.oracles.gradients import close_gradients, numbers_of
 from conformance.oracles.memory import contents
@@ -137,3 +139,54 @@ def test_second_derivatives_of_programs_are_right(case: Program) -> None:
         scale = max(1.0, float(abs(expected).max(initial=0.0)))
         numbers = 0 * expected if gradient is None else numbers_of(gradient)
         close_gradients(expected / scale, numbers / scale, f"second {name}", SECOND, "differences of dual numbers")
+
+
+# --- derivatives of single operators ----------------------------------------------------------------------------
+
+
+@cases(derivation_sources.real_methods)
+def test_methods_have_the_gradients_of_their_values(case: Derivation) -> None:
+    """Where a method of a tensor is differentiable, its gradient by each operand is the derivative."""
+    right_gradients(case, case.gradients(case.tensors()))
+
+
+@cases(derivation_sources.complex_methods)
+def test_complex_methods_have_the_gradients_of_their_values(case: Derivation) -> None:
+    """By a complex operand of a method the gradient is the derivative by the real part plus 1j that by the imaginary part."""
+    right_gradients(case, case.gradients(case.tensors()))
+
+
+@cases(derivation_sources.twice_methods)
+def test_methods_have_second_derivatives(case: Derivation) -> None:
+    """The gradients of a method that create_graph=True gives have the right gradients themselves."""
+    right_second_gradients(case)
+
+
+@cases(derivation_sources.laid_out_methods)
+def test_gradients_of_methods_have_the_layout_of_their_leaves(case: Derivation) -> None:
+    """The first gradient through a method has the strides of a dense leaf, and is row-major for any other leaf."""
+    first_gradients_laid_out(case)
+
+
+@cases(derivation_sources.real_functions)
+def test_functions_have_the_gradients_of_their_values(case: Derivation) -> None:
+    """Where a function is differentiable, its gradient by each operand is the derivative."""
+    right_gradients(case, case.gradients(case.tensors()))
+
+
+@cases(derivation_sources.complex_functions)
+def test_complex_functions_have_the_gradients_of_their_values(case: Derivation) -> None:
+    """By a complex operand of a function the gradient is the derivative by the real part plus 1j that by the imaginary part."""
+    right_gradients(case, case.gradients(case.tensors()))
+
+
+@cases(derivation_sources.twice_functions)
+def test_functions_have_second_derivatives(case: Derivation) -> None:
+    """The gradients of a function that create_graph=True gives have the right gradients themselves."""
+    right_second_gradients(case)
+
+
+@cases(derivation_sources.laid_out_functions)
+def test_gradients_of_functions_have_the_layout_of_their_leaves(case: Derivation) -> None:
+    """The first gradient through a function has the strides of a dense leaf, and is row-major for any other leaf."""
+    first_gradients_laid_out(case)
