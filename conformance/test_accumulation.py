@@ -120,6 +120,14 @@ def test_harmless_writes_are_accepted(case: Program) -> None:
     backward_accepted(case.run())
 
 
+@cases(program_sources.joining_programs)
+def test_view_of_a_constant_that_joined_the_graph_can_be_written(case: Program) -> None:
+    """A view of a constant that a write has made part of the graph can be written in place as any other view."""
+    live = case.run()
+    live.backward()
+    close_to_duals(case, slopes_of(case), [leaf.grad for leaf in live.leaves], leaf_names(case))
+
+
 @cases(program_sources.retaining_programs)
 def test_retained_gradients_are_the_derivatives(case: Program) -> None:
     """A value inside a program that retains its gradient holds the derivative by it after backward."""

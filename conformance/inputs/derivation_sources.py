@@ -67,7 +67,9 @@ def complex_calls(row: Any, device: str) -> tuple[Call, ...]:
         if 0 < prod(call.self_.shape) <= SMALL and not any(x.dtype == "float64" for x in call.tensors()):
             found.append(replace(call, reference=None))
     found.sort(key=lambda call: prod(call.self_.shape))
-    return tuple(spread(found, STEADY_CALLS, lambda call: [call.self_.shape, *map(str, call.kwargs), str(call.args)[:30]]))
+    return tuple(
+        spread(found, STEADY_CALLS, lambda call: [call.self_.shape, *map(str, call.kwargs), str(call.args)[:30]])
+    )
 
 
 def derivation_of(call: Call, as_function: bool) -> Derivation | None:
@@ -223,8 +225,13 @@ def laid_out_functions(cell: Cell) -> Inputs:
 
 
 def _laid_out(cases: Sequence[Derivation], without: tuple[str, ...] = ()) -> list[Derivation]:
-    """The largest case with each leaf in each layout."""
-    case = max(cases, key=lambda each: max(len(each.operands[i].shape) for i in each.leaf_numbers()))
+    """The case in which layouts show most, with each leaf in each layout."""
+
+    def extents(case: Derivation) -> tuple[int, int]:
+        shapes = [case.operands[i].shape for i in case.leaf_numbers()]
+        return max(sum(extent > 1 for extent in shape) for shape in shapes), max(map(prod, shapes))
+
+    case = max(cases, key=extents)
     return [
         case.laid_out(layout, number)
         for number in case.leaf_numbers()

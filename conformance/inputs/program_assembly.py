@@ -21,13 +21,17 @@ from conformance.inputs.tensors import Strided, strided
 from conformance.oracles import dual_rules as rule
 from conformance.oracles.duals import Dual, seeded, settled
 
-SHAPES = ((2, 3), (3,), (), (4,), (2, 2), (1, 3), (3, 1), (3, 3), (2, 3, 2), (1,), (1, 3, 1), (0, 3), (0,), (2, 3, 4), (2, 3, 1, 2))
+SHAPES = (
+    (2, 3), (3,), (), (4,), (2, 2), (1, 3), (3, 1), (3, 3), (2, 3, 2), (1,), (1, 3, 1), (0, 3), (0,), (2, 3, 4), (2, 3, 1, 2),
+    (3, 2), (2,), (2, 2, 3),
+)  # fmt: skip
 LAYOUTS = ("contiguous", "transposed", "stepped", "expanded", "offset", "sliced", "channels_last")
 DTYPES = ("float64", "float64", "float32")
 # Ranges of the leaves' values: where nearly everything is smooth; around zero; above one.
 RANGES = ((0.1, 0.9), (-1.9, 1.9), (1.1, 2.9))
 LEAF_SEED = (len(SHAPES), len(LAYOUTS), len(DTYPES), len(RANGES))
 STEP_SEED = (len(OPERATIONS), 12, 12, 48)  # operation, operands counted back, arguments
+FURTHER = 5  # a second root is one of so many before the last, less one
 LARGEST, STEEPEST, ELEMENTS = 25.0, 400.0, 48
 
 PLAIN = Operation("torch.sin(x)", rule.dual_sin, keeps="x")
@@ -64,22 +68,23 @@ BESIDE = (0, 1, 5, 6, 2, 7)  # shapes of the other leaf: equal, or broadcast
 
 def assembled(
     leaf_seeds: Sequence[tuple[int, ...]], step_seeds: Sequence[tuple[int, ...]], device: str = "cpu", risky: bool = False,
-    only: str | None = None, exact: bool = False,
+    exact: bool = False, further: int = 0,
 ) -> Program:  # fmt: skip
-    """The program of these numbers. ``risky``: with writes that may spoil what a derivative needs.
+    """The program of these numbers. ``risky``: with writes that may spoil what a derivative needs; ``exact``: float64.
 
-    ``only``: a kind of operation that is taken wherever the numbers name one of the kinds beside ``fresh``;
-    ``exact``: float64 throughout.
+    ``further``: a second root counted back from the last one, or none for 0.
     """
     bench = Assembly([leaf_of(number, seed, device, exact) for number, seed in enumerate(leaf_seeds)], risky, exact)
     for seed in step_seeds:
         bench.add(*seed)
-    return bench.program()
+    return bench.program(further)
 
 
 def leaf_of(number: int, seed: tuple[int, ...], device: str, exact: bool) -> Strided:
     """The plan of a leaf: numbers in general position, no two of them equal over all leaves of a program."""
-    shape, layout, dtype, place = (choices[n] for choices, n in zip((SHAPES, LAYOUTS, DTYPES, RANGES), seed, strict=True))
+    shape, layout, dtype, place = (
+        choices[n] for choices, n in zip((SHAPES, LAYOUTS, DTYPES, RANGES), seed, strict=True)
+    )
     low, high = place
     share = (0.38 + 0.6180339887 * np.arange(31 * number, 31 * number + 24)) % 1.0
     data = tuple(float(x) for x in np.round(low + (high - low) * share, 4))
@@ -113,10 +118,12 @@ class Assembly:
             if self._try(candidate, target, second, arguments):
                 return
 
-    def program(self) -> Program:
-        """The program; it starts backward from the latest value that depends on a leaf."""
-        root = next(i for i in reversed(range(len(self.duals))) if self.ledger.leaves_of(i))
-        return Program(tuple(self.leaves), tuple(self.steps), (root,))
+    def program(self, further: int) -> Program:
+        """The program; it starts backward from the latest value that depends on a leaf, and maybe from another one."""
+        able = [i for i in reversed(range(len(self.duals))) if self.ledger.leaves_of(i)]
+        last, others = able[0], [i for i in able[1:] if i >= len(self.leaves)]
+        roots = (others[(further - 1) % len(others)], last) if further and others else (last,)
+        return Program(tuple(self.leaves), tuple(self.steps), roots)
 
     def _target(self, first: int, row: Operation) -> int | None:
         """A value that may be written: one of which no derivative needs the values as they are, unless it is risky."""
@@ -231,18 +238,61 @@ def random_programs(
         leaves, steps = seeds_of(random)
         # neighbours in the table are of one kind: strides bring every kind early
         steps = with_one_of(steps, among, number * 83 % (8 * len(among)))
-        found.append(assembled(leaves, steps, device, risky, exact))
+        found.append(assembled(leaves, steps, device, risky, exact, max(0, random.randrange(-3, FURTHER))))
     return tuple(found)
 
 
 @cache
-def small_programs(device: str = "cpu", risky: bool = False, exact: bool = False) -> tuple[Program, ...]:
-    """Every operation in every setting: as the first step on a leaf of each layout, on views, on a value used twice."""
+def small_programs(device: str = "cpu", every: int = 1, exact: bool = False) -> tuple[Program, ...]:
+    """Every operation in every setting: as the first step on a leaf of each layout, on views, on a value used twice.
+
+    ``every``: only one of so many, which has to share no factor with the number of settings.
+    """
     found = []
     for operation in EVERY:
         for number, (layout, shape, before) in enumerate(SETTINGS):
+            if (operation * len(SETTINGS) + number) % every:
+                continue
             turn = operation + number
-            leaves = [(shape, layout, turn % 3, turn // 2 % 3), (BESIDE[turn % len(BESIDE)], 0, turn % 3, turn // 2 % 3)]
-            steps = [*before, (operation, 0 if before else 1, turn % 2 * (1 + turn // 2 % 3), turn * 5 % 48)]
-            found.append(assembled(leaves, steps, device, risky, exact))
+            # a product has shapes of its own; its operands after the first are found latest first
+            own = [SHAPES.index(each) for each in OPERATIONS[operation].shapes] if not before else []
+            kind = (turn % 3, turn // 2 % 3)
+            shapes = [own[0], *reversed(own[1:])] if own else [shape, BESIDE[turn % len(BESIDE)]]
+            leaves = [(each, layout if each == shapes[0] or own else 0, *kind) for each in shapes]
+            second = 1 if own else turn % 2 * (1 + turn // 2 % 3)
+            steps = [*before, (operation, 0 if before else len(shapes) - 1, second, turn * 5 % 48)]
+            found.append(assembled(leaves, steps, device, False, exact))
+    return tuple(found)
+
+
+# What comes before a write, which value it writes and which one is the second root, both counted back: a result that
+# is written itself, an operand that is written after its use, a base used and then written through a view, and so on.
+BEFORE_A_WRITE: tuple[tuple[tuple[str, ...], int, int], ...] = (
+    (("torch.exp(x)",), 0, 0),
+    (("torch.tanh(x)",), 0, 0),
+    (("torch.sigmoid(x)",), 0, 0),
+    (("x.clone()", "torch.sin(x)"), 1, 1),
+    (("x.clone()", "torch.mul(x, y)"), 1, 1),
+    (("x.clone()", "torch.sub(x, y)"), 1, 1),
+    (("x.clone()", "torch.sum(x)"), 1, 1),
+    (("x.clone()", "x.transpose({0}, {1})", "torch.cos(x)"), 2, 1),
+    (("x.clone()", "x.transpose({0}, {1})", "torch.cos(x)"), 1, 1),
+    (("x.clone()", "x.select({0}, {1})"), 0, 2),
+    (("torch.neg(x)", "x[..., {0}::2]"), 1, 1),
+)
+
+
+@cache
+def writing_programs(device: str = "cpu", risky: bool = False) -> tuple[Program, ...]:
+    """Every write after each of these: what it writes is a result, an operand, a view or the base of one."""
+    found = []
+    for operation in WRITING:
+        for turn, (before, back, further) in enumerate(BEFORE_A_WRITE):
+            shape = (0, 7, 4, 8)[(operation + turn) % 4]
+            kind = (operation + turn) % 3
+            leaves = [(shape, turn % 3, kind, turn % 2), (shape, 0, kind, turn % 2)]
+            # each step takes the latest value, the first of them the first leaf
+            steps = [(numbered(text), int(not place), turn % 2, turn + operation) for place, text in enumerate(before)]
+            steps.append((operation, back, 1 + turn % 2, turn + operation))
+            found.append(assembled(leaves, steps, device, risky, False, further))
     return tuple(found)

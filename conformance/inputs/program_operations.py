@@ -38,6 +38,7 @@ class Operation:
     alike: bool = False
     silent: bool = False
     result: str | None = None  # element type of the result, where it is not the promoted one
+    shapes: tuple[tuple[int, ...], ...] = ()  # shapes of operands that fit, where few do
 
 
 def unary(
@@ -110,7 +111,9 @@ ELEMENTWISE = [
     *unary("rsqrt", rule.dual_power, "r", choice.between(0.1, 99), lambda n, x: ((), (-0.5,))),
     *unary("reciprocal", rule.dual_power, "r", choice.between(0.2, 99), lambda n, x: ((), (-1.0,))),
     *unary("square", rule.dual_power, "x", choice.anywhere, lambda n, x: ((), (2.0,))),
-    *unary("pow", rule.dual_power, "x", choice.between(0.1, 9), choice.one_of((3.0,), (-1.5,), (0.5,), (2.0,)), ", {0}"),
+    *unary(
+        "pow", rule.dual_power, "x", choice.between(0.1, 9), choice.one_of((3.0,), (-1.5,), (0.5,), (2.0,)), ", {0}"
+    ),
     *unary("abs", rule.dual_sloped, "x", choice.off_zero, lambda n, x: ((), (-1.0,))),
     *unary("relu", rule.dual_sloped, "r", choice.off_zero, lambda n, x: ((), (0.0,))),
     *unary("sigmoid", rule.dual_sigmoid, "r"),
@@ -147,8 +150,26 @@ SEVERAL = [
     *binary("atan2", rule.dual_atan2, "xy", choice.off_the_cut, alike=True),
     *binary("logaddexp", rule.dual_logaddexp, "xyr", both=False, alike=True),
     *binary("xlogy", rule.dual_xlogy, "xy", choice.logarithmic, alike=True),
-    *binary("addcmul", rule.dual_plus_product, "yz", choice.anywhere, choice.given(0.5), ", value={0}", alike=True, operands=3),
-    *binary("addcdiv", rule.dual_plus_quotient, "yz", choice.divisible, choice.given(0.5), ", value={0}", alike=True, operands=3),
+    *binary(
+        "addcmul",
+        rule.dual_plus_product,
+        "yz",
+        choice.anywhere,
+        choice.given(0.5),
+        ", value={0}",
+        alike=True,
+        operands=3,
+    ),
+    *binary(
+        "addcdiv",
+        rule.dual_plus_quotient,
+        "yz",
+        choice.divisible,
+        choice.given(0.5),
+        ", value={0}",
+        alike=True,
+        operands=3,
+    ),
     Operation(f"torch.where({MASK}, x, y)", rule.dual_where, choice.mask_like(), 2, alike=True),
     Operation("x.copy_(y)", rule.dual_second, operands=2, kind="write", pairs="into"),
 ]
@@ -159,20 +180,31 @@ REDUCTIONS = [
     *reduction("torch.prod(x, {0}, {1})", shape.dual_prod, choice.kept_dim, "xr"),
     *reduction("torch.amax(x, {0}, {1})", shape.dual_ranked, choice.ranked(lambda n, e: e - 1), "xr", choice.distinct),
     *reduction("torch.amin(x, {0}, {1})", shape.dual_ranked, choice.ranked(lambda n, e: 0), "xr", choice.distinct),
-    *reduction("torch.max(x, {0}, {1})[0]", shape.dual_ranked, choice.ranked(lambda n, e: e - 1), "xr", choice.distinct),
+    *reduction(
+        "torch.max(x, {0}, {1})[0]", shape.dual_ranked, choice.ranked(lambda n, e: e - 1), "xr", choice.distinct
+    ),
     *reduction(
         "torch.kthvalue(x, 1, {0}, {1})[0]", shape.dual_ranked, choice.ranked(lambda n, e: 0), "xr", choice.distinct
     ),
     *reduction(
-        "torch.sort(x, {0}, {1})[0]", shape.dual_ranked,
-        lambda n, x: (found := choice.full_dim(n, x)) and (
-            (*found[0], n // 8 % 2 == 1), (*found[1], tuple(range(x.value.shape[found[1][0]]))[:: -1 if n // 8 % 2 else 1])
-        ), "", choice.distinct,
+        "torch.sort(x, {0}, {1})[0]",
+        shape.dual_ranked,
+        lambda n, x: (
+            (found := choice.full_dim(n, x))
+            and (
+                (*found[0], n // 8 % 2 == 1),
+                (*found[1], tuple(range(x.value.shape[found[1][0]]))[:: -1 if n // 8 % 2 else 1]),
+            )
+        ),
+        "",
+        choice.distinct,
     ),
     *reduction(
-        "torch.topk(x, 1, {0})[0]", shape.dual_ranked,
+        "torch.topk(x, 1, {0})[0]",
+        shape.dual_ranked,
         lambda n, x: (found := choice.full_dim(n, x)) and (found[0], (*found[1], (x.value.shape[found[1][0]] - 1,))),
-        "", choice.distinct,
+        "",
+        choice.distinct,
     ),
     *reduction("torch.var(x, {0}, keepdim={1})", shape.dual_var, choice.kept_dim, "x", choice.spread),
     *reduction("torch.logsumexp(x, {0}, {1})", shape.dual_logsumexp, choice.kept_dim, "xr"),
@@ -182,8 +214,24 @@ REDUCTIONS = [
     *reduction("torch.cumsum(x, {0})", shape.dual_cumsum, choice.along_dim),
     *reduction("torch.cumprod(x, {0})", shape.dual_cumprod, choice.full_dim, "xr"),
 ]
+PAIR = ((2, 3), (2, 3))
+EXTENTS = {"a": 2, "i": 2, "j": 3, "k": 2}
+
+
+def product(
+    text: str, compute: Callable[..., Dual], equation: str, numbers: tuple[float, ...], operands: int
+) -> Operation:
+    """A sum of products of the last two operands, whose result has the shape of the first where there are three."""
+    inputs, result = equation.split("->")
+    terms = [*([result] if operands == 3 else []), *inputs.split(",")]
+    return Operation(
+        text, compute, choice.product(equation, *numbers), operands, "fresh", "xy" if operands == 2 else "yz", pairs="any",
+        alike=True, shapes=tuple(tuple(EXTENTS[letter] for letter in term) for term in terms),
+    )  # fmt: skip
+
+
 PRODUCTS = [
-    Operation(text, compute, choice.product(equation, *numbers), count, keeps="xy" if count == 2 else "yz", pairs="any", alike=True)
+    product(text, compute, equation, numbers, count)
     for text, compute, equation, numbers, count in (
         ("torch.nn.functional.linear(x, y)", shape.dual_einsum, "ij,kj->ik", (), 2),
         ("torch.matmul(x, y)", shape.dual_einsum, "ij,jk->ik", (), 2),
@@ -236,11 +284,11 @@ COPIES = [
     Operation("torch.tril(x, {0})", shape.dual_masked, choice.triangle(False)),
     Operation("torch.triu(x, {0})", shape.dual_masked, choice.triangle(True)),
     Operation("torch.nn.functional.pad(x, ({0}, {1}), value={2})", shape.dual_pad, choice.padded),
-    Operation("torch.diag_embed(x)", shape.dual_embedded, lambda n, x: ((), ()) if x.value.ndim == 1 else None),
-    Operation("torch.cat((x, y), {0})", shape.dual_cat, choice.joined, 2, pairs="any", alike=True),
-    Operation("torch.stack((x, y), {0})", shape.dual_stack, choice.stacked, 2, pairs="any", alike=True),
-    Operation(f"torch.index_add(x, {{0}}, {INDEX}, y)", shape.dual_placed, choice.rows_to(1.0), 2, keeps="xy", pairs="any", alike=True),
-    Operation(f"torch.scatter(x, {{0}}, {INDEX}, y)", shape.dual_scattered, choice.scattered(None), 2, keeps="xy", pairs="any", alike=True),
+    Operation("torch.diag_embed(x)", shape.dual_embedded, lambda n, x: ((), ()) if x.value.ndim == 1 else None, shapes=((3,),)),
+    Operation("torch.cat((x, y), {0})", shape.dual_cat, choice.joined, 2, pairs="any", alike=True, shapes=PAIR),
+    Operation("torch.stack((x, y), {0})", shape.dual_stack, choice.stacked, 2, pairs="any", alike=True, shapes=PAIR),
+    Operation(f"torch.index_add(x, {{0}}, {INDEX}, y)", shape.dual_placed, choice.rows_to(1.0), 2, keeps="xy", pairs="any", alike=True, shapes=PAIR),
+    Operation(f"torch.scatter(x, {{0}}, {INDEX}, y)", shape.dual_scattered, choice.scattered(None), 2, keeps="xy", pairs="any", alike=True, shapes=PAIR),
     Operation("x.to(torch.float32)", rule.dual_copy, result="float32"),
     Operation("x.to(torch.float64)", rule.dual_copy, result="float64"),
     Operation("x.clone()", rule.dual_copy, silent=True),
@@ -251,12 +299,11 @@ WRITES = [
     Operation(f"x.masked_fill_({MASK}, {{1}})", shape.dual_masked, choice.mask_like(0.25), kind="write"),
     Operation("x.tril_({0})", shape.dual_masked, choice.triangle(False), kind="write"),
     Operation(
-        f"x.index_add_({{0}}, {INDEX}, y, alpha=-0.5)", shape.dual_placed, choice.rows_to(-0.5), 2, "write", keeps="xy", pairs="any",
-        alike=True,
+        f"x.index_add_({{0}}, {INDEX}, y, alpha=-0.5)", shape.dual_placed, choice.rows_to(-0.5), 2, "write", keeps="xy", pairs="any", alike=True, shapes=PAIR,
     ),
-    Operation(f"x.index_copy_({{0}}, {INDEX}, y)", shape.dual_placed, choice.rows_to(None), 2, "write", keeps="xy", pairs="any", alike=True),
+    Operation(f"x.index_copy_({{0}}, {INDEX}, y)", shape.dual_placed, choice.rows_to(None), 2, "write", keeps="xy", pairs="any", alike=True, shapes=PAIR),
     Operation(
-        f"x.scatter_add_({{0}}, {INDEX}, y)", shape.dual_scattered, choice.scattered(1.0), 2, "write", keeps="xy", pairs="any", alike=True
+        f"x.scatter_add_({{0}}, {INDEX}, y)", shape.dual_scattered, choice.scattered(1.0), 2, "write", keeps="xy", pairs="any", alike=True, shapes=PAIR
     ),
     Operation("x.cumsum_({0})", shape.dual_cumsum, choice.along_dim, kind="write"),
 ]  # fmt: skip

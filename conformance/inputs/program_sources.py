@@ -10,8 +10,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from conformance.engine.cases import Inputs
-from conformance.inputs.program_assembly import UNRECORDED, WRITING, random_programs, small_programs
-from conformance.inputs.programs import Program, programs
+from conformance.inputs.program_assembly import UNRECORDED, WRITING, random_programs, small_programs, writing_programs
+from conformance.inputs.programs import Program, Step, programs
+from conformance.inputs.tensors import strided
+from conformance.oracles.dual_rules import dual_add, dual_copy, dual_filled, dual_linear, dual_sin
+from conformance.oracles.dual_shapes import dual_part, dual_permute, dual_reshape
 
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
@@ -30,28 +33,30 @@ def every_program(cell: Cell) -> Inputs:
 def some_programs(cell: Cell) -> Inputs:
     """Every operation in some setting, and programs of several steps."""
     device = cell.target.device
-    # a step that shares no factor with the number of settings: each operation in turn with another one
-    return Inputs([*small_programs(device)[::17], *random_programs(400, 0, device)[:300]], programs(device))
+    return Inputs([*small_programs(device)[::17], *random_programs(400, 0, device)[:250]], programs(device))
 
 
 def written_programs(cell: Cell) -> Inputs:
     """Programs that write in place, also to what a derivative needs."""
     device = cell.target.device
-    corners = _chosen(random_programs(500, 1, device, WRITING, True), lambda p: bool(p.ledger.written))
+    corners = _chosen(
+        (*writing_programs(device, True), *random_programs(300, 1, device, WRITING, True)),
+        lambda p: bool(p.ledger.written),
+    )
     return Inputs(corners, programs(device, WRITING, True))
 
 
 def harmless_programs(cell: Cell) -> Inputs:
     """Programs that write in place, and never to what a derivative may need."""
     device = cell.target.device
-    harmless = _chosen(random_programs(500, 2, device, WRITING), _harmless)
+    harmless = _chosen((*writing_programs(device), *random_programs(300, 2, device, WRITING)), _harmless)
     return Inputs(harmless, programs(device, WRITING).filter(_harmless))
 
 
 def unrecorded_programs(cell: Cell) -> Inputs:
     """Programs some step of which is detached or runs under no_grad."""
     device = cell.target.device
-    return Inputs(_chosen(random_programs(300, 3, device, UNRECORDED), _unrecorded), programs(device, UNRECORDED))
+    return Inputs(_chosen(random_programs(200, 3, device, UNRECORDED), _unrecorded), programs(device, UNRECORDED))
 
 
 def unused_programs(cell: Cell) -> Inputs:
@@ -67,10 +72,30 @@ def retaining_programs(cell: Cell) -> Inputs:
     return Inputs([program for program in corners if program.retainable()], programs(device))
 
 
+def joining_programs(cell: Cell) -> Inputs:
+    """A constant and a view of it; the constant joins the graph by a write, and then the view is written."""
+    leaf = strided("float64", (2, 3), "contiguous", (0.37, -0.83, 1.61, 0.59, -1.27, 2.31), cell.target.device)
+    whole = slice(None)
+    views = (
+        Step("x.t()", (1,), dual_permute, ((1, 0),), "view"),
+        Step("x[0]", (1,), dual_part, ((0,),), "view"),
+        Step("x.narrow(1, 1, 2)", (1,), dual_part, ((whole, slice(1, 3)),), "view"),
+        Step("x.view(3, 2)", (1,), dual_reshape, ((3, 2),), "view"),
+    )
+    writes = (
+        Step("x.sin_()", (2,), dual_sin, kind="write", keeps="x"),
+        Step("x.mul_(0.5)", (2,), dual_linear, (0.5,), "write"),
+        Step("x.zero_()", (2,), dual_filled, (0.0,), "write"),
+    )
+    constant = Step("x.clone()", (0,), dual_copy, silent=True)
+    join = Step("x.add_(y)", (1, 0), dual_add, kind="write")
+    return Inputs([Program((leaf,), (constant, view, join, write), (1,)) for view in views for write in writes])
+
+
 def exact_programs(cell: Cell) -> Inputs:
     """Programs in float64, for second derivatives."""
     device = cell.target.device
-    corners = [*small_programs(device, exact=True)[::5], *random_programs(300, 4, device, exact=True)]
+    corners = [*small_programs(device, 7, True), *random_programs(240, 4, device, exact=True)]
     return Inputs(corners, programs(device, exact=True))
 
 

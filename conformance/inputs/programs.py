@@ -22,9 +22,35 @@ import torch
 from conformance.inputs.program_ledger import Ledger, ledger_of
 from conformance.inputs.tensors import Strided
 from conformance.inputs.weights import weights_for
+from conformance.oracles.dual_rules import (
+    dual_acos, dual_add, dual_asin, dual_asinh, dual_atan, dual_atan2, dual_atanh, dual_clamp, dual_copy,
+    dual_cos, dual_cosh, dual_detached, dual_div, dual_elu, dual_erf, dual_exp, dual_exponential, dual_filled,
+    dual_fraction, dual_gelu, dual_hypot, dual_lerp, dual_linear, dual_log, dual_logaddexp, dual_logit,
+    dual_maximum, dual_minimum, dual_mul, dual_plus_product, dual_plus_quotient, dual_pow, dual_power,
+    dual_second, dual_sigmoid, dual_silu, dual_sin, dual_sinh, dual_sloped, dual_softplus, dual_stepped,
+    dual_tan, dual_tanh, dual_where, dual_xlogy,
+)  # fmt: skip
+from conformance.oracles.dual_shapes import (
+    dual_cat, dual_chosen, dual_cumprod, dual_cumsum, dual_diagonal, dual_einsum, dual_embedded, dual_expand,
+    dual_gather, dual_log_softmax, dual_logsumexp, dual_masked, dual_norm, dual_pad, dual_part, dual_permute,
+    dual_placed, dual_plus_einsum, dual_prod, dual_ranked, dual_reshape, dual_scattered, dual_softmax,
+    dual_stack, dual_sum, dual_taken, dual_unfold, dual_var,
+)  # fmt: skip
 from conformance.oracles.duals import Dual, evaluated
 
 LEAF_NAMES = "abcdefghijklm"
+# What ``repr`` names: it is executable where these functions are in scope, here as in a reproducer.
+RULES = (
+    dual_acos, dual_add, dual_asin, dual_asinh, dual_atan, dual_atan2, dual_atanh, dual_cat, dual_chosen,
+    dual_clamp, dual_copy, dual_cos, dual_cosh, dual_cumprod, dual_cumsum, dual_detached, dual_diagonal,
+    dual_div, dual_einsum, dual_elu, dual_embedded, dual_erf, dual_exp, dual_expand, dual_exponential,
+    dual_filled, dual_fraction, dual_gather, dual_gelu, dual_hypot, dual_lerp, dual_linear, dual_log,
+    dual_log_softmax, dual_logaddexp, dual_logit, dual_logsumexp, dual_masked, dual_maximum, dual_minimum,
+    dual_mul, dual_norm, dual_pad, dual_part, dual_permute, dual_placed, dual_plus_einsum, dual_plus_product,
+    dual_plus_quotient, dual_pow, dual_power, dual_prod, dual_ranked, dual_reshape, dual_scattered, dual_second,
+    dual_sigmoid, dual_silu, dual_sin, dual_sinh, dual_sloped, dual_softmax, dual_softplus, dual_stack,
+    dual_stepped, dual_sum, dual_taken, dual_tan, dual_tanh, dual_unfold, dual_var, dual_where, dual_xlogy,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,10 +235,11 @@ def programs(device: str = "cpu", among: tuple[int, ...] = (), risky: bool = Fal
     """
     from hypothesis import strategies as st
 
-    from conformance.inputs.program_assembly import LEAF_SEED, STEP_SEED, assembled, with_one_of
+    from conformance.inputs.program_assembly import FURTHER, LEAF_SEED, STEP_SEED, assembled, with_one_of
 
     leaves = st.lists(st.tuples(*(st.integers(0, n - 1) for n in LEAF_SEED)), min_size=1, max_size=4)
     steps = st.lists(st.tuples(*(st.integers(0, n - 1) for n in STEP_SEED)), min_size=1, max_size=8)
     if among:
         steps = st.builds(lambda seeds, n: with_one_of(seeds, among, n), steps, st.integers(0, 8 * len(among) - 1))
-    return st.builds(lambda first, then: assembled(first, then, device, risky, exact), leaves, steps)
+    root = st.integers(0, FURTHER - 1)
+    return st.builds(lambda *seeds: assembled(seeds[0], seeds[1], device, risky, exact, seeds[2]), leaves, steps, root)

@@ -62,7 +62,8 @@ def right_gradients(case: Derivation, gradients: list[torch.Tensor | None]) -> N
 def directions(case: Derivation) -> dict[int, np.ndarray]:
     """A direction for each leaf, in general position."""
     return {
-        i: weights_for(start.shape) * ((1 + 0.7j) if start.dtype.kind == "c" else 1.0) for i, start in case.starts().items()
+        i: weights_for(start.shape) * ((1 + 0.7j) if start.dtype.kind == "c" else 1.0)
+        for i, start in case.starts().items()
     }
 
 
@@ -73,15 +74,15 @@ def right_second_gradients(case: Derivation) -> None:
     for step in (STEP, -STEP):
         moved = {i: start + step * ways[i] for i, start in case.starts().items()}
         operands = case.tensors(True, moved)
-        ends.append(
-            [zero_if_none(g, case.operands[i]) for i, g in zip(ways, case.gradients(operands), strict=True)]
-        )
+        ends.append([zero_if_none(g, case.operands[i]) for i, g in zip(ways, case.gradients(operands), strict=True)])
     found = second_gradients_along(case, ways)
     for number, above, below, second, name in zip(ways, *ends, found, gradient_names(case), strict=True):
         expected = real_numbers((above - below) / (2 * STEP))
         scale = max(1.0, float(np.abs(expected).max(initial=0.0)))
         numbers = real_numbers(zero_if_none(second, case.operands[number]))
-        close_gradients(expected / scale, numbers / scale, f"second {name}", SECOND_DIFFERENCE, "differences of the first")
+        close_gradients(
+            expected / scale, numbers / scale, f"second {name}", SECOND_DIFFERENCE, "differences of the first"
+        )
 
 
 def second_gradients_along(case: Derivation, ways: dict[int, np.ndarray]) -> list[torch.Tensor | None]:
@@ -121,5 +122,10 @@ def first_gradients_laid_out(case: Derivation) -> None:
         if prod(shape) and any(mine != own for mine, own, extent in pairs if extent > 1):
             what = f"strides of the {name}, a leaf of layout {case.operands[number].layout}"
             raise Mismatch(what, expected, tuple(gradient.stride()))
-        if case.operands[number].layout != "expanded":  # equal elements may be ties
-            check_gradient(LossAlong(case, number), real_numbers(case.operands[number].array), real_numbers(numbers_of(gradient)), name)
+        if case.operands[number].layout not in ("contiguous", "expanded"):  # equal elements may be ties
+            check_gradient(
+                LossAlong(case, number),
+                real_numbers(case.operands[number].array),
+                real_numbers(numbers_of(gradient)),
+                name,
+            )

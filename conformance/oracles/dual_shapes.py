@@ -49,9 +49,7 @@ def dual_unfold(x: Dual, dim: int, size: int, step: int) -> Dual:
     """Windows along a dimension, as a new last dimension: a view that is not to be written."""
     index = (*[slice(None)] * dim, slice(None, None, step))
     slope = np.lib.stride_tricks.sliding_window_view(x.slope, size, dim)
-    return Dual(
-        np.lib.stride_tricks.sliding_window_view(x.value, size, dim)[index], np.moveaxis(slope, -1, -2)[index]
-    )
+    return Dual(np.lib.stride_tricks.sliding_window_view(x.value, size, dim)[index], np.moveaxis(slope, -1, -2)[index])
 
 
 # copies
@@ -65,9 +63,7 @@ def dual_taken(x: Dual, indices: tuple[int, ...], dim: int) -> Dual:
 def dual_gather(x: Dual, index: Any, dim: int) -> Dual:
     """An element for each place of ``index``, which says where it stands along a dimension."""
     numbers = np.asarray(index, np.int64)
-    return Dual(
-        np.take_along_axis(x.value, numbers, dim), np.take_along_axis(x.slope, numbers[..., None], dim)
-    )
+    return Dual(np.take_along_axis(x.value, numbers, dim), np.take_along_axis(x.slope, numbers[..., None], dim))
 
 
 def dual_chosen(x: Dual, mask: Any) -> Dual:
@@ -222,4 +218,3 @@ def dual_plus_einsum(x: Dual, y: Dual, z: Dual, equation: str, beta: float, alph
     """``beta * x + alpha * (y times z)``: addmm and its like."""
     product = dual_einsum(y, z, equation)
     return Dual(beta * x.value + alpha * product.value, beta * x.slope + alpha * product.slope)
-

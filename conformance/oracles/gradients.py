@@ -53,7 +53,11 @@ def check_gradient(loss: Callable[[np.ndarray], float], at: np.ndarray, found: n
 
 
 def close_gradients(
-    expected: np.ndarray, found: np.ndarray, what: str, tolerance: float | None = None, source: str = "finite differences"
+    expected: np.ndarray,
+    found: np.ndarray,
+    what: str,
+    tolerance: float | None = None,
+    source: str = "finite differences",
 ) -> None:
     """Expect the gradient ``found`` to agree with ``expected``, which ``source`` says.
 
