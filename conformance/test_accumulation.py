@@ -160,7 +160,7 @@ def test_methods_have_the_gradients_of_their_values(case: Derivation) -> None:
 
 @cases(derivation_sources.complex_methods)
 def test_complex_methods_have_the_gradients_of_their_values(case: Derivation) -> None:
-    """By a complex operand of a method the gradient is the derivative by the real part plus 1j that by the imaginary part."""
+    """The gradient of a method by a complex operand is the derivative by the real part plus 1j times the other."""
     right_gradients(case, case.gradients(case.tensors()))
 
 
@@ -184,7 +184,7 @@ def test_functions_have_the_gradients_of_their_values(case: Derivation) -> None:
 
 @cases(derivation_sources.complex_functions)
 def test_complex_functions_have_the_gradients_of_their_values(case: Derivation) -> None:
-    """By a complex operand of a function the gradient is the derivative by the real part plus 1j that by the imaginary part."""
+    """The gradient of a function by a complex operand is the derivative by the real part plus 1j times the other."""
     right_gradients(case, case.gradients(case.tensors()))
 
 

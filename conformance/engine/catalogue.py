@@ -175,7 +175,7 @@ class DifferentiableFunction(_Model):
         ("x",), min_length=1, description="argument lists; x, y, z, u, v and w stand for the operands"
     )
     operands: dict[Literal["x", "y", "z", "u", "v", "w"], tuple[int, ...]] = Field(
-        default_factory=lambda: {"x": (2, 3)}, min_length=1, description="shapes, in this order"
+        {"x": (2, 3)}, min_length=1, description="shapes, in this order"
     )
     domain: Literal["general", "unit", "large", "matrix"] = Field(
         "general", description="around zero, between 0 and 1, above 1, or matrices far from singular ones"

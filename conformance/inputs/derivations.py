@@ -36,7 +36,7 @@ class Derivation:
         return [i for i, plan in enumerate(self.operands) if ELEMENT_TYPES[plan.dtype].kind in ("floating", "complex")]
 
     def tensors(self, record: bool = True, starts: dict[int, np.ndarray] | None = None) -> list[torch.Tensor]:
-        """Fresh operands; ``starts`` are other values for some of them, ``record`` makes leaves of those that can be."""
+        """Fresh operands; ``starts`` are other values for some, ``record`` makes leaves of those that can be."""
         found = [plan.build() for plan in self.operands]
         for i, values in (starts or {}).items():
             found[i] = torch.tensor(values, device=found[i].device)

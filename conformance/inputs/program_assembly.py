@@ -8,7 +8,6 @@ Every step is computed in NumPy as it is added, so that numbers stay moderate an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 from random import Random
 
@@ -22,8 +21,8 @@ from conformance.oracles import dual_rules as rule
 from conformance.oracles.duals import Dual, seeded, settled
 
 SHAPES = (
-    (2, 3), (3,), (), (4,), (2, 2), (1, 3), (3, 1), (3, 3), (2, 3, 2), (1,), (1, 3, 1), (0, 3), (0,), (2, 3, 4), (2, 3, 1, 2),
-    (3, 2), (2,), (2, 2, 3),
+    (2, 3), (3,), (), (4,), (2, 2), (1, 3), (3, 1), (3, 3), (2, 3, 2), (1,), (1, 3, 1), (0, 3), (0,), (2, 3, 4),
+    (2, 3, 1, 2), (3, 2), (2,), (2, 2, 3),
 )  # fmt: skip
 LAYOUTS = ("contiguous", "transposed", "stepped", "expanded", "offset", "sliced", "channels_last")
 DTYPES = ("float64", "float64", "float32")
@@ -67,8 +66,8 @@ BESIDE = (0, 1, 5, 6, 2, 7)  # shapes of the other leaf: equal, or broadcast
 
 
 def assembled(
-    leaf_seeds: Sequence[tuple[int, ...]], step_seeds: Sequence[tuple[int, ...]], device: str = "cpu", risky: bool = False,
-    exact: bool = False, further: int = 0,
+    leaf_seeds: Sequence[tuple[int, ...]], step_seeds: Sequence[tuple[int, ...]], device: str = "cpu",
+    risky: bool = False, exact: bool = False, further: int = 0,
 ) -> Program:  # fmt: skip
     """The program of these numbers. ``risky``: with writes that may spoil what a derivative needs; ``exact``: float64.
 
@@ -82,10 +81,8 @@ def assembled(
 
 def leaf_of(number: int, seed: tuple[int, ...], device: str, exact: bool) -> Strided:
     """The plan of a leaf: numbers in general position, no two of them equal over all leaves of a program."""
-    shape, layout, dtype, place = (
-        choices[n] for choices, n in zip((SHAPES, LAYOUTS, DTYPES, RANGES), seed, strict=True)
-    )
-    low, high = place
+    shape, layout, dtype = SHAPES[seed[0]], LAYOUTS[seed[1]], DTYPES[seed[2]]
+    low, high = RANGES[seed[3]]
     share = (0.38 + 0.6180339887 * np.arange(31 * number, 31 * number + 24)) % 1.0
     data = tuple(float(x) for x in np.round(low + (high - low) * share, 4))
     return strided("float64" if exact else dtype, shape, layout, data, device)
@@ -105,6 +102,7 @@ class Assembly:
     def add(self, operation: int, first: int, second: int, arguments: int) -> None:
         """The step that four numbers describe, or a plainer one, or none."""
         row = OPERATIONS[operation % len(OPERATIONS)]
+        tries: tuple[Operation, ...]
         if row.kind == "write":
             target = self._target(first, row)
             if target is None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from conformance.inputs.program_ledger import Ledger
-from conformance.inputs.programs import LEAF_NAMES, Program
+from conformance.inputs.programs import LEAF_NAMES, Program, Step
 from conformance.inputs.tensors import Strided, strided
 from conformance.oracles.duals import Dual, evaluated
 
@@ -84,7 +84,7 @@ def rebuilt(program: Program, instead: dict[int, Strided | int]) -> Program | No
             leaves.append(new)
     if not 0 < len(leaves) <= len(LEAF_NAMES):
         return None
-    steps = []
+    steps: list[Step] = []
     for i, step in enumerate(program.steps, len(program.leaves)):
         other = instead.get(i)
         if isinstance(other, int) and other in places:

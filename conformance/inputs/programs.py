@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
@@ -23,18 +23,81 @@ from conformance.inputs.program_ledger import Ledger, ledger_of
 from conformance.inputs.tensors import Strided
 from conformance.inputs.weights import weights_for
 from conformance.oracles.dual_rules import (
-    dual_acos, dual_add, dual_asin, dual_asinh, dual_atan, dual_atan2, dual_atanh, dual_clamp, dual_copy,
-    dual_cos, dual_cosh, dual_detached, dual_div, dual_elu, dual_erf, dual_exp, dual_exponential, dual_filled,
-    dual_fraction, dual_gelu, dual_hypot, dual_lerp, dual_linear, dual_log, dual_logaddexp, dual_logit,
-    dual_maximum, dual_minimum, dual_mul, dual_plus_product, dual_plus_quotient, dual_pow, dual_power,
-    dual_second, dual_sigmoid, dual_silu, dual_sin, dual_sinh, dual_sloped, dual_softplus, dual_stepped,
-    dual_tan, dual_tanh, dual_where, dual_xlogy,
+    dual_acos,
+    dual_add,
+    dual_asin,
+    dual_asinh,
+    dual_atan,
+    dual_atan2,
+    dual_atanh,
+    dual_clamp,
+    dual_copy,
+    dual_cos,
+    dual_cosh,
+    dual_detached,
+    dual_div,
+    dual_elu,
+    dual_erf,
+    dual_exp,
+    dual_exponential,
+    dual_filled,
+    dual_fraction,
+    dual_gelu,
+    dual_hypot,
+    dual_lerp,
+    dual_linear,
+    dual_log,
+    dual_logaddexp,
+    dual_logit,
+    dual_maximum,
+    dual_minimum,
+    dual_mul,
+    dual_plus_product,
+    dual_plus_quotient,
+    dual_pow,
+    dual_power,
+    dual_second,
+    dual_sigmoid,
+    dual_silu,
+    dual_sin,
+    dual_sinh,
+    dual_sloped,
+    dual_softplus,
+    dual_stepped,
+    dual_tan,
+    dual_tanh,
+    dual_where,
+    dual_xlogy,
 )  # fmt: skip
 from conformance.oracles.dual_shapes import (
-    dual_cat, dual_chosen, dual_cumprod, dual_cumsum, dual_diagonal, dual_einsum, dual_embedded, dual_expand,
-    dual_gather, dual_log_softmax, dual_logsumexp, dual_masked, dual_norm, dual_pad, dual_part, dual_permute,
-    dual_placed, dual_plus_einsum, dual_prod, dual_ranked, dual_reshape, dual_scattered, dual_softmax,
-    dual_stack, dual_sum, dual_taken, dual_unfold, dual_var,
+    dual_cat,
+    dual_chosen,
+    dual_cumprod,
+    dual_cumsum,
+    dual_diagonal,
+    dual_einsum,
+    dual_embedded,
+    dual_expand,
+    dual_gather,
+    dual_log_softmax,
+    dual_logsumexp,
+    dual_masked,
+    dual_norm,
+    dual_pad,
+    dual_part,
+    dual_permute,
+    dual_placed,
+    dual_plus_einsum,
+    dual_prod,
+    dual_ranked,
+    dual_reshape,
+    dual_scattered,
+    dual_softmax,
+    dual_stack,
+    dual_sum,
+    dual_taken,
+    dual_unfold,
+    dual_var,
 )  # fmt: skip
 from conformance.oracles.duals import Dual, evaluated
 
@@ -51,6 +114,8 @@ RULES = (
     dual_sigmoid, dual_silu, dual_sin, dual_sinh, dual_sloped, dual_softmax, dual_softplus, dual_stack,
     dual_stepped, dual_sum, dual_taken, dual_tan, dual_tanh, dual_unfold, dual_var, dual_where, dual_xlogy,
 )  # fmt: skip
+
+COMPARING = (dual_maximum, dual_minimum, dual_ranked)  # of equal numbers only one counts, or each by half
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,16 +191,20 @@ class Program:
     def retainable(self) -> tuple[int, ...]:
         """Up to four values, not leaves, whose gradient can be retained and whose memory no step writes.
 
-        No two elements of them are equal: the same leaf may be in two places, but seen from here that is a tie.
+        None where numbers are equal that a step compares: one and the same by the leaves, they are ties as seen from
+        between.
         """
-        ledger = self.ledger
+        ledger, values = self.ledger, evaluated(self)
+        for step in self.steps:
+            compared = np.concatenate([values[i].value.ravel() for i in step.operands])
+            if step.rule in COMPARING and len(np.unique(compared)) < len(compared):
+                return ()
         able = [
             i
             for i in range(len(self.leaves), len(ledger.memory))
             if ledger.leaves_of(i) and ledger.memory[i] not in ledger.written
         ]
-        values = evaluated(self) if able else []
-        return tuple([i for i in able if len(np.unique(values[i].value)) == values[i].value.size][-4:])
+        return tuple(able[-4:])
 
     def new_leaves(self) -> list[torch.Tensor]:
         """Fresh leaves that require grad."""

@@ -118,7 +118,7 @@ def dual_placed(x: Dual, y: Dual, index: tuple[Any, ...], factor: float | None) 
 def dual_scattered(x: Dual, y: Dual, index: Any, dim: int, factor: float | None) -> Dual:
     """As ``dual_placed``, where ``index`` says of each element of ``y`` where it goes along a dimension."""
     numbers = np.asarray(index, np.int64)
-    spots = list(np.indices(numbers.shape))
+    spots: list[np.ndarray] = list(np.indices(numbers.shape))
     spots[dim] = numbers
     kept = tuple(slice(0, extent) for extent in numbers.shape)
     found = Dual(x.value.copy(), x.slope.copy())

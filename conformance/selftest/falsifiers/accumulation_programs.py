@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -205,7 +206,7 @@ def bound_from_below_alone() -> AbstractContextManager[Any]:
 @falsifies(PROGRAMS)
 def rows_added_along_the_last_dimension() -> AbstractContextManager[Any]:
     """The gradient of index_add_ by the source is wrong along the last of two dimensions."""
-    return wrong(torch.Tensor, "index_add_", lambda x, dim, i, y, **k: x.dim() == 2 and dim % 2 == 1, 2)
+    return wrong(torch.Tensor, "index_add_", lambda x, dim, i, y, **k: x.dim() == 2 and dim % 2 == 1, 3)
 
 
 @falsifies(PROGRAMS)
@@ -219,7 +220,7 @@ def accumulation_into_the_wrong_leaf() -> AbstractContextManager[Any]:
     """Where three leaves or more are used and two are alike, the first gets the gradient of the second."""
 
     def swap(leaves: list[torch.Tensor]) -> None:
-        for a, b in zip(leaves, leaves[1:], strict=False):
+        for a, b in pairwise(leaves):
             alike = a.shape == b.shape and a.dtype == b.dtype and a.grad is not None and b.grad is not None
             if len(leaves) > 1 and alike:
                 a.grad, b.grad = b.grad.clone(), a.grad.clone()
