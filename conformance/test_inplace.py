@@ -18,10 +18,10 @@ from conformance.inputs import (
     extremes,
     fills,
     indexing,
+    inplace_program_sources,
     masks,
     outs,
     positions,
-    program_sources,
     random_fills,
     reframing,
     refusal_sources,
@@ -42,9 +42,9 @@ from conformance.inputs.augmented import augment, augmented_assignments, symbol_
 from conformance.inputs.calls import Call, inplace_calls
 from conformance.inputs.dirty_functions import Dirtying, dirtying_functions
 from conformance.inputs.dtypes import ELEMENT_TYPES, limits
+from conformance.inputs.inplace_programs import InplaceProgram, saved, used, weighted, weights_of, write
 from conformance.inputs.layouts import place, places, row_major
 from conformance.inputs.outs import OutCall
-from conformance.inputs.programs import Program, saved, used, weighted, weights_of, write
 from conformance.inputs.refusals import Doomed, Overlapping
 from conformance.inputs.resizing import Resize, Setting
 from conformance.inputs.rewrites import (
@@ -535,8 +535,8 @@ def test_detached_tensor_shares_the_version(case: Alias) -> None:
     expect.equal(x._version, alias._version, f"version of the detached tensor after {case.call.method}")
 
 
-@cases(program_sources.saving_programs)
-def test_stale_saved_tensor_is_refused(case: Program) -> None:
+@cases(inplace_program_sources.saving_programs)
+def test_stale_saved_tensor_is_refused(case: InplaceProgram) -> None:
     """Backward raises where a tensor that was saved for it has been modified in place since."""
     live = case.call.build()
     live.self_, before = saved(live.self_, case.use)
@@ -548,8 +548,8 @@ def test_stale_saved_tensor_is_refused(case: Program) -> None:
 # --- gradients ------------------------------------------------------------------------------------------------
 
 
-@cases(program_sources.silent_programs)
-def test_backward_without_an_error_is_right(case: Program) -> None:
+@cases(inplace_program_sources.silent_programs)
+def test_backward_without_an_error_is_right(case: InplaceProgram) -> None:
     """Where backward through in-place operations raises nothing, the gradients are those of the values computed."""
     leaf = case.leaf()
     try:
@@ -559,16 +559,16 @@ def test_backward_without_an_error_is_right(case: Program) -> None:
     check_gradient(case.value, case.start, gradient_in(leaf), f"gradient through {case.call.method}")
 
 
-@cases(program_sources.gradient_programs)
-def test_gradient_flows_through(case: Program) -> None:
+@cases(inplace_program_sources.gradient_programs)
+def test_gradient_flows_through(case: InplaceProgram) -> None:
     """The gradient through an in-place operation is that of the values that it computes."""
     leaf = case.leaf()
     case.forward(leaf).backward()
     check_gradient(case.value, case.start, gradient_in(leaf), f"gradient by self through {case.call.method}")
 
 
-@cases(program_sources.operand_programs)
-def test_gradient_reaches_the_operands(case: Program) -> None:
+@cases(inplace_program_sources.operand_programs)
+def test_gradient_reaches_the_operands(case: InplaceProgram) -> None:
     """The gradient by an operand of an in-place operation is that of the values that it computes."""
     operand = case.operand_leaf()
     case.forward(case.leaf().detach(), operand).backward()
@@ -580,16 +580,16 @@ def test_gradient_reaches_the_operands(case: Program) -> None:
     )
 
 
-@cases(program_sources.view_programs)
-def test_base_has_the_gradient_of_the_program(case: Program) -> None:
+@cases(inplace_program_sources.view_programs)
+def test_base_has_the_gradient_of_the_program(case: InplaceProgram) -> None:
     """The gradient by the base of a view that is modified in place is that of the values that the base then has."""
     leaf = case.leaf()
     case.forward(leaf).backward()
     check_gradient(case.value, case.start, gradient_in(leaf), f"gradient by the base through {case.call.method}")
 
 
-@cases(program_sources.operand_programs)
-def test_self_joins_the_graph(case: Program) -> None:
+@cases(inplace_program_sources.operand_programs)
+def test_self_joins_the_graph(case: InplaceProgram) -> None:
     """A self that requires no grad requires it once an operand that does has been written into it."""
     live = case.call.build()
     live.args[case.operand or 0] = case.operand_leaf()
@@ -598,8 +598,8 @@ def test_self_joins_the_graph(case: Program) -> None:
     expect.equal((True, False), found, f"requires_grad and is_leaf of self after {case.call.method}")
 
 
-@cases(program_sources.hooked_programs)
-def test_earlier_hook_gets_the_gradient_of_the_old_value(case: Program) -> None:
+@cases(inplace_program_sources.hooked_programs)
+def test_earlier_hook_gets_the_gradient_of_the_old_value(case: InplaceProgram) -> None:
     """A hook registered before an in-place operation gets the gradient by the value from before it."""
     leaf = case.leaf()
     live = case.call.build()
@@ -612,8 +612,8 @@ def test_earlier_hook_gets_the_gradient_of_the_old_value(case: Program) -> None:
     check_gradient(case.value, case.start, found, f"gradient that a hook from before {case.call.method} got")
 
 
-@cases(program_sources.hooked_programs)
-def test_later_hook_gets_the_gradient_of_the_new_value(case: Program) -> None:
+@cases(inplace_program_sources.hooked_programs)
+def test_later_hook_gets_the_gradient_of_the_new_value(case: InplaceProgram) -> None:
     """A hook registered after an in-place operation gets the gradient by the value that the tensor then has."""
     live = case.call.build()
     live.self_ = case.leaf().clone()
@@ -629,8 +629,8 @@ def test_later_hook_gets_the_gradient_of_the_new_value(case: Program) -> None:
     )
 
 
-@cases(program_sources.hooked_programs)
-def test_retained_grad_is_that_of_the_current_value(case: Program) -> None:
+@cases(inplace_program_sources.hooked_programs)
+def test_retained_grad_is_that_of_the_current_value(case: InplaceProgram) -> None:
     """A retain_grad from before an in-place operation keeps the gradient by the value that the tensor has then."""
     live = case.call.build()
     live.self_ = case.leaf().clone()

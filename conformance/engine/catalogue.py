@@ -1,4 +1,4 @@
-"""Catalogues: the rows of ``specs/catalogue/operators.yaml``, checked, and looked up by name.
+"""Catalogues: the rows of the files of ``specs/catalogue`` that have models of their own, checked, by name.
 
 One row says once what every behaviour of an operator needs: how it is called, on which element types and
 values, by what its result is judged. The models refuse unknown keys, so that a typing error is an error.
@@ -168,6 +168,71 @@ def _filled(name: str, row: dict[str, Any]) -> dict[str, Any]:
     operands = [x for x in arguments if isinstance(x, dict)] if isinstance(arguments, list) else []
     full.setdefault("broadcasts", any(x.get("shape", "broadcast") == "broadcast" for x in operands))
     return full
+
+
+class DifferentiableFunction(_Model):
+    """One differentiable function of torch, and points at which its derivative is asked for."""
+
+    name: str = Field(pattern=r"^[A-Za-z_]\w*(\.\w+)*$", description="below torch: nn.functional.relu, Tensor.unfold")
+    calls: tuple[str, ...] = Field(
+        ("x",), min_length=1, description="argument lists; x, y, z, u, v and w stand for the operands"
+    )
+    operands: dict[Literal["x", "y", "z", "u", "v", "w"], tuple[int, ...]] = Field(
+        {"x": (2, 3)}, min_length=1, description="shapes, in this order"
+    )
+    domain: Literal["general", "unit", "large", "matrix"] = Field(
+        "general", description="around zero, between 0 and 1, above 1, or matrices far from singular ones"
+    )
+    complex: bool = Field(False, description="whether it is documented for complex operands")
+    twice: bool = Field(True, description="whether its gradient can be differentiated again")
+    elementwise: bool = Field(False, description="whether the operands may have any one shape")
+    since: str | None = None
+    until: str | None = None
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+class DifferentiableFunctions(_Model):
+    """The whole catalogue of differentiable functions."""
+
+    catalogue: Literal["differentiable"]
+    title: str
+    page: str
+    groups: list[Group]
+
+    @model_validator(mode="after")
+    def _rows_are_sound(self) -> DifferentiableFunctions:
+        self.rows()
+        return self
+
+    def rows(self) -> dict[str, DifferentiableFunction]:
+        """Every row by name, with the defaults of its group filled in."""
+        found: dict[str, DifferentiableFunction] = {}
+        faults: list[tuple[tuple[str | int, ...], str, str]] = []
+        for g, group in enumerate(self.groups):
+            for r, row in enumerate(group.rows):
+                place = ("groups", g, "rows", r)
+                try:
+                    function = DifferentiableFunction(**{**group.defaults, **row})
+                except ValidationError as error:
+                    faults += faults_of(error, place)
+                    continue
+                if function.name in found:
+                    faults.append(((*place, "name"), "one row for each name", f"{function.name!r} again"))
+                found[function.name] = function
+        if faults:
+            raise Faults(faults)
+        return found
+
+
+@cache
+def differentiable_functions() -> DifferentiableFunctions:
+    """The catalogue of differentiable functions; raises SpecError where the file cannot be used."""
+    return load(SPECS / "catalogue" / "differentiable.yaml", DifferentiableFunctions)
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from conformance.engine.catalogue import Operators
+from conformance.engine.catalogue import DifferentiableFunctions, Operators
 from conformance.engine.expectations import Deviations
 from conformance.engine.specs import SPECS, Area
 from conformance.engine.subjects import Rows
@@ -18,6 +18,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "area": Area,
     "deviations": Deviations,
     "operators": Operators,
+    "differentiable": DifferentiableFunctions,
     "catalogue": Rows,
 }
 

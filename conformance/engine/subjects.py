@@ -49,6 +49,8 @@ def rows(name: str, specs: Path = SPECS) -> dict[str, Any]:
         return rows(name)
     if name == "operators" and specs == SPECS:
         return dict(operators.rows())
+    if name == "differentiable" and specs == SPECS:
+        return dict(operators.differentiable_functions().rows())
     found = load(path, Rows)
     if found.catalogue != name:
         raise SpecError(f"{shown(path)}:1: catalogue: expected: {name!r}; found: {found.catalogue!r}")

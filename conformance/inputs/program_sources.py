@@ -1,84 +1,116 @@
-"""Program sources: which programs an operator's behaviours under autograd are checked with."""
+"""Sources of programs: which programs each behaviour of random programs is checked with.
+
+The corners come from fixed seeds and cost a twentieth of a sample: every operation on every layout, behind views and
+beside broadcast operands, and then programs of several steps.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from conformance.engine.cases import Inputs
-from conformance.inputs.calls import Call
-from conformance.inputs.corners import factors
-from conformance.inputs.dtypes import ELEMENT_TYPES
-from conformance.inputs.programs import SAVING, SAVING_HALF, USES, VIEWS, Program
-from conformance.inputs.selections import few_calls, steady_calls
-from conformance.inputs.tensors import Strided
+from conformance.inputs.program_assembly import UNRECORDED, WRITING, random_programs, small_programs, writing_programs
+from conformance.inputs.programs import Program, Step, programs
+from conformance.inputs.tensors import strided
+from conformance.oracles.dual_rules import dual_add, dual_copy, dual_filled, dual_linear, dual_sin
+from conformance.oracles.dual_shapes import dual_part, dual_permute, dual_reshape
 
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
 
-TRACKED = ("itself", "alias", "reshaped")  # routes by which autograd sees what is written
-NOTICED = (*TRACKED, "detached", "without-grad")  # routes that the version counter sees
+
+def _chosen(found: tuple[Program, ...], wanted: Callable[[Program], bool]) -> list[Program]:
+    return [program for program in found if wanted(program)]
 
 
-def _steady(cell: Cell, limit: int) -> tuple[Call, ...]:
-    return steady_calls(cell.subject, cell.target.device, limit)
+def every_program(cell: Cell) -> Inputs:
+    """Every operation in every setting, and programs of several steps."""
+    device = cell.target.device
+    return Inputs([*small_programs(device), *random_programs(400, 0, device)], programs(device))
 
 
-def gradient_programs(cell: Cell) -> Inputs:
-    """Programs that write to a tensor of which nothing was saved; in float32 too."""
-    calls = _steady(cell, 8)
-    found = [Program(call, "none", ("none", "sum")[n % 2], TRACKED[n % 3]) for n, call in enumerate(calls)]
-    if "float32" in factors(cell.subject)[0]:
-        found += [replace(case, dtype="float32") for case in found[1::2]]
-    return Inputs(found)
+def some_programs(cell: Cell) -> Inputs:
+    """Every operation in some setting, and programs of several steps."""
+    device = cell.target.device
+    return Inputs([*small_programs(device)[::17], *random_programs(400, 0, device)[:250]], programs(device))
 
 
-def view_programs(cell: Cell) -> Inputs:
-    """Programs that write to each kind of view of a non-leaf."""
-    calls = _steady(cell, 5)
-    if not calls:
-        return Inputs([])
-    views = VIEWS[1:]
-    chosen = [calls[(2 * n + len(calls) - 1) % len(calls)] for n in range(len(views))]
-    return Inputs(
-        [Program(call, view, "none", TRACKED[n % 2]) for n, (call, view) in enumerate(zip(chosen, views, strict=True))]
+def written_programs(cell: Cell) -> Inputs:
+    """Programs that write in place, also to what a derivative needs."""
+    device = cell.target.device
+    corners = _chosen(
+        (*writing_programs(device, True), *random_programs(300, 1, device, WRITING, True)),
+        lambda p: bool(p.ledger.written),
     )
+    return Inputs(corners, programs(device, WRITING, True))
 
 
-def silent_programs(cell: Cell) -> Inputs:
-    """Programs that use self before they write to it, in each way and through each route that is tracked."""
-    calls = _steady(cell, 4)
-    if not calls:
-        return Inputs([])
-    found = [
-        Program(calls[n % len(calls)], ("none", "selected", "offset")[n % 3], use, TRACKED[(n + n // 3) % 3])
-        for n, use in enumerate((*USES, *USES[::-1]))
-    ]
-    return Inputs(found)
+def harmless_programs(cell: Cell) -> Inputs:
+    """Programs that write in place, and never to what a derivative may need."""
+    device = cell.target.device
+    harmless = _chosen((*writing_programs(device), *random_programs(300, 2, device, WRITING)), _harmless)
+    return Inputs(harmless, programs(device, WRITING).filter(_harmless))
 
 
-def operand_programs(cell: Cell) -> Inputs:
-    """Programs whose gradient by an operand of the call is asked for."""
-    found = []
-    for n, call in enumerate(_steady(cell, 6)):
-        for number, value in enumerate(call.args):
-            if isinstance(value, Strided) and value.dtype == "float64":
-                found.append(Program(call, ("none", "selected")[n % 2], "none", "itself", number))
-    return Inputs(found)
+def unrecorded_programs(cell: Cell) -> Inputs:
+    """Programs some step of which is detached or runs under no_grad."""
+    device = cell.target.device
+    return Inputs(_chosen(random_programs(200, 3, device, UNRECORDED), _unrecorded), programs(device, UNRECORDED))
 
 
-def hooked_programs(cell: Cell) -> Inputs:
-    """Programs of which nothing but the written tensor is left."""
-    return Inputs([Program(call) for call in _steady(cell, 4)])
+def unused_programs(cell: Cell) -> Inputs:
+    """Programs with a leaf at least that leads to no root."""
+    device = cell.target.device
+    return Inputs(_chosen(random_programs(400, 0, device), _wasteful), programs(device))
 
 
-def saving_programs(cell: Cell) -> Inputs:
-    """Calls on tensors of which, or of whose results, something was saved for backward."""
-    found = []
-    calls = few_calls(cell.subject, cell.target.device, 32)
-    for n, call in enumerate(calls):
-        able = ELEMENT_TYPES[call.self_.dtype].kind in ("floating", "complex")
-        ways = SAVING if call.self_.dtype != "float16" else SAVING_HALF
-        use = ways[n % len(ways)] if able else "factor"
-        found.append(Program(call, "none", use, NOTICED[n % len(NOTICED)]))
-    return Inputs([*found, *(replace(case, route=NOTICED[(n + 2) % 5]) for n, case in enumerate(found[:5]))])
+def retaining_programs(cell: Cell) -> Inputs:
+    """Programs with a value whose gradient can be retained."""
+    device = cell.target.device
+    corners = [*small_programs(device)[::13], *random_programs(400, 0, device)[:200]]
+    return Inputs([program for program in corners if program.retainable()], programs(device))
+
+
+def joining_programs(cell: Cell) -> Inputs:
+    """A constant and a view of it; the constant joins the graph by a write, and then the view is written."""
+    leaf = strided("float64", (2, 3), "contiguous", (0.37, -0.83, 1.61, 0.59, -1.27, 2.31), cell.target.device)
+    whole = slice(None)
+    views = (
+        Step("x.t()", (1,), dual_permute, ((1, 0),), "view"),
+        Step("x[0]", (1,), dual_part, ((0,),), "view"),
+        Step("x.narrow(1, 1, 2)", (1,), dual_part, ((whole, slice(1, 3)),), "view"),
+        Step("x.view(3, 2)", (1,), dual_reshape, ((3, 2),), "view"),
+    )
+    writes = (
+        Step("x.sin_()", (2,), dual_sin, kind="write", keeps="x"),
+        Step("x.mul_(0.5)", (2,), dual_linear, (0.5,), "write"),
+        Step("x.zero_()", (2,), dual_filled, (0.0,), "write"),
+    )
+    constant = Step("x.clone()", (0,), dual_copy, silent=True)
+    join = Step("x.add_(y)", (1, 0), dual_add, kind="write")
+    return Inputs([Program((leaf,), (constant, view, join, write), (1,)) for view in views for write in writes])
+
+
+def exact_programs(cell: Cell) -> Inputs:
+    """Programs in float64, for second derivatives; without constants, which differences would move."""
+    device = cell.target.device
+    corners = (*small_programs(device, 7, True), *random_programs(240, 4, device, exact=True))
+    return Inputs(_chosen(corners, _recorded), programs(device, exact=True).filter(_recorded))
+
+
+def _harmless(program: Program) -> bool:
+    return bool(program.ledger.written) and not program.ledger.stale
+
+
+def _unrecorded(program: Program) -> bool:
+    return any(step.silent or step.kind == "detached" for step in program.steps)
+
+
+def _recorded(program: Program) -> bool:
+    return not _unrecorded(program)
+
+
+def _wasteful(program: Program) -> bool:
+    reached = frozenset().union(*(program.ledger.leaves_of(root) for root in program.roots))
+    return len(reached) < len(program.leaves)

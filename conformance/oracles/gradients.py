@@ -52,15 +52,30 @@ def check_gradient(loss: Callable[[np.ndarray], float], at: np.ndarray, found: n
     close_gradients(numeric_gradient(loss, at), found, what)
 
 
-def close_gradients(expected: np.ndarray, found: np.ndarray, what: str) -> None:
-    """Expect the gradient ``found`` to agree with the numeric one ``expected``, as far as its own type goes."""
-    tolerance = TOLERANCE if found.dtype == np.float64 else TOLERANCE_IN_FLOAT32
+def close_gradients(
+    expected: np.ndarray,
+    found: np.ndarray,
+    what: str,
+    tolerance: float | None = None,
+    source: str = "finite differences",
+    whole: bool = False,
+) -> None:
+    """Expect the gradient ``found`` to agree with ``expected``, which ``source`` says.
+
+    Without a ``tolerance`` it is that of finite differences, as far as the type of ``found`` goes. It is meant of each
+    element; with ``whole`` of the largest one, where elements come from sums of such numbers.
+    """
+    if tolerance is None:
+        tolerance = TOLERANCE if found.dtype == np.float64 else TOLERANCE_IN_FLOAT32
     if expected.shape != found.shape:
         raise Mismatch(what, f"shape {expected.shape}", f"shape {found.shape}")
-    wrong = ~(np.abs(expected - found) <= tolerance * np.maximum(1.0, np.abs(expected)))
+    wrong = ~(
+        np.abs(expected - found)
+        <= tolerance * np.maximum(1.0, np.abs(expected).max(initial=0.0) if whole else np.abs(expected))
+    )
     if wrong.any():
         first = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise Mismatch(what, f"{expected[first]:.8g} (by finite differences)", f"{found[first]:.8g}", f"index {first}")
+        raise Mismatch(what, f"{expected[first]:.8g} (by {source})", f"{found[first]:.8g}", f"index {first}")
 
 
 def numbers_of(gradient: torch.Tensor) -> np.ndarray:

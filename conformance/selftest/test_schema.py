@@ -17,6 +17,7 @@ FILES = {
     **{SPECS / f"{name}.yaml": "area" for name in area_names()},
     SPECS / "deviations.yaml": "deviations",
     SPECS / "catalogue" / "operators.yaml": "operators",
+    SPECS / "catalogue" / "differentiable.yaml": "differentiable",
     SPECS / "catalogue" / "out_functions.yaml": "catalogue",
     SPECS / "catalogue" / "kinks.yaml": "catalogue",
     SPECS / "catalogue" / "closed_forms.yaml": "catalogue",

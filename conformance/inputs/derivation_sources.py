@@ -1,0 +1,240 @@
+"""Sources of derivations: at which points the derivatives of a catalogue's rows are asked for.
+
+Methods come as the out-of-place variants of the steady calls of ``operators``, functions from the rows of
+``differentiable``. Samples deal the same numbers out anew and make them a little smaller, which leaves every domain
+intact and brings no number close to a kink or to another one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from math import prod
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from conformance.engine.cases import Inputs
+from conformance.inputs.calls import Call
+from conformance.inputs.corners import call_made, factors
+from conformance.inputs.covering import covering_numbers
+from conformance.inputs.derivations import OPERAND_NAMES, Derivation
+from conformance.inputs.dtypes import ELEMENT_TYPES
+from conformance.inputs.selections import SMALL, STEADY, STEADY_CALLS, Steady, spread, steady_calls
+from conformance.inputs.tensors import Strided, strided
+
+if TYPE_CHECKING:
+    from conformance.engine.cells import Cell
+
+LAYOUTS_OF_LEAVES = ("contiguous", "transposed", "stepped", "offset", "sliced", "expanded", "channels_last")
+RANGES = {"general": (-1.9, 1.9), "unit": (0.1, 0.9), "large": (1.1, 2.9), "matrix": (-0.9, 0.9)}
+SHRUNK = (1.0, 61 / 64, 62 / 64, 63 / 64)
+
+
+class SteadyComplex(Steady):
+    """Complex operands in general position."""
+
+    def tensor(
+        self, dtype: str, shape: tuple[int, ...], layout: str, kind: str, domain: str, place: int = 0
+    ) -> Strided:
+        """The plan of operand number ``place``."""
+        plan = super().tensor("float64" if "complex" in dtype else dtype, shape, layout, kind, domain, place)
+        return in_complex(plan) if "complex" in dtype else plan
+
+    def number(self, dtype: str, kind: str, domain: str) -> Any:
+        """A real number in general position."""
+        return super().number("float64" if "complex" in dtype else dtype, kind, domain)
+
+
+def in_complex(plan: Strided) -> Strided:
+    """A complex plan whose real parts are the numbers of a real one."""
+    data = tuple(complex(x, y) for x, y in zip(plan.data, (*plan.data[3:], 0.37, -0.59, 0.83), strict=False))
+    return strided("complex128", plan.shape, plan.layout, data, plan.device)
+
+
+@cache
+def complex_calls(row: Any, device: str) -> tuple[Call, ...]:
+    """Calls on a small complex128 self in general position, of different shapes and arguments."""
+    choices = factors(row)
+    found = []
+    for turn, numbers in enumerate(covering_numbers(*map(len, choices))):
+        choice = ["complex128", *(f[n] for f, n in zip(choices[1:], numbers[1:], strict=True))]
+        call = call_made(row, choice, SteadyComplex(device, turn, STEADY[0]))
+        if 0 < prod(call.self_.shape) <= SMALL and not any(x.dtype == "float64" for x in call.tensors()):
+            found.append(replace(call, reference=None))
+    found.sort(key=lambda call: prod(call.self_.shape))
+    return tuple(
+        spread(found, STEADY_CALLS, lambda call: [call.self_.shape, *map(str, call.kwargs), str(call.args)[:30]])
+    )
+
+
+def derivation_of(call: Call, as_function: bool) -> Derivation | None:
+    """The out-of-place variant of a call; None where it draws random numbers."""
+    operands = [call.self_]
+
+    def word(value: Any) -> str | None:
+        if isinstance(value, Strided):
+            operands.append(value)
+            return OPERAND_NAMES[len(operands) - 1]
+        if isinstance(value, tuple):
+            return "(" + "".join(f"{word(part)}, " for part in value) + ")"
+        return f"float('{value}')" if isinstance(value, float) and not np.isfinite(value) else repr(value)
+
+    if any(type(x).__name__ in ("Seeded", "Function") for x in (*call.args, *call.kwargs.values())):
+        return None
+    words = [word(x) for x in call.args] + [f"{key}={word(x)}" for key, x in call.kwargs.items()]
+    name = call.functional
+    if hasattr(torch, name) and name != "polygamma" and (as_function or not hasattr(torch.Tensor, name)):
+        return Derivation(f"torch.{name}({', '.join(['x', *map(str, words)])})", tuple(operands))
+    return Derivation(f"x.{name}({', '.join(map(str, words))})", tuple(operands))
+
+
+@cache
+def methods(row: Any, device: str, dtype: str) -> tuple[Derivation, ...]:
+    """Derivations of an operator of the catalogue ``operators``, in turn as a method and as a function."""
+    calls = complex_calls(row, device) if dtype == "complex128" else steady_calls(row, device, STEADY_CALLS)
+    found = [derivation_of(call, n % 2 == 1) for n, call in enumerate(calls) if differentiable(call)]
+    return tuple(case for case in found if case is not None)
+
+
+def differentiable(call: Call) -> bool:
+    """Whether the documentation lets a call be differentiated.
+
+    It does not for ``reduce`` of scatter, nor for a scattered source that is larger than its index.
+    """
+    if not call.method.startswith("scatter"):
+        return True
+    shapes = {plan.shape for plan in call.tensors()}
+    return "reduce" not in call.kwargs and len(shapes) <= 1
+
+
+@cache
+def functions(row: Any, device: str, dtype: str) -> tuple[Derivation, ...]:
+    """Derivations of a row of the catalogue ``differentiable``."""
+    shapes = [list(row.operands.values())]
+    if row.elementwise:
+        shapes += [[shape] * len(row.operands) for shape in ((), (1, 3, 1), (0, 3))]
+    found = []
+    for number, call in enumerate(row.calls):
+        for own in shapes if not number else shapes[:1]:
+            plans = [numbers_for(row.domain, tuple(shape), place, device) for place, shape in enumerate(own)]
+            used = [plan for name, plan in zip(OPERAND_NAMES, plans, strict=False) if mentions(call, name)]
+            words = call
+            for new, old in zip(OPERAND_NAMES, [n for n in OPERAND_NAMES if mentions(call, n)], strict=False):
+                words = words if new == old else renamed(words, old, new)
+            if dtype == "complex128":
+                used = [in_complex(plan) for plan in used]
+            found.append(Derivation(f"torch.{row.name}({words})", tuple(used)))
+    return tuple(found)
+
+
+def mentions(call: str, name: str) -> bool:
+    """Whether an argument list names an operand."""
+    return renamed(call, name, "") != call
+
+
+def renamed(call: str, old: str, new: str) -> str:
+    """The argument list with another name for an operand."""
+    return re.sub(rf"(?<![\w'.]){old}(?![\w'=])", new, call)
+
+
+def numbers_for(domain: str, shape: tuple[int, ...], place: int, device: str) -> Strided:
+    """The plan of operand number ``place``: no two numbers of a call are equal or close."""
+    low, high = RANGES[domain]
+    share = (0.38 + 0.6180339887 * np.arange(25 * place, 25 * place + max(prod(shape), 1))) % 1.0
+    numbers = np.round(low + (high - low) * share, 4)
+    if domain == "matrix" and len(shape) == 2:
+        numbers = np.round(numbers.reshape(shape) + 3 * np.eye(*shape), 4).ravel()
+    return strided("float64", shape, "contiguous", tuple(numbers.tolist()), device)
+
+
+def drawn(cases: Sequence[Derivation], apart: bool, dealt_out: bool = True) -> Any:
+    """Samples: one of the cases with its numbers a little smaller, and dealt out anew.
+
+    ``apart``: with another factor for each operand, so that equal numbers in two of them become different ones.
+    """
+    from hypothesis import strategies as st
+
+    def dealt(which: int, seed: int) -> Derivation:
+        case, random = cases[which], Random(seed)
+        first = random.randrange(len(SHRUNK))
+        plans = []
+        for place, plan in enumerate(case.operands):
+            if ELEMENT_TYPES[plan.dtype].kind in ("floating", "complex"):
+                factor = SHRUNK[(first + place * apart) % len(SHRUNK)]
+                data = [x * factor for x in plan.data]
+                if dealt_out:
+                    random.shuffle(data)
+                plan = strided(plan.dtype, plan.shape, plan.layout, tuple(data), plan.device)
+            plans.append(plan)
+        return replace(case, operands=tuple(plans))
+
+    return st.builds(dealt, st.integers(0, len(cases) - 1), st.integers(0, 2**16))
+
+
+def real_methods(cell: Cell) -> Inputs:
+    """Methods on float64."""
+    cases = methods(cell.subject, cell.target.device, "float64")
+    return Inputs(cases, drawn(cases, True))
+
+
+def complex_methods(cell: Cell) -> Inputs:
+    """Methods on complex128."""
+    cases = methods(cell.subject, cell.target.device, "complex128")
+    return Inputs(cases, drawn(cases, True))
+
+
+def real_functions(cell: Cell) -> Inputs:
+    """Functions on float64."""
+    cases = functions(cell.subject, cell.target.device, "float64")
+    return Inputs(cases, drawn(cases, False, cell.subject.domain != "matrix"))
+
+
+def complex_functions(cell: Cell) -> Inputs:
+    """Functions on complex128."""
+    cases = functions(cell.subject, cell.target.device, "complex128")
+    return Inputs(cases, drawn(cases, False, cell.subject.domain != "matrix"))
+
+
+def twice_methods(cell: Cell) -> Inputs:
+    """Methods on float64, one point each."""
+    return Inputs(methods(cell.subject, cell.target.device, "float64")[:5])
+
+
+def twice_functions(cell: Cell) -> Inputs:
+    """Functions on float64, and on complex128 where that is documented."""
+    cases = functions(cell.subject, cell.target.device, "float64")
+    if cell.subject.complex:
+        cases += functions(cell.subject, cell.target.device, "complex128")[:1]
+    return Inputs(cases)
+
+
+def laid_out_methods(cell: Cell) -> Inputs:
+    """Methods whose leaves have one layout after the other."""
+    return Inputs(_laid_out(methods(cell.subject, cell.target.device, "float64")))
+
+
+def laid_out_functions(cell: Cell) -> Inputs:
+    """Functions whose leaves have one layout after the other."""
+    singular = ("expanded",) if cell.subject.domain == "matrix" else ()
+    return Inputs(_laid_out(functions(cell.subject, cell.target.device, "float64"), singular))
+
+
+def _laid_out(cases: Sequence[Derivation], without: tuple[str, ...] = ()) -> list[Derivation]:
+    """The case in which layouts show most, with each leaf in each layout."""
+
+    def extents(case: Derivation) -> tuple[int, int]:
+        shapes = [case.operands[i].shape for i in case.leaf_numbers()]
+        return max(sum(extent > 1 for extent in shape) for shape in shapes), max(map(prod, shapes))
+
+    case = max(cases, key=extents)
+    return [
+        case.laid_out(layout, number)
+        for number in case.leaf_numbers()
+        for layout in LAYOUTS_OF_LEAVES
+        if layout not in without and case.laid_out(layout, number).operands[number].layout == layout
+    ]

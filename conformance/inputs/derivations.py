@@ -1,0 +1,113 @@
+"""Derivations: one differentiable call at a point in general position, and what its derivative has to be there.
+
+The call is a line of Python over the operands x, y, z, …; the floating and complex ones are leaves. What comes out is
+added up with weights to one real number (of a complex element the real and the imaginary part both count), so that
+differences of that number say what every gradient has to be. The gradient by a complex operand is, by convention, the
+derivative by the real part plus 1j times that by the imaginary part.
+Reference: https://docs.pytorch.org/docs/stable/notes/autograd.html#autograd-for-complex-numbers
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from conformance.inputs.dtypes import ELEMENT_TYPES
+from conformance.inputs.tensors import Strided, strided
+from conformance.inputs.weights import weights_for
+
+OPERAND_NAMES = "xyzuvw"
+
+
+@dataclass(frozen=True, eq=False)
+class Derivation:
+    """``text``, an expression of x, y, z, u, v and w, on ``operands`` in this order."""
+
+    text: str
+    operands: tuple[Strided, ...]
+
+    def leaf_numbers(self) -> list[int]:
+        """Which operands are leaves: all of floating and complex type."""
+        return [i for i, plan in enumerate(self.operands) if ELEMENT_TYPES[plan.dtype].kind in ("floating", "complex")]
+
+    def tensors(self, record: bool = True, starts: dict[int, np.ndarray] | None = None) -> list[torch.Tensor]:
+        """Fresh operands; ``starts`` are other values for some, ``record`` makes leaves of those that can be."""
+        found = [plan.build() for plan in self.operands]
+        for i, values in (starts or {}).items():
+            found[i] = torch.tensor(values, device=found[i].device)
+        for i in self.leaf_numbers() if record else ():
+            found[i].requires_grad_()
+        return found
+
+    def outputs(self, operands: list[torch.Tensor]) -> list[torch.Tensor]:
+        """The differentiable results of the call."""
+        found = derivation_function(self.text)(*operands)
+        several = found if isinstance(found, tuple | list) else (found,)
+        return [x for x in several if x.is_floating_point() or x.is_complex()]
+
+    def loss(self, starts: dict[int, np.ndarray]) -> float:
+        """The weighted sum of all results without autograd, for these values of the leaves."""
+        with torch.no_grad():
+            results = self.outputs(self.tensors(False, starts))
+        total = 0.0
+        for result in results:
+            weights = torch.tensor(loss_weights(result), device=result.device)
+            total += float((result * weights.conj()).sum().real)
+        return total
+
+    def gradients(self, operands: list[torch.Tensor], **options: Any) -> list[torch.Tensor | None]:
+        """``torch.autograd.grad`` of the weighted sum by every leaf."""
+        results = [x for x in self.outputs(operands) if x.requires_grad]
+        weights = [torch.tensor(loss_weights(x), dtype=x.dtype, device=x.device) for x in results]
+        leaves = [operands[i] for i in self.leaf_numbers()]
+        return list(torch.autograd.grad(results, leaves, weights, allow_unused=True, **options))
+
+    def starts(self) -> dict[int, np.ndarray]:
+        """Values of the leaves by number."""
+        return {i: np.array(self.operands[i].array) for i in self.leaf_numbers()}
+
+    def laid_out(self, layout: str, number: int) -> Derivation:
+        """The same with one operand in another layout."""
+        plan = self.operands[number]
+        other = strided(plan.dtype, plan.shape, layout, plan.data, plan.device)
+        return replace(self, operands=(*self.operands[:number], other, *self.operands[number + 1 :]))
+
+    def facets(self) -> dict[str, Any]:
+        """What evidence counts: types, layouts and shapes of the leaves."""
+        plans = [self.operands[i] for i in self.leaf_numbers()]
+        return {
+            "dtypes": {plan.dtype for plan in plans},
+            "layouts": {plan.layout for plan in plans},
+            "shapes": {str(plan.shape) for plan in plans},
+        }
+
+    def code(self) -> str:
+        """The call as plain torch."""
+        lines = ["import torch"]
+        for i, (name, plan) in enumerate(zip(OPERAND_NAMES, self.operands, strict=False)):
+            lines.append(f"{name} = {plan.code()}{'.requires_grad_()' if i in self.leaf_numbers() else ''}")
+        return "\n".join([*lines, f"result = {self.text}  # then backward of the weighted sum of its elements"])
+
+    def reductions(self) -> Iterator[Derivation]:
+        """The same with plainer layouts."""
+        for i, plan in enumerate(self.operands):
+            if plan.layout != "contiguous":
+                yield self.laid_out("contiguous", i)
+
+
+@cache
+def derivation_function(text: str) -> Callable[..., Any]:
+    """The function of the operands that a text is; torch is looked up when it is called."""
+    made: Callable[..., Any] = eval(f"lambda x=None, y=None, z=None, u=None, v=None, w=None: {text}", {"torch": torch})
+    return made
+
+
+def loss_weights(result: torch.Tensor) -> np.ndarray:
+    """The weight of each element of a result; complex, for a complex one."""
+    weights = weights_for(tuple(result.shape))
+    return weights * (1 - 0.5j) if result.is_complex() else weights

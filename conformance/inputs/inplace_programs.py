@@ -1,0 +1,241 @@
+"""In-place programs: small differentiable computations around one in-place call.
+
+Such a program copies a leaf, takes a view of the copy, computes something from it, makes the in-place call through some
+route, and adds up what came of it. It runs on any numbers, so that finite differences of its value say what its
+gradient has to be.
+Reference: https://docs.pytorch.org/docs/stable/notes/autograd.html#in-place-operations-with-autograd
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+
+from conformance.inputs.calls import Call
+from conformance.inputs.tensors import Strided
+from conformance.inputs.weights import weights_for
+
+# How self comes out of the copied leaf: it is the copy itself, or a view of it.
+VIEWS = (
+    "none",
+    "offset",
+    "selected",
+    "transposed",
+    "narrowed",
+    "unsqueezed",
+    "stepped",
+    "chained",
+    "strided",
+)
+# What is computed from self before the call; each saves self, its own result, or nothing for its backward.
+USES = ("none", "product", "sine", "exponential", "root", "power", "sum")
+# What is done so that self has been saved when it is written: used in a way that saves it, or made by one.
+SAVING = ("product", "sine", "result", "root", "power")
+# As far as every release computes it with float16 on the CPU.
+SAVING_HALF = ("product", "power")
+# Through what the call writes to self.
+ROUTES = ("itself", "alias", "reshaped", "detached", "without-grad", "data")
+
+
+@dataclass(frozen=True, eq=False)
+class InplaceProgram:
+    """``call`` in a program; ``operand`` numbers the argument whose gradient is asked for, if not self's.
+
+    The call is in float64, in which its finite differences are taken; the gradient is asked for in ``dtype``.
+    """
+
+    call: Call
+    view: str = "none"
+    use: str = "none"
+    route: str = "itself"
+    operand: int | None = None
+    dtype: str = "float64"
+
+    @cached_property
+    def start(self) -> np.ndarray:
+        """The leaf's values: self's in their places, and others around them."""
+        plan = self.call.self_
+        if self.view == "none":
+            return np.array(plan.array)
+        shape = base_shape(plan.shape, self.view)
+        numbers = torch.arange(prod(shape)).reshape(shape)
+        places = np.array(viewed(numbers, self.view, plan.shape).tolist(), np.int64)
+        base = 0.5 + 0.01 * np.arange(prod(shape))
+        base[places] = plan.array
+        return base.reshape(shape)
+
+    @property
+    def operand_start(self) -> np.ndarray:
+        """The values of the operand whose gradient is asked for."""
+        plan = self.call.args[self.operand or 0]
+        return np.array(plan.array)
+
+    def forward(self, leaf: torch.Tensor, operand: torch.Tensor | None = None) -> torch.Tensor:
+        """The program's one number; with ``operand`` in the place of the argument that it is to be."""
+        live = (self.call if leaf.dtype is torch.float64 else in_type(self.call, self.dtype)).build_around(leaf)
+        if operand is not None:
+            live.args[self.operand or 0] = operand
+        base = leaf.clone()
+        target = viewed(base, self.view, self.call.self_.shape)
+        before = used(target, self.use)
+        live.self_ = target
+        write(live, self.route)
+        total = weighted(base)
+        if self.view != "none":
+            total = total + weighted(target)
+        return total if before is None else total + weighted(before)
+
+    def value(self, leaf: np.ndarray) -> float:
+        """The program's number for these values of the leaf, without autograd."""
+        with torch.no_grad():
+            return float(self.forward(torch.tensor(leaf, device=self.call.self_.device)))
+
+    def value_of_operand(self, operand: np.ndarray) -> float:
+        """The program's number for these values of the operand, without autograd."""
+        device = self.call.self_.device
+        with torch.no_grad():
+            return float(self.forward(torch.tensor(self.start, device=device), torch.tensor(operand, device=device)))
+
+    def leaf(self) -> torch.Tensor:
+        """A new leaf that requires grad."""
+        dtype = getattr(torch, self.dtype)
+        return torch.tensor(self.start, dtype=dtype, device=self.call.self_.device, requires_grad=True)
+
+    def operand_leaf(self) -> torch.Tensor:
+        """A new leaf for the operand."""
+        return torch.tensor(self.operand_start, device=self.call.self_.device, requires_grad=True)
+
+    def facets(self) -> dict[str, Any]:
+        """What evidence counts of this case."""
+        return {
+            **self.call.facets(),
+            # calls of another type than the one in which gradients are taken are made as they are
+            "dtypes": self.dtype if self.call.self_.dtype == "float64" else self.call.self_.dtype,
+            "views": self.view,
+            "routes": self.route,
+            "uses": self.use,
+        }
+
+    def reductions(self) -> Iterator[InplaceProgram]:
+        """Simpler programs around the same call."""
+        if self.view != "none":
+            yield replace(self, view="none")
+        if self.route != "itself":
+            yield replace(self, route="itself")
+        if self.dtype != "float64":
+            yield replace(self, dtype="float64")
+        for call in self.call.reductions():
+            yield replace(self, call=call)
+
+    def code(self) -> str:
+        """The program in words of plain torch."""
+        lines = self.call.code().splitlines()
+        return "\n".join([*lines[:-1], f"# self: {self.view} view of a copy of a leaf; before: {self.use}", lines[-1],
+                          f"# written through: {self.route}; then the sum of all, and backward()"])  # fmt: skip
+
+
+def in_type(call: Call, dtype: str) -> Call:
+    """The same call with ``dtype`` in the place of float64."""
+
+    def changed(value: Any) -> Any:
+        return replace(value, dtype=dtype) if isinstance(value, Strided) and value.dtype == "float64" else value
+
+    return replace(call, self_=changed(call.self_), args=tuple(changed(x) for x in call.args))
+
+
+def base_shape(shape: tuple[int, ...], view: str) -> tuple[int, ...]:
+    """Shape of the tensor of which ``view`` gives one of ``shape``."""
+    if view in ("offset", "strided"):
+        return (2 * prod(shape) + 3,)
+    if view == "selected":
+        return (*shape, 2)
+    if view == "transposed":
+        return shape[::-1]
+    if view in ("narrowed", "stepped"):
+        return (2 * shape[0] + 1, *shape[1:]) if shape else (3,)
+    if view == "unsqueezed":
+        return shape
+    return (3, *shape) if view == "chained" else shape
+
+
+def viewed(base: torch.Tensor, view: str, shape: tuple[int, ...]) -> torch.Tensor:
+    """The view of ``base`` that has ``shape``."""
+    if view == "offset":
+        return base[2 : 2 + prod(shape)].view(shape)
+    if view == "strided":
+        return base.as_strided(shape, [2 * step for step in Strided("bool", shape, ()).strides], 1)
+    if view == "selected":
+        return base.select(-1, 1)
+    if view == "transposed":
+        return base.permute(*reversed(range(len(shape)))) if len(shape) > 1 else base.view(shape)
+    if view == "narrowed":
+        return base.narrow(0, 1, shape[0]) if shape else base[2]
+    if view == "stepped":
+        return base[1::2] if shape else base[1]
+    if view == "unsqueezed":
+        return base.unsqueeze(0).squeeze(0)
+    if view == "chained":
+        return base[1:][1].view(shape)
+    return base
+
+
+def used(target: torch.Tensor, use: str) -> torch.Tensor | None:
+    """What is computed from self before the in-place call."""
+    if use == "product":
+        return target * target
+    if use == "sine":
+        return target.sin()
+    if use == "exponential":
+        return target.exp()
+    if use == "root":
+        return (target * target + 1).sqrt()
+    if use == "power":
+        return target.pow(3)
+    return target.sum(0, keepdim=True) if use == "sum" else None
+
+
+def saved(x: torch.Tensor, use: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """A tensor like ``x`` that has been saved for backward, and what was computed and needs it there."""
+    if use == "factor":  # of something that requires grad: a tensor need not be floating to be saved
+        return x, torch.ones(x.shape, device=x.device, requires_grad=True) * x
+    target = x.requires_grad_().clone()
+    if use == "result":
+        target = target.tanh()
+        return target, target.clone()
+    before = used(target, use)
+    assert before is not None
+    return target, before
+
+
+def write(live: Any, route: str) -> None:
+    """Make the in-place call on ``live.self_`` itself or through something that shares its memory."""
+    target = live.self_
+    if route == "alias":
+        live.self_ = target.view_as(target)
+    elif route == "reshaped":
+        live.self_ = target.unsqueeze(0)[0]
+    elif route == "detached":
+        live.self_ = target.detach()
+    elif route == "data":
+        live.self_ = target.data
+    if route == "without-grad":
+        with torch.no_grad():
+            live.apply()
+    else:
+        live.apply()
+
+
+def weighted(tensor: torch.Tensor) -> torch.Tensor:
+    """The sum of the elements, each with a weight of its own."""
+    return (tensor * torch.from_numpy(weights_of(tensor)).to(tensor.device)).sum()
+
+
+def weights_of(tensor: torch.Tensor) -> np.ndarray:
+    """The weight of each element in ``weighted``, which is the gradient of that sum."""
+    return weights_for(tuple(tensor.shape))
