@@ -17,8 +17,11 @@ from conformance.inputs import (
     element_copies,
     extremes,
     fills,
+    foreign_values,
     indexing,
+    inplace_kinks,
     inplace_program_sources,
+    lazy_operands,
     masks,
     outs,
     positions,
@@ -29,7 +32,18 @@ from conformance.inputs import (
     scattering,
     selections,
 )
-from conformance.inputs.aliases import Alias, alias_of, detached_calls, split_calls, split_off, viewed_calls
+from conformance.inputs.aliases import (
+    Alias,
+    alias_of,
+    detached_calls,
+    leaf_augmented_assignments,
+    leaf_view_calls,
+    split_calls,
+    split_off,
+    view_of_a_leaf,
+    viewed_calls,
+)
+from conformance.inputs.assignment_programs import AssignmentProgram, assignment_programs, assignments_to_leaves
 from conformance.inputs.assignments import (
     Assignment,
     advanced_assignments,
@@ -42,8 +56,10 @@ from conformance.inputs.augmented import augment, augmented_assignments, symbol_
 from conformance.inputs.calls import Call, inplace_calls
 from conformance.inputs.dirty_functions import Dirtying, dirtying_functions
 from conformance.inputs.dtypes import ELEMENT_TYPES, limits
-from conformance.inputs.inplace_programs import InplaceProgram, saved, used, weighted, weights_of, write
+from conformance.inputs.foreign_values import ForeignValue
+from conformance.inputs.inplace_programs import InplaceProgram, saved, used, viewed, weighted, weights_of, write
 from conformance.inputs.layouts import place, places, row_major
+from conformance.inputs.lazy_operands import LazyCall
 from conformance.inputs.outs import OutCall
 from conformance.inputs.refusals import Doomed, Overlapping
 from conformance.inputs.resizing import Resize, Setting
@@ -53,16 +69,23 @@ from conformance.inputs.rewrites import (
     operand_tensors,
     with_a_tensor_for_the_number,
 )
-from conformance.oracles import expect, frames, memory, numbers, references, writes
+from conformance.oracles import expect, frames, memory, numbers, ranges, references, writes
 from conformance.oracles import indexing as loops
 from conformance.oracles.agreement import agree
 from conformance.oracles.assigned import after_assignment
 from conformance.oracles.children import outlives
 from conformance.oracles.conversions import converted
-from conformance.oracles.gradients import check_gradient, close_gradients, gradient_in, numbers_of
+from conformance.oracles.gradients import (
+    check_gradient,
+    check_gradients,
+    close_gradients,
+    gradient_in,
+    numbers_of,
+)
 from conformance.oracles.modes import deterministic, recorded_warnings, silence
 from conformance.oracles.outs import holds_results, kept_frames, same_strides_as
 from conformance.oracles.ranges import drawn, within
+from conformance.oracles.renormed import renormed
 from conformance.oracles.writes import kept_outside, nearly_wrote, picked, same_frame, wrote
 
 # What torch raises for arguments that a method cannot take.
@@ -130,6 +153,57 @@ def test_does_not_depend_on_the_layout_of_self(case: Call) -> None:
         case.accuracy,
         f"self after {case.method}",
     )
+
+
+@cases(lazy_operands.lazy_operands)
+def test_lazy_operand_is_read_as_its_numbers(case: LazyCall) -> None:
+    """An operand with its conjugate or negative bit set is read as the numbers that it stands for."""
+    live = case.build()
+    live.apply()
+    expected, accuracy = references.expected(case.call)
+    numbers.close(
+        expected, memory.contents(live.self_), case.call.self_.dtype, accuracy, f"self after {case.call.method}"
+    )
+
+
+@cases(lazy_operands.lazy_selves)
+def test_lazy_self_is_written_as_its_numbers(case: LazyCall) -> None:
+    """A self with its conjugate or negative bit set stands for the same numbers afterwards as any other self."""
+    live = case.build()
+    found = live.apply()
+    expect.same_object(live.self_, found, f"result of {case.call.method}")
+    expected, accuracy = references.expected(case.call)
+    numbers.close(
+        expected, memory.contents(live.self_), case.call.self_.dtype, accuracy, f"self after {case.call.method}"
+    )
+
+
+@cases(selections.corner_inputs)
+def test_renorm_bounds_the_norm(case: Call) -> None:
+    """renorm_ scales each slice whose norm is above maxnorm down to it, and leaves every other one as it is."""
+    live = case.build()
+    live.apply()
+    renormed(case.self_.array, memory.contents(live.self_), case.self_.dtype, case.args, "self after renorm_")
+
+
+@cases(foreign_values.foreign_values)
+def test_value_of_another_kind_is_converted(case: ForeignValue) -> None:
+    """A number or a tensor of another kind that is filled in or assigned becomes a number of self's element type."""
+    x = case.self_.build()
+    case.apply(x)
+    expected = np.full(case.self_.shape, converted(case.given(), case.self_.dtype))
+    numbers.close(expected, memory.contents(x), case.self_.dtype, "exact", f"x after {case.way}")
+
+
+@cases(selections.few_referenced)
+def test_computes_the_same_in_inference_mode(case: Call) -> None:
+    """In inference mode an in-place operation computes what it computes outside."""
+    with torch.inference_mode():
+        live = case.build()
+        found = live.apply()
+    expect.same_object(live.self_, found, f"result of {case.method}")
+    expected, accuracy = references.expected(case)
+    numbers.close(expected, memory.contents(live.self_), case.self_.dtype, accuracy, f"self after {case.method}")
 
 
 @cases(selections.repeated_calls)
@@ -276,6 +350,55 @@ def test_random_fill_draws_each_element(case: Call) -> None:
         "different ones",
         f"{found[0]!r} only",
     )
+    if case.method not in fills.DRAWING:  # what is drawn of few numbers repeats itself
+        ranges.seldom_repeats(found, case.self_.dtype, f"numbers drawn by {case.method}")
+
+
+@cases(fills.repeated_fills)
+def test_random_fill_resumes_from_a_state(case: Call) -> None:
+    """A random fill draws the same numbers again once its generator is in the same state again."""
+    generator = case.kwargs["generator"].build()
+    first = ranges.drawn_from(generator, case)
+    state = generator.get_state()
+    second = ranges.drawn_from(generator, case)
+    generator.set_state(state)
+    memory.same_elements(second, ranges.drawn_from(generator, case), "numbers drawn once the state was set back")
+    generator.manual_seed(case.kwargs["generator"].seed)
+    memory.same_elements(first, ranges.drawn_from(generator, case), "numbers drawn once the seed was set again")
+
+
+@cases(fills.renewed_fills)
+def test_random_fill_goes_on_drawing(case: Call) -> None:
+    """A random fill draws other numbers each time, and from each seed, although the generator is the same."""
+    generator = case.kwargs["generator"].build()
+    first, second = (ranges.drawn_from(generator, case).tobytes() for _ in range(2))
+    expect.that(first != second, f"second {case.method} with a generator", "other numbers", "the same")
+    generator.manual_seed(case.kwargs["generator"].seed + 1)
+    other = ranges.drawn_from(generator, case).tobytes()
+    expect.that(other not in (first, second), f"{case.method} with the next seed", "other numbers", "the same")
+
+
+@cases(fills.seeded_fills)
+def test_random_fill_follows_manual_seed(case: Call) -> None:
+    """Without a generator a random fill draws what torch.manual_seed fixes, whatever others draw meanwhile."""
+    seed, own = case.kwargs["generator"].seed, case.kwargs["generator"].build()
+    with ranges.own_default_state(case.self_.device):
+        torch.manual_seed(seed)
+        first, second = (ranges.drawn_from(None, case) for _ in range(2))
+        torch.manual_seed(seed)
+        ranges.drawn_from(own, case)
+        found = ranges.drawn_from(None, case)
+        torch.manual_seed(seed + 1)
+        other = ranges.drawn_from(None, case)
+    memory.same_elements(first, found, f"numbers drawn by {case.method} after torch.manual_seed({seed})")
+    expect.that(first.tobytes() != other.tobytes(), f"{case.method} after another seed", "other numbers", "the same")
+    expect.that(first.tobytes() != second.tobytes(), f"second {case.method}", "other numbers", "the same")
+
+
+@cases(fills.impossible_fills)
+def test_random_fill_refuses_parameters(case: Call) -> None:
+    """A random fill raises where no distribution has such parameters."""
+    expect.raises(REFUSED, case.build().apply, f"result of {case.method}{case.args}")
 
 
 # --- broadcasting ---------------------------------------------------------------------------------------------
@@ -441,12 +564,29 @@ def test_leaf_refuses(case: Call) -> None:
     expect.raises(RuntimeError, live.apply, f"{case.method} on a leaf that requires grad")
 
 
-@cases(selections.grad_inputs)
-def test_view_of_a_leaf_refuses(case: Call) -> None:
+@cases(leaf_view_calls)
+def test_view_of_a_leaf_refuses(case: Alias) -> None:
     """A view of a leaf that requires grad cannot be modified in place while gradients are recorded."""
-    live = case.build()
-    live.self_ = live.self_.requires_grad_().view_as(live.self_)
-    expect.raises(RuntimeError, live.apply, f"{case.method} on a view of a leaf that requires grad")
+    live = case.call.build()
+    live.self_ = view_of_a_leaf(live.self_, case.form)
+    expect.raises(RuntimeError, live.apply, f"{case.call.method} on a view ({case.form}) of a leaf that requires grad")
+
+
+@cases(leaf_augmented_assignments)
+def test_augmented_assignment_to_a_leaf_is_refused(case: Alias) -> None:
+    """An augmented assignment to a leaf that requires grad, or a view of one, raises while gradients are recorded."""
+    live = case.call.build()
+    live.self_ = view_of_a_leaf(live.self_, case.form)
+    what = f"{symbol_of(case.call)} on a leaf that requires grad ({case.form})"
+    expect.raises(RuntimeError, lambda: augment(live), what)
+
+
+@cases(assignments_to_leaves)
+def test_assignment_to_a_leaf_is_refused(case: Assignment) -> None:
+    """An assignment through an index to a leaf that requires grad raises while gradients are recorded."""
+    x, index, value = case.self_.build().requires_grad_(), case.for_torch(), case.source()
+    expect.raises(RuntimeError, lambda: x.__setitem__(index, value), "assignment to a leaf that requires grad")
+    memory.same_bytes(case.self_.storage, memory.storage_bytes(x), "memory of the leaf after the assignment raised")
 
 
 @cases(selections.grad_inputs)
@@ -553,7 +693,7 @@ def test_backward_without_an_error_is_right(case: InplaceProgram) -> None:
     """Where backward through in-place operations raises nothing, the gradients are those of the values computed."""
     leaf = case.leaf()
     try:
-        case.forward(leaf).backward()
+        case.forward(case.call, leaf).backward()
     except RuntimeError:
         return
     check_gradient(case.value, case.start, gradient_in(leaf), f"gradient through {case.call.method}")
@@ -563,36 +703,99 @@ def test_backward_without_an_error_is_right(case: InplaceProgram) -> None:
 def test_gradient_flows_through(case: InplaceProgram) -> None:
     """The gradient through an in-place operation is that of the values that it computes."""
     leaf = case.leaf()
-    case.forward(leaf).backward()
-    check_gradient(case.value, case.start, gradient_in(leaf), f"gradient by self through {case.call.method}")
+    case.forward(case.call, leaf).backward()
+    what = f"gradient by self through {case.call.method}"
+    check_gradient(case.value, case.start, gradient_in(leaf), what, case.call.self_.dtype)
 
 
 @cases(inplace_program_sources.operand_programs)
 def test_gradient_reaches_the_operands(case: InplaceProgram) -> None:
     """The gradient by an operand of an in-place operation is that of the values that it computes."""
-    operand = case.operand_leaf()
-    case.forward(case.leaf().detach(), operand).backward()
-    check_gradient(
-        case.value_of_operand,
-        case.operand_start,
-        gradient_in(operand),
-        f"gradient by operand {case.operand} through {case.call.method}",
+    operands = case.operand_leaves()
+    case.forward(case.call, case.leaf(), operands).backward()
+    check_gradients(
+        case.value_of_operands,
+        case.operand_starts,
+        [gradient_in(operand) for operand in operands],
+        [f"gradient by operand {number} through {case.call.method}" for number in case.operands],
+        case.call.self_.dtype,
     )
+
+
+@cases(inplace_program_sources.part_indexed_programs)
+def test_gradient_beside_a_smaller_index_is_right_or_refused(case: InplaceProgram) -> None:
+    """Of a source that is larger than the index backward gives the gradient of the values computed, or raises."""
+    operands = case.operand_leaves()
+    total = case.forward(case.call, case.leaf(), operands)
+    try:
+        total.backward()
+    except RuntimeError:
+        return
+    what = f"gradient by the source of {case.call.method}"
+    check_gradients(case.value_of_operands, case.operand_starts, [gradient_in(operands[0])], [what])
+
+
+@cases(inplace_program_sources.narrow_indexed_programs)
+def test_gradient_of_index_reduce_with_an_int32_index(case: InplaceProgram) -> None:
+    """The gradients through index_reduce_ are the same with an index of int32."""
+    leaves = [case.leaf(), *case.operand_leaves()]
+    case.forward(case.call, leaves[0], leaves[1:]).backward()
+    found = [gradient_in(leaf) for leaf in leaves]
+    whats = ["gradient by self through index_reduce_", "gradient by the source of index_reduce_"]
+    check_gradients(case.value, [case.start, *case.operand_starts], found, whats)
 
 
 @cases(inplace_program_sources.view_programs)
 def test_base_has_the_gradient_of_the_program(case: InplaceProgram) -> None:
     """The gradient by the base of a view that is modified in place is that of the values that the base then has."""
     leaf = case.leaf()
-    case.forward(leaf).backward()
-    check_gradient(case.value, case.start, gradient_in(leaf), f"gradient by the base through {case.call.method}")
+    case.forward(case.call, leaf).backward()
+    what = f"gradient by the base through {case.call.method}"
+    check_gradient(case.value, case.start, gradient_in(leaf), what, case.call.self_.dtype)
+
+
+@cases(inplace_program_sources.augmented_programs)
+def test_gradient_flows_through_an_augmented_assignment(case: InplaceProgram) -> None:
+    """The gradients through an augmented assignment are those of the values that it computes."""
+    leaves = [case.leaf(), *case.operand_leaves()]
+    case.forward(case.call, leaves[0], leaves[1:]).backward()
+    whats = [f"gradient by {name} through {symbol_of(case.call)}" for name in ("self", "the operand")[: len(leaves)]]
+    found = [gradient_in(leaf) for leaf in leaves]
+    check_gradients(case.value, [case.start, *case.operand_starts], found, whats, case.call.self_.dtype)
+
+
+@cases(assignment_programs)
+def test_gradient_flows_through_an_assignment(case: AssignmentProgram) -> None:
+    """The gradients through an assignment, by the tensor and by what is assigned, are those of the values written."""
+    leaves = case.leaves()
+    case.forward(leaves).backward()
+    whats = [f"gradient by {name} of an assignment" for name in ("the tensor", "the value")[: len(leaves)]]
+    found = [gradient_in(leaf) for leaf in leaves]
+    check_gradients(case.value, case.points, found, whats, case.assignment.self_.dtype)
+
+
+@cases(inplace_kinks.tied_calls)
+def test_gradient_at_a_kink_is_of_least_norm(case: inplace_kinks.Kink) -> None:
+    """Where an operation has no derivative, the gradient is the one of least norm, or the limit, as documented."""
+    for number, (expected, found) in enumerate(zip(case.expected(), case.gradients_of_the_sum(), strict=True)):
+        what = f"gradient by {'an operand' if number else 'self'} of {case.call.method}"
+        numbers.close(expected, numbers_of(found), case.call.self_.dtype, "fused", what)
+
+
+@cases(inplace_kinks.excluded_ties)
+def test_excluded_self_takes_no_share_of_the_gradient(case: inplace_kinks.Kink) -> None:
+    """With include_self=False the source has the whole gradient, also where self held the very number it writes."""
+    for number, (expected, found) in enumerate(zip(case.expected(), case.gradients_of_the_sum(), strict=True)):
+        what = f"gradient by {'the source' if number else 'self'} of {case.call.method}"
+        numbers.close(expected, numbers_of(found), case.call.self_.dtype, "fused", what)
 
 
 @cases(inplace_program_sources.operand_programs)
 def test_self_joins_the_graph(case: InplaceProgram) -> None:
     """A self that requires no grad requires it once an operand that does has been written into it."""
     live = case.call.build()
-    live.args[case.operand or 0] = case.operand_leaf()
+    for number, operand in zip(case.operands, case.operand_leaves(), strict=True):
+        live.args[number] = operand
     live.apply()
     found = (live.self_.requires_grad, live.self_.is_leaf)
     expect.equal((True, False), found, f"requires_grad and is_leaf of self after {case.call.method}")
@@ -601,22 +804,22 @@ def test_self_joins_the_graph(case: InplaceProgram) -> None:
 @cases(inplace_program_sources.hooked_programs)
 def test_earlier_hook_gets_the_gradient_of_the_old_value(case: InplaceProgram) -> None:
     """A hook registered before an in-place operation gets the gradient by the value from before it."""
-    leaf = case.leaf()
     live = case.call.build()
-    live.self_ = leaf.clone()
+    live.self_ = case.leaf().clone()
     gradients: list[torch.Tensor] = []
     live.self_.register_hook(gradients.append)
     live.apply()
     weighted(live.self_).backward()
     found = numbers_of(gradients[0]) if gradients else np.zeros_like(case.start)
-    check_gradient(case.value, case.start, found, f"gradient that a hook from before {case.call.method} got")
+    what = f"gradient that a hook from before {case.call.method} got"
+    check_gradient(case.value, case.start, found, what, case.call.self_.dtype)
 
 
-@cases(inplace_program_sources.hooked_programs)
+@cases(inplace_program_sources.hooked_view_programs)
 def test_later_hook_gets_the_gradient_of_the_new_value(case: InplaceProgram) -> None:
     """A hook registered after an in-place operation gets the gradient by the value that the tensor then has."""
     live = case.call.build()
-    live.self_ = case.leaf().clone()
+    live.self_ = viewed(case.leaf().clone(), case.view, case.call.self_.shape)
     gradients: list[torch.Tensor] = []
     live.apply()
     live.self_.register_hook(gradients.append)
@@ -629,11 +832,11 @@ def test_later_hook_gets_the_gradient_of_the_new_value(case: InplaceProgram) -> 
     )
 
 
-@cases(inplace_program_sources.hooked_programs)
+@cases(inplace_program_sources.hooked_view_programs)
 def test_retained_grad_is_that_of_the_current_value(case: InplaceProgram) -> None:
     """A retain_grad from before an in-place operation keeps the gradient by the value that the tensor has then."""
     live = case.call.build()
-    live.self_ = case.leaf().clone()
+    live.self_ = viewed(case.leaf().clone(), case.view, case.call.self_.shape)
     live.self_.retain_grad()
     live.apply()
     weighted(live.self_).backward()
@@ -1326,6 +1529,18 @@ def test_out_is_returned(case: OutCall) -> None:
         expect.same_object(mine, theirs, f"result {number} of {case.function}")
 
 
+@cases(outs.returning_cases)
+def test_out_bumps_the_version(case: OutCall) -> None:
+    """Every call increments the version counter of the tensors that it was given as out."""
+    given = case.build()
+    for _ in range(2):
+        before = [mine._version for mine in given]
+        case.apply(given)
+        for number, (mine, version) in enumerate(zip(given, before, strict=True)):
+            what = f"version of out {number} after {case.function}"
+            expect.that(mine._version > version, what, f"more than {version}", mine._version)
+
+
 @cases(outs.empty_cases)
 def test_out_without_elements_is_resized(case: OutCall) -> None:
     """An out without elements is resized to the shape of the result and receives it."""
@@ -1461,46 +1676,89 @@ def test_several_outs_are_treated_independently(case: OutCall) -> None:
 @cases(fills.bounded_random_cases)
 def test_random_stays_within_its_bounds(case: Call) -> None:
     """random_ draws whole numbers from its lower bound (0 by default) up to, and without, its upper bound."""
-    low, high = case.args if len(case.args) == 2 else (0, *case.args)
+    low, high = case.args if len(case.args) == 2 else (0, *case.args, *[v for k, v in case.kwargs.items() if k == "to"])
     found = drawn(case)
     expect.that(bool((found == np.floor(found)).all()), "numbers drawn by random_", "whole numbers", found)
     within(low, high - 1, found, "numbers drawn by random_")
-    if found.size >= 65 and high - low <= 3:
-        expect.equal(set(range(low, high)), set(found.astype(int).ravel().tolist()), f"set of {found.size} numbers")
+    if found.size >= 65:
+        ranges.both_halves(low, high - 1, found, "numbers drawn by random_")
+        if high - low <= 3:
+            expect.equal(set(range(low, high)), set(found.astype(int).ravel().tolist()), f"set of {found.size} numbers")
+    ranges.follows(ranges.discrete_law(low, high), found, case.self_.dtype, "numbers drawn by random_")
+
+
+@cases(fills.uneven_random_cases)
+def test_random_does_not_favour_small_numbers(case: Call) -> None:
+    """random_ between bounds a few thousand millions apart draws each number as often as any other."""
+    low, high = case.args if len(case.args) == 2 else (0, *case.args)
+    found = drawn(case)
+    within(low, high - 1, found, "numbers drawn by random_")
+    ranges.follows(ranges.discrete_law(low, high), found, case.self_.dtype, "numbers drawn by random_")
 
 
 @cases(fills.unbounded_random_cases)
 def test_random_without_bounds_fills_the_mantissa(case: Call) -> None:
     """random_ of a floating tensor without bounds draws whole numbers from 0 to 2 to the power of the mantissa."""
-    top = 2 ** (ELEMENT_TYPES[case.self_.dtype].mantissa + 1)
+    bits = ELEMENT_TYPES[case.self_.dtype].mantissa + 1
     found = drawn(case)
     expect.that(bool((found == np.floor(found)).all()), "numbers drawn by random_", "whole numbers", found)
-    within(0, top, found, "numbers drawn by random_")
+    within(0, 2**bits, found, "numbers drawn by random_")
     if found.size >= 65:
-        within(top / 2, top, found.max(), f"the largest of {found.size} numbers")
+        ranges.both_halves(0, 2**bits, found, "numbers drawn by random_")
+        ranges.every_bit_varies(bits, found % 2**bits, "numbers drawn by random_")
+    ranges.follows(ranges.discrete_law(0, 2**bits + 1), found, case.self_.dtype, "numbers drawn by random_")
+
+
+@cases(fills.spanning_random_cases)
+def test_random_without_bounds_spans_the_type(case: Call) -> None:
+    """random_ of a whole type without an upper bound draws from its lower bound, 0 by default, to the type's last number."""  # noqa: E501
+    low = case.args[0] if case.args else 0
+    high = 1 if case.self_.dtype == "bool" else int(limits(case.self_.dtype)[1])
+    found = ranges.drawn_elements(case)
+    within(low, high, found, "numbers drawn by random_")
+    if found.size >= 65:
+        ranges.both_halves(low, high, found, "numbers drawn by random_")
+        if not case.args:
+            ranges.every_bit_varies(high.bit_length(), found, "numbers drawn by random_")
+    ranges.follows(ranges.discrete_law(low, high + 1), found, case.self_.dtype, "numbers drawn by random_")
 
 
 @cases(fills.uniform_cases)
 def test_uniform_stays_within_its_bounds(case: Call) -> None:
-    """uniform_ draws numbers between its bounds, 0 and 1 by default, and from both halves of the interval."""
-    low, high = case.args or (0.0, 1.0)
+    """uniform_ draws numbers evenly between its bounds, 0 and 1 by default, and from both halves of the interval."""
+    low, high = ranges.asked(case, **{"from": 0.0, "to": 1.0})
     found = drawn(case)
     within(low, high, found, "numbers drawn by uniform_")
     if found.size >= 65 and low < high:
-        within(low, (low + high) / 2, found.min(), f"the smallest of {found.size} numbers")
-        within((low + high) / 2, high, found.max(), f"the largest of {found.size} numbers")
+        ranges.both_halves(low, high, found, "numbers drawn by uniform_")
+        ranges.continuous(ranges.uniform_law(low, high), found, case.self_.dtype, "numbers drawn by uniform_")
 
 
 @cases(fills.normal_cases)
 def test_normal_draws_around_the_mean(case: Call) -> None:
     """normal_ draws numbers whose mean and deviation are those asked for, as far as so many draws can tell."""
-    mean, deviation = case.args or (0.0, 1.0)
+    mean, deviation = ranges.asked(case, mean=0.0, std=1.0)
     found = drawn(case)
-    within(mean - 7 * deviation, mean + 7 * deviation, found, "numbers drawn by normal_")
+    reach = (7 if found.size < ranges.MANY else 8.5) * deviation
+    within(mean - reach, mean + reach, found, "numbers drawn by normal_")
     if found.size >= 65:
-        slack = 5.5 * deviation / found.size**0.5
+        slack = (5.5 if found.size < ranges.MANY else 7) * deviation / found.size**0.5
         within(mean - slack, mean + slack, found.mean(), f"mean of {found.size} numbers")
         within(deviation / 2, deviation * 2, found.std(), f"standard deviation of {found.size} numbers")
+    if found.size >= ranges.MANY:
+        within(deviation - slack, deviation + slack, found.std(), f"standard deviation of {found.size} numbers")
+        ranges.continuous(ranges.normal_law(mean, deviation), found, case.self_.dtype, "numbers drawn by normal_")
+
+
+@cases(fills.complex_normal_cases)
+def test_complex_normal_splits_its_variance(case: Call) -> None:
+    """normal_ around 0 of a complex tensor draws both parts for themselves, each with half of the variance."""
+    _, deviation = ranges.asked(case, mean=0.0, std=1.0)
+    found = ranges.drawn_elements(case)
+    part, law = f"float{found.itemsize * 4}", ranges.normal_law(0.0, deviation / 2**0.5)
+    ranges.continuous(law, found.real, part, "real parts drawn by normal_")
+    ranges.continuous(law, found.imag, part, "imaginary parts drawn by normal_")
+    ranges.has_share(0.5, (found.real > 0) == (found.imag > 0), "answers to whether both parts have one sign")
 
 
 @cases(fills.exponential_cases)
@@ -1508,6 +1766,14 @@ def test_exponential_is_never_zero(case: Call) -> None:
     """exponential_ draws numbers above 0."""
     found = drawn(case)
     expect.that(bool((found > 0).all()), "numbers drawn by exponential_", "numbers above 0", found)
+
+
+@cases(fills.exponential_draws)
+def test_exponential_follows_its_density(case: Call) -> None:
+    """exponential_ draws from the exponential distribution of the rate asked for, 1 by default."""
+    (rate,) = ranges.asked(case, lambd=1.0)
+    law = ranges.exponential_law(rate)
+    ranges.continuous(law, drawn(case), case.self_.dtype, "numbers drawn by exponential_")
 
 
 @cases(fills.geometric_cases)
@@ -1519,37 +1785,55 @@ def test_geometric_counts_from_one(case: Call) -> None:
         expect.that(1 in found and found.max() > 1, f"{found.size} numbers drawn by geometric_", "1 and others", found)
 
 
+@cases(fills.geometric_draws)
+def test_geometric_follows_its_probabilities(case: Call) -> None:
+    """geometric_ draws k with the probability that the first success of trials with probability p is the k-th."""
+    (chance,) = ranges.asked(case, p=None)
+    ranges.follows(ranges.geometric_law(chance), drawn(case), case.self_.dtype, "numbers drawn by geometric_")
+
+
+@cases(fills.cauchy_cases)
+def test_cauchy_follows_its_density(case: Call) -> None:
+    """cauchy_ draws from the Cauchy distribution of the median and scale asked for, 0 and 1 by default."""
+    median, scale = ranges.asked(case, median=0.0, sigma=1.0)
+    found = drawn(case)
+    expect.that(not np.isnan(found).any(), "numbers drawn by cauchy_", "no NaN", found)
+    ranges.continuous(ranges.cauchy_law(median, scale), found, case.self_.dtype, "numbers drawn by cauchy_")
+
+
 @cases(fills.log_normal_cases)
 def test_log_normal_is_positive(case: Call) -> None:
     """log_normal_ draws numbers above 0, whose logarithms scatter around the mean as asked for."""
-    mean, deviation = case.args or (1.0, 2.0)
+    mean, deviation = ranges.asked(case, mean=1.0, std=2.0)
     found = drawn(case)
     expect.that(bool((found > 0).all()), "numbers drawn by log_normal_", "numbers above 0", found)
-    within(
-        mean - 7 * deviation,
-        mean + 7 * deviation,
-        np.log(found),
-        "logarithms of numbers drawn by log_normal_",
-    )
+    reach = (7 if found.size < ranges.MANY else 8.5) * deviation
+    within(mean - reach, mean + reach, np.log(found), "logarithms of numbers drawn by log_normal_")
+    law = ranges.log_normal_law(mean, deviation)
+    ranges.continuous(law, found, case.self_.dtype, "numbers drawn by log_normal_")
 
 
 @cases(fills.bernoulli_cases)
 def test_bernoulli_draws_zero_or_one(case: Call) -> None:
-    """bernoulli_ draws 0 or 1: never 1 with a probability of 0, never 0 with one of 1, and both with one between."""
-    chance = case.args[0] if case.args else 0.5
+    """bernoulli_ draws 1 with the probability given, for each element anew, and 0 otherwise."""
+    (chance,) = ranges.asked(case, p=0.5)
     found = drawn(case)
     possible = {0.0: {0.0}, 1.0: {1.0}}.get(chance, {0.0, 1.0})
     expect.that(set(found.ravel().tolist()) <= possible, "numbers drawn by bernoulli_", f"of {possible}", found)
-    if found.size >= 65:
+    if found.size >= ranges.MANY or (found.size >= 65 and chance != 0.01):
         expect.equal(possible, set(found.ravel().tolist()), f"set of {found.size} numbers")
+        ranges.has_share(chance, found, "numbers drawn by bernoulli_")
+    if found.size >= ranges.MANY and chance == 0.5:
+        ranges.independent(found.ravel() == 1, "numbers drawn by bernoulli_")
 
 
 @cases(fills.bernoulli_tensor_cases)
 def test_bernoulli_follows_each_probability(case: Call) -> None:
     """bernoulli_ with a tensor draws each element of self with the probability at the same place of the tensor."""
-    live = case.build()
-    live.apply()
-    wrote(case.args[0].array.astype(case.self_.array.dtype), live.self_, case.self_, "self after bernoulli_")
+    found, chances = drawn(case), case.args[0].array
+    expect.that(bool(((found == 0) | (found == 1)).all()), "numbers drawn by bernoulli_", "0 or 1", found)
+    for chance in np.unique(chances).tolist():
+        ranges.has_share(chance, found[chances == chance], f"numbers drawn by bernoulli_ with probability {chance}")
 
 
 @cases(fills.apply_cases)

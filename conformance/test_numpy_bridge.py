@@ -16,13 +16,14 @@ import numpy as np
 import torch
 
 from conformance.engine.cases import cases
-from conformance.inputs import casts, copies, crossings, foreign, lazy, memories, scalars
-from conformance.inputs.bridges import PART_TYPES, Applied, Excerpt
+from conformance.inputs import casts, copies, crossings, foreign, formats, lazy, memories, scalars
+from conformance.inputs.bridges import PART_TYPES, Applied, Data, Excerpt
 from conformance.inputs.ndarrays import Array
 from conformance.inputs.tensors import Strided
 from conformance.oracles import buffers, children, expect, files, history, inference, layout, memory, sharing
 from conformance.oracles.conversions import converted
 from conformance.oracles.devices import other_default_device
+from conformance.oracles.modes import silence
 
 # A refusal by any of these is a refusal; the pages do not say which.
 REFUSED = (TypeError, ValueError, RuntimeError, BufferError)
@@ -238,6 +239,17 @@ def test_array_protocol_converts(case: Applied) -> None:
     memory.same_elements(converted(case.plan.array, case.dtype), np.asarray(found), case.expression)
 
 
+@cases(foreign.array_copies)
+def test_array_of_a_tensor_copies(case: Applied) -> None:
+    """np.array of a tensor has memory of its own, with the same values."""
+    tensor = case.build()
+    with silence():
+        found = case.on(tensor)
+    expect.equal(case.plan.dtype, found.dtype.name, f"type of {case.expression}")
+    memory.same_elements(case.plan.array, np.asarray(found), case.expression)
+    sharing.apart(tensor, found, case.expression)
+
+
 @cases(foreign.unconvertible_by_protocol)
 def test_array_protocol_refuses(case: Applied) -> None:
     """np.asarray raises for a tensor that requires grad, is conjugated lazily, or is of a type foreign to NumPy."""
@@ -303,6 +315,45 @@ def test_as_tensor_copies_arrays(case: Applied) -> None:
     sharing.apart(array, found, case.expression)
 
 
+@cases(scalars.inferred_by_as_tensor)
+def test_as_tensor_infers_type(case: Applied) -> None:
+    """as_tensor of numbers, nested lists and tuples infers the element type as torch.tensor does."""
+    inference.infers(case)
+
+
+@cases(
+    lambda cell: scalars.fewer_typed_data(
+        cell, "torch.as_tensor(x, dtype=torch.{0}, device={1!r})", "torch.as_tensor(x, dtype=torch.{0})"
+    )
+)
+def test_as_tensor_holds_data(case: Applied) -> None:
+    """as_tensor of numbers, nested lists and tuples with a dtype holds each number in that type."""
+    value = case.build()
+    sharing.shows(inference.carried(value, case.dtype), case.dtype, case.on(value), case.expression)
+
+
+@cases(lambda cell: scalars.numpy_scalars(cell, "torch.as_tensor(x)", scalars.BUT_UINT64))
+def test_as_tensor_takes_numpy_scalars(case: Applied) -> None:
+    """as_tensor of a NumPy scalar has no dimension, the scalar's type and its value."""
+    sharing.shows(case.plan.array, case.dtype, case.on(case.build()), case.expression)
+
+
+@cases(foreign.readonly_shares)
+def test_as_tensor_may_wrap_read_only(case: Applied) -> None:
+    """as_tensor and asarray either raise for a read-only array, or share its memory and leave it as it is."""
+    array = case.build()
+    before = sharing.bytes_of(array)
+    try:
+        with silence():
+            found = case.on(array)
+    except (ValueError, RuntimeError):
+        return
+    sharing.shows(case.plan.array, case.plan.dtype, found, case.expression)
+    if array.size:
+        expect.that(sharing.address_of(array) == found.data_ptr(), case.expression, "the array's address", "another")
+    memory.same_bytes(before, sharing.bytes_of(array), "the read-only array afterwards")
+
+
 # ---- torch.tensor and new_tensor ----
 
 
@@ -325,10 +376,20 @@ def test_tensor_is_a_leaf(case: Applied) -> None:
         history.graph_state(found),
         f"graph of {case.expression}",
     )
-    sharing.shows(case.plan.array, case.plan.dtype, found.detach(), case.expression)
+    if not isinstance(case.plan, Data):
+        sharing.shows(case.plan.array, case.plan.dtype, found.detach(), case.expression)
 
 
-@cases(lambda cell: crossings.applied(cell, "torch.tensor(x)"))
+@cases(copies.retyped)
+def test_tensor_converts(case: Applied) -> None:
+    """torch.tensor of a tensor or array with another element type has the values in that type, in memory of its own."""
+    source = case.build()
+    found = case.on(source)
+    sharing.shows(converted(case.plan.array, case.dtype), case.dtype, found, case.expression)
+    sharing.apart(source, found, case.expression)
+
+
+@cases(lambda cell: casts.ordered(cell, "torch.tensor(x)"))
 def test_tensor_keeps_dense_strides(case: Applied) -> None:
     """torch.tensor of a tensor is laid out as its clone is: dense strides stay."""
     layout.preserved(case.plan, case.on(case.build()), case.expression)
@@ -373,6 +434,23 @@ def test_tensor_takes_uint64_scalars(case: Applied) -> None:
     sharing.shows(case.plan.array, case.dtype, case.on(case.build()), case.expression)
 
 
+@cases(scalars.listed_scalars)
+def test_tensor_takes_lists_of_scalars(case: Applied) -> None:
+    """torch.tensor and as_tensor of a list of NumPy scalars, arrays or 0-d tensors of one type have that type."""
+    source = case.build()
+    with silence():
+        found = case.on(source)
+    sharing.shows(case.plan.array, case.dtype, found, case.expression)
+    sharing.apart(source, found, case.expression)
+
+
+@cases(scalars.unheld_data)
+def test_tensor_refuses_what_does_not_fit(case: Applied) -> None:
+    """torch.tensor raises for a whole number that the type asked for cannot hold."""
+    value = case.build()
+    expect.raises((RuntimeError, ValueError, OverflowError), lambda: case.on(value), case.expression)
+
+
 @cases(copies.new_tensors)
 def test_new_tensor_copies(case: Applied) -> None:
     """new_tensor copies its data into the element type and onto the device of the tensor that it is called on."""
@@ -380,6 +458,19 @@ def test_new_tensor_copies(case: Applied) -> None:
     found = case.on(source)
     sharing.shows(converted(case.plan.array, case.dtype), case.dtype, found, case.expression)
     sharing.apart(source, found, case.expression)
+
+
+@cases(
+    lambda cell: scalars.fewer_typed_data(
+        cell,
+        "torch.empty(0, dtype=torch.{0}, device={1!r}).new_tensor(x)",
+        "torch.empty(0, dtype=torch.int8, device={1!r}).new_tensor(x, dtype=torch.{0})",
+    )
+)
+def test_new_tensor_holds_data(case: Applied) -> None:
+    """new_tensor of numbers, nested lists and tuples holds each in the type of its tensor, or in the one asked for."""
+    value = case.build()
+    sharing.shows(inference.carried(value, case.dtype), case.dtype, case.on(value), case.expression)
 
 
 @cases(copies.new_tensor_flags)
@@ -545,6 +636,17 @@ def test_asarray_infers_type(case: Applied) -> None:
     sharing.shows(inference.carried(value, expected), expected, case.on(value), case.expression)
 
 
+@cases(
+    lambda cell: scalars.fewer_typed_data(
+        cell, "torch.asarray(x, dtype=torch.{0}, device={1!r})", "torch.asarray(x, dtype=torch.{0}, copy=True)"
+    )
+)
+def test_asarray_holds_data(case: Applied) -> None:
+    """asarray of numbers, nested lists and tuples with a dtype holds each number in that type."""
+    value = case.build()
+    sharing.shows(inference.carried(value, case.dtype), case.dtype, case.on(value), case.expression)
+
+
 @cases(copies.default_device_data)
 def test_asarray_data_on_default_device(case: Applied) -> None:
     """asarray of numbers and lists of numbers lies on the default device."""
@@ -598,6 +700,17 @@ def test_frombuffer_offset_and_count(case: Excerpt) -> None:
         found,
         case.expression,
     )
+
+
+@cases(memories.readonly_buffers)
+def test_frombuffer_reads_what_is_not_writable(case: Excerpt) -> None:
+    """frombuffer of a buffer that must not be written shows its elements, and leaves it as it is."""
+    buffer = case.build()
+    with silence():
+        found = case.on(buffer)
+    elements = buffers.elements(case.plan.memory, case.dtype, case.offset, case.count)
+    sharing.shows(elements, case.dtype, found, case.expression)
+    memory.same_bytes(case.plan.memory, bytes(buffer), "the buffer afterwards")
 
 
 @cases(memories.full_buffers)
@@ -845,6 +958,20 @@ def test_tolist_of_single_elements(case: Applied) -> None:
     expect.equal(repr(case.plan.array.tolist()), repr(case.on(case.build())), "x.tolist()")
 
 
+@cases(scalars.scalar_conversions)
+def test_tensor_becomes_a_python_number(case: Applied) -> None:
+    """float, int, bool, complex and an index of a tensor of one element are those of the number that item gives."""
+    tensor, number = case.build(), case.plan.array.item()
+    expect.equal(repr(case.on(number)), repr(case.on(tensor)), case.expression)
+
+
+@cases(scalars.wide_scalar_conversions)
+def test_uint64_tensor_becomes_a_python_number(case: Applied) -> None:
+    """int, float, bool and an index of a uint64 tensor above the numbers of int64 are those of its number."""
+    tensor, number = case.build(), case.plan.array.item()
+    expect.equal(repr(case.on(number)), repr(case.on(tensor)), case.expression)
+
+
 @cases(scalars.other_than_single)
 def test_item_refuses_other_sizes(case: Applied) -> None:
     """item raises for a tensor with no element, or with more than one."""
@@ -856,10 +983,11 @@ def test_item_refuses_other_sizes(case: Applied) -> None:
 def test_item_is_not_differentiable(case: Any) -> None:
     """item and tolist of a tensor that requires grad give plain numbers, and leave its history as it is."""
     tensor = case.build()
-    before = tensor.grad_fn
+    before, state = tensor.grad_fn, history.graph_state(tensor)
     expect.equal(repr(case.array.item()), repr(tensor.item()), "x.item()")
     expect.equal(repr(case.array.tolist()), repr(tensor.tolist()), "x.tolist()")
     expect.same_object(before, tensor.grad_fn, "grad_fn afterwards")
+    expect.equal(state, history.graph_state(tensor), "graph of x afterwards")
 
 
 # ---- conj, resolve, real, imag ----
@@ -999,6 +1127,13 @@ def test_view_as_real_refuses_real(case: Strided) -> None:
     expect.raises(REFUSED, lambda: torch.view_as_real(tensor), "torch.view_as_real(x)")
 
 
+@cases(lazy.conjugated)
+def test_view_as_real_refuses_conjugated(case: Any) -> None:
+    """view_as_real raises for a tensor that is conjugated lazily, of which there is no real view."""
+    tensor = case.build()
+    expect.raises(REFUSED, lambda: torch.view_as_real(tensor), "torch.view_as_real(x)")
+
+
 @cases(lazy.complex_parts)
 def test_view_as_complex_shares(case: Applied) -> None:
     """view_as_complex is a complex view of a real tensor whose last dimension holds the two parts."""
@@ -1086,6 +1221,38 @@ def test_to_preserves_format(case: Applied) -> None:
     layout.preserved(case.plan, case.on(case.build()), case.expression)
 
 
+@cases(formats.formatted_conversions)
+def test_to_takes_a_memory_format(case: Applied) -> None:
+    """to and its shorthands with a memory format lay the result out in it, with the values that they convert to."""
+    found = case.on(case.build())
+    layout.in_format(case.dtype, found, case.expression)
+    names = {"complex128": "complex128", "complex64": "complex64", "cfloat": "complex64", "copy=True": case.plan.dtype}
+    dtype = next(dtype for name, dtype in names.items() if name in case.expression)
+    sharing.shows(converted(case.plan.array, dtype), dtype, found, case.expression)
+
+
+@cases(formats.reordered)
+def test_to_changes_the_format_alone(case: Applied) -> None:
+    """to with nothing to convert but a memory format with the channels innermost lays the result out in it."""
+    found = case.on(case.build())
+    layout.in_format(case.dtype, found, case.expression)
+    sharing.shows(case.plan.array, case.plan.dtype, found, case.expression)
+
+
+@cases(formats.unpermuted)
+def test_to_makes_contiguous(case: Applied) -> None:
+    """to with nothing to convert but the format torch.contiguous_format gives a contiguous tensor."""
+    found = case.on(case.build())
+    sharing.shows(case.plan.array, case.plan.dtype, found, case.expression)
+    layout.in_format(case.dtype, found, case.expression)
+
+
+@cases(casts.named_types)
+def test_type_tells_the_type(case: Applied) -> None:
+    """type without an argument gives the name of the tensor's type, such as torch.FloatTensor."""
+    expect.equal(case.dtype, case.on(case.build()), case.expression)
+
+
 @cases(casts.shorthands_same)
 def test_shorthands_return_self(case: Applied) -> None:
     """cpu, type, type_as and the shorthands float, int, … return a tensor that is already right."""
@@ -1118,9 +1285,7 @@ def test_clone_is_differentiable(case: Applied) -> None:
     history.flows_back(tensor, case.on(tensor), case.expression)
 
 
-@cases(
-    lambda cell: crossings.applied(cell, "x.clone()", "torch.clone(x)", "x.clone(memory_format=torch.preserve_format)")
-)
+@cases(lambda cell: casts.ordered(cell, "x.clone()", "torch.clone(x)", "x.clone(memory_format=torch.preserve_format)"))
 def test_clone_preserves_format(case: Applied) -> None:
     """clone keeps the strides of a dense tensor and makes any other one dense."""
     layout.preserved(case.plan, case.on(case.build()), case.expression)
@@ -1138,6 +1303,16 @@ def test_clone_contiguous_format(case: Applied) -> None:
     found = case.on(case.build())
     layout.row_major_steps(found, case.expression)
     sharing.shows(case.plan.array, case.plan.dtype, found, case.expression)
+
+
+@cases(formats.formatted_clones)
+def test_clone_takes_a_memory_format(case: Applied) -> None:
+    """clone with a memory format is a copy that is laid out in it."""
+    tensor = case.build()
+    found = case.on(tensor)
+    layout.in_format(case.dtype, found, case.expression)
+    sharing.shows(case.plan.array, case.plan.dtype, found, case.expression)
+    sharing.apart(tensor, found, case.expression)
 
 
 # ---- files and shared memory ----
@@ -1199,7 +1374,7 @@ def test_from_file_default_type(case: Applied) -> None:
 
 @cases(memories.shareable)
 def test_share_memory_moves(case: Strided) -> None:
-    """share_memory_ puts the storage into shared memory, its tensors' values and strides unchanged, and returns self."""
+    """share_memory_ puts the storage into shared memory, its tensors' values and strides unchanged, and returns self."""  # noqa: E501
     tensor = case.build()
     alias = tensor.detach()
     found = tensor.share_memory_()

@@ -74,10 +74,10 @@ class Bundle:
         self.roots.add(key)
         self._reach(*key)
 
-    def add_names(self, expression: str, module: str) -> None:
-        """Add what an expression needs, its names looked up in ``module``."""
+    def add_names(self, expression: str, *modules: str) -> None:
+        """Add what an expression needs, each name from the first of ``modules`` that has it."""
         for name in _free_names(ast.parse(expression, mode="eval")):
-            self._reach(module, name)
+            self._reach(next((m for m in modules if name in _source(m).definitions), modules[0]), name)
 
     def script(self) -> tuple[str, str]:
         """The import lines and the definitions, in an order in which they can be executed."""

@@ -90,6 +90,11 @@ class Operator(_Model):
         """Whether a tensor of numbers (not of indices, flags or exponents) may stand beside self."""
         return any(x.tensor and x.dtype not in ("index", "bool", "int") for x in self.arguments)
 
+    @property
+    def lazy(self) -> bool:
+        """Whether self may be of a type that has a conjugate or a negative bit, and the results are written out."""
+        return self.reference is not None and bool({"floating", "complex", "float32", "float64"} & set(self.dtypes))
+
     def __hash__(self) -> int:
         return hash(self.name)
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from conformance.engine.bundle import Bundle
+from conformance.engine.bundle import PACKAGE, Bundle
 from conformance.engine.cells import Cell
 
 TEMPLATE = '''"""{title}
@@ -105,6 +106,15 @@ def guarded() -> int:
 '''
 
 
+def _homes(case: Any) -> list[str]:
+    """The modules of a case's class and of the plans in its fields: what its ``repr`` names is defined there."""
+    found = [type(case).__module__]
+    if is_dataclass(case):
+        for field in fields(case):
+            found += [m for m in _homes(getattr(case, field.name)) if m.split(".")[0] == PACKAGE]
+    return list(dict.fromkeys(found))
+
+
 def script(cell: Cell, check: Callable[[Any], Any], case: Any, expected: str, found: str, kills: bool = False) -> str:
     """The script for one failing case; raises BundleError where the check reaches foreign packages.
 
@@ -113,7 +123,7 @@ def script(cell: Cell, check: Callable[[Any], Any], case: Any, expected: str, fo
     bundle = Bundle()
     bundle.add_function(check)
     bundle.add_names("Mismatch, Discard", "conformance.engine.mismatch")
-    bundle.add_names(repr(case), type(case).__module__)
+    bundle.add_names(repr(case), *_homes(case))
     imports, definitions = bundle.script()
     needed = {"import sys", "import traceback", "import warnings", "import numpy as np", "import torch"}
     needed |= {"import subprocess"} if kills else set()

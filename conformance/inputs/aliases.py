@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs.augmented import SYMBOLS
 from conformance.inputs.calls import Call, LiveCall
-from conformance.inputs.selections import few_calls, grad_calls
+from conformance.inputs.corners import corners_of
+from conformance.inputs.dtypes import ELEMENT_TYPES
+from conformance.inputs.inplace_programs import VIEWS, base_shape, viewed
+from conformance.inputs.selections import few_calls, grad_calls, spread, unreferenced
 
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
 SAME_SHAPE = ("alias", "reindexed", "restrided", "detached-view")
 ALIAS_FORMS = (*SAME_SHAPE, "unsqueezed", "flattened", "first", "expanded", "transposed", "pieces")
 PIECES = ("unbind", "split", "chunk")
+# Views of a leaf, of any shape and with any strides; "alias" is a view of all of it.
+LEAF_VIEWS = ("alias", *VIEWS[1:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +85,15 @@ def split_off(live: LiveCall, way: str) -> torch.Tensor:
     return (base.split(max(x.shape[0], 1)) if way == "split" else base.chunk(2))[-1]
 
 
+def view_of_a_leaf(x: torch.Tensor, form: str) -> torch.Tensor:
+    """A view, of the shape and the type of ``x``, of a leaf that requires grad; ``x`` itself, if it is to be "leaf"."""
+    if form in ("leaf", "alias"):
+        leaf = x.requires_grad_()
+        return leaf if form == "leaf" else leaf.view_as(leaf)
+    shape = tuple(x.shape)
+    return viewed(torch.ones(base_shape(shape, form), dtype=x.dtype, device=x.device).requires_grad_(), form, shape)
+
+
 # --- sources --------------------------------------------------------------------------------------------------
 
 
@@ -101,3 +116,24 @@ def split_calls(cell: Cell) -> Inputs:
     """Calls on an output of unbind, split and chunk."""
     calls = [c for c in grad_calls(cell.subject, cell.target.device) if not c.self_.shape or c.self_.shape[0]]
     return Inputs([Alias(call, PIECES[turn % 3]) for turn, call in enumerate((*calls, *calls[:1]))])
+
+
+def leaf_view_calls(cell: Cell) -> Inputs:
+    """Calls on each kind of view of a leaf."""
+    calls = grad_calls(cell.subject, cell.target.device)
+    found = [Alias(call, "alias", through=True) for call in calls[::3]]
+    return Inputs([*found, *(Alias(c, LEAF_VIEWS[n % len(LEAF_VIEWS)], through=True) for n, c in enumerate(calls))])
+
+
+def leaf_augmented_assignments(cell: Cell) -> Inputs:
+    """Augmented assignments to a leaf, and to each kind of view of one."""
+    corners = corners_of(cell.subject, cell.target.device)
+    able = [
+        call
+        for call in corners
+        if len(call.args) == 1 and not call.kwargs and ELEMENT_TYPES[call.self_.dtype].kind in ("floating", "complex")
+    ]
+    assert cell.subject.name in SYMBOLS
+    kept = spread(able, 40, lambda call: [(call.self_.dtype, call.self_.layout), call.self_.shape, type(call.args[0])])
+    forms = ("leaf", *LEAF_VIEWS)
+    return Inputs([Alias(unreferenced(call), forms[n % len(forms)], through=True) for n, call in enumerate(kept)])

@@ -94,13 +94,16 @@ class Seen:
 
 @dataclass(frozen=True, eq=False)
 class Buffer:
-    """An object of Python's buffer protocol that holds ``memory``: a bytearray, an array.array, …"""
+    """An object of Python's buffer protocol that holds ``memory``: a bytearray, an array.array, …
+
+    ``matrix`` and ``cast`` have two dimensions, ``words`` elements of two bytes, where the number of bytes is even.
+    """
 
     kind: str
     memory: bytes
 
     def build(self) -> Any:
-        """A new object; ``bytes`` is the one that must not be written."""
+        """A new object; ``bytes`` and ``readonly`` must not be written."""
         if self.kind == "bytearray":
             return bytearray(self.memory)
         if self.kind == "memoryview":
@@ -111,6 +114,15 @@ class Buffer:
             return (ctypes.c_uint8 * len(self.memory)).from_buffer_copy(self.memory)
         if self.kind == "ndarray":
             return np.frombuffer(bytearray(self.memory), np.uint8)
+        if self.kind == "matrix":
+            return np.frombuffer(bytearray(self.memory), np.uint8).reshape(_rows(self.memory), -1)
+        if self.kind == "cast":
+            rows = _rows(self.memory)
+            return memoryview(bytearray(self.memory)).cast("B", (rows, len(self.memory) // rows))
+        if self.kind == "words":
+            return arrays.array("bh"[_rows(self.memory) == 2], self.memory)
+        if self.kind == "readonly":
+            return memoryview(self.memory)
         return self.memory
 
     def statements(self, name: str) -> list[str]:
@@ -121,8 +133,13 @@ class Buffer:
             "array": "__import__('array').array('B', {0!r})",
             "ctypes": "(__import__('ctypes').c_uint8 * {1}).from_buffer_copy({0!r})",
             "ndarray": "np.frombuffer(bytearray({0!r}), np.uint8)",
+            "matrix": "np.frombuffer(bytearray({0!r}), np.uint8).reshape({2}, -1)",
+            "cast": "memoryview(bytearray({0!r})).cast('B', ({2}, {3}))",
+            "words": "__import__('array').array({4!r}, {0!r})",
+            "readonly": "memoryview({0!r})",
         }.get(self.kind, "{0!r}")
-        return [f"{name} = {text.format(self.memory, len(self.memory))}"]
+        size, rows = len(self.memory), _rows(self.memory)
+        return [f"{name} = {text.format(self.memory, size, rows, size // rows, 'bh'[rows == 2])}"]
 
     def facets(self) -> dict[str, str]:
         """What evidence counts of this plan."""
@@ -130,13 +147,18 @@ class Buffer:
 
     def reductions(self) -> Iterator[Buffer]:
         """A plainer kind of buffer with the same bytes."""
-        if self.kind != "bytearray":
+        if self.kind not in ("bytearray", "bytes", "readonly"):
             yield replace(self, kind="bytearray")
+
+
+def _rows(memory: bytes) -> int:
+    """How many rows of equal length the bytes are cut into."""
+    return 1 if len(memory) % 2 else 2
 
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Plain Python data: a number, or nested lists of numbers."""
+    """Plain Python data: a number, or nested lists and tuples of numbers."""
 
     value: Any
 
@@ -156,10 +178,11 @@ class Data:
         return {"shapes": str(np.shape(self.value))}
 
     def reductions(self) -> Iterator[Data]:
-        """One element of a list, or a list without one of its elements."""
-        if isinstance(self.value, list):
+        """One element of a list or tuple, or the whole without one of its elements."""
+        if isinstance(self.value, list | tuple):
             yield from (Data(element) for element in self.value)
-            yield from (Data(self.value[:index] + self.value[index + 1 :]) for index in range(len(self.value)))
+            for left_out in range(len(self.value)):
+                yield Data(type(self.value)(x for number, x in enumerate(self.value) if number != left_out))
 
 
 @dataclass(frozen=True, eq=False)

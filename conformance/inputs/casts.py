@@ -6,13 +6,14 @@ https://docs.pytorch.org/docs/stable/generated/torch.clone.html
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from conformance.engine.cases import Inputs
-from conformance.inputs.bridges import Applied
+from conformance.inputs.bridges import PART_TYPES, Applied
 from conformance.inputs.covering import covering
 from conformance.inputs.crossings import (
     ABOVE_GRAIN,
@@ -25,6 +26,7 @@ from conformance.inputs.crossings import (
     HISTORY,
     LAZY,
     LEAF,
+    ORDERS,
     PARAMETER,
     REPEATED,
     TENSOR_FORMS,
@@ -40,7 +42,7 @@ from conformance.inputs.crossings import (
     merged,
     states_of,
 )  # fmt: skip
-from conformance.inputs.dtypes import ELEMENT_TYPES, family, representable
+from conformance.inputs.dtypes import ELEMENT_TYPES, family, limits, representable
 from conformance.inputs.ndarrays import LISTED, array
 from conformance.inputs.tensors import corner, strided
 from conformance.inputs.values import values
@@ -56,17 +58,33 @@ def convertible(source: str, target: str) -> tuple[str, str] | None:
         return None
     if to in ("unsigned", "signed") and from_ == "floating":
         return "ordinary", "small-nonnegative" if to == "unsigned" else "small"
-    exact = to == from_ or {to, from_} == {"signed", "unsigned"}
-    return "special" if exact else "ordinary", "any" if to != "complex" else "finite"
+    exact = to in (from_, "bool") or {to, from_} == {"signed", "unsigned"}
+    return "special" if exact else "ordinary", "any"
 
 
 def convertible_data(source: str, target: str) -> tuple[Any, ...]:
     """Values of ``source`` with a defined conversion, those with more digits than ``target`` has included."""
     kind, domain = convertible(source, target) or ("", "")
     data = values(source, kind, domain) + values(source, "ordinary", domain)
+    more: tuple[Any, ...] = ()
     if ELEMENT_TYPES[source].kind == "floating":
-        data += tuple(representable(np.array([0.1, 1 / 3, 2.7182818284590452, 7.7]), source).tolist())
-    return tuple({repr(x): x for x in data}.values())
+        more = tuple(representable(np.array([0.1, 1 / 3, 2.7182818284590452, 7.7]), source).tolist())
+    if ELEMENT_TYPES[source].kind in ("signed", "unsigned") and ELEMENT_TYPES[target].kind in ("floating", "complex"):
+        more = tuple(x for x in _WHOLE if _is_held(source, x) and _is_held(target, x))
+    mixed = [x for pair in zip_longest(more, data) for x in pair if x is not None]  # so that few elements meet both
+    return tuple({repr(x): x for x in mixed}.values())
+
+
+# How a whole number is rounded is left to the machine, so that these count only where the target holds them exactly.
+_WHOLE = (
+    127, 255, 2048, -2040, 40960, 65280, 2**24 - 1, -(2**24) + 1, 3 * 2**28, -(2**30), 2**31 - 128, 2**53 - 1,
+    -(2**53) + 1, 2**62,
+)  # fmt: skip
+
+
+def _is_held(dtype: str, value: int) -> bool:
+    low, high = limits(PART_TYPES.get(dtype, dtype))
+    return bool(low <= value <= high) and bool(representable(np.array(value), dtype).real.item() == value)
 
 
 def conversions(cell: Cell, *expressions: str, forms: tuple[Form, ...] = TENSOR_FORMS) -> Inputs:
@@ -106,9 +124,12 @@ def truncations(cell: Cell) -> Inputs:
         -3.0,
         0.0,
     )
-    edges = {
-        "int8": (127.5, -128.5), "int16": (2047.5, -2047.5), "int32": (4095.5, -4095.5), "int64": (8191.5, -8191.5),
-        "uint8": (255.5,), "uint16": (511.5,), "uint32": (1023.75,), "uint64": (2047.5,),
+    edges: dict[str, tuple[float, ...]] = {
+        "int8": (127.5, -128.5), "int16": (2047.5, -2047.5, 32767.5, -32768.5),
+        "int32": (4095.5, -4095.5, 2.0**30, 2.0**31 - 0.5, -(2.0**31) - 0.5),
+        "int64": (8191.5, -8191.5, 2.0**32 + 0.5, -(2.0**40) - 0.5, 2.0**52 - 0.5, 2.0**62, -(2.0**63)),
+        "uint8": (255.5,), "uint16": (511.5, 65535.5), "uint32": (1023.75, 2.0**31, 2.0**32 - 0.5),
+        "uint64": (2047.5, 2.0**40 + 0.5, 2.0**62),
     }  # fmt: skip
     cases = []
     for source in FLOATS:
@@ -185,7 +206,8 @@ def to_conversions(cell: Cell) -> Inputs:
     """Tensor.to with every other element type; of lazily seen tensors too, and above the grain of parallel loops."""
     calls = (
         "x.to({0})", "x.to(x.device, {0})", "x.to(dtype={0})", "x.to({0}, copy=True)",
-        "x.to(torch.empty(0, dtype={0}, device=x.device))",
+        "x.to(torch.empty(0, dtype={0}, device=x.device))", "x.to({0}, non_blocking=True)",
+        "x.to(x.device, {0}, False, True)",
     )  # fmt: skip
     device = cell.target.device
     cases = list(conversions(cell, *calls, forms=TENSOR_FORMS + REPEATED).corners)
@@ -206,7 +228,8 @@ def to_formats(cell: Cell) -> Inputs:
     """Tensor.to with another element type, of every element type in every form."""
     calls = ("x.to(torch.complex128)", "x.to(x.device, torch.complex64)", "x.to(dtype=torch.complex64)")
     others = tuple(dtype for dtype in ALL if dtype not in ("complex64", "complex128"))
-    return merged(applied(cell, *calls, dtypes=others), applied(cell, "x.to(x.dtype, copy=True)"))
+    ordered = applied(cell, calls[0], dtypes=others, forms=ORDERS)
+    return merged(applied(cell, *calls, dtypes=others), applied(cell, "x.to(x.dtype, copy=True)"), ordered)
 
 
 def to_integral(cell: Cell) -> Inputs:
@@ -221,6 +244,26 @@ SHORTHANDS = {
 }  # fmt: skip
 
 
+def legacy_name(dtype: str, device: str) -> str:
+    """``torch.HalfTensor`` of float16, as ``Tensor.type`` names it."""
+    parts = {"complex32": "ComplexHalf", "complex64": "ComplexFloat", "complex128": "ComplexDouble"}
+    name = parts.get(dtype) or SHORTHANDS.get(dtype, dtype).capitalize()
+    name = {"Bfloat16": "BFloat16", "Uint16": "UInt16", "Uint32": "UInt32", "Uint64": "UInt64"}.get(name, name)
+    return f"torch.{'' if device == 'cpu' else device.split(':')[0] + '.'}{name}Tensor"
+
+
+def named_types(cell: Cell) -> Inputs:
+    """Tensor.type without an argument."""
+    device = cell.target.device
+    return listed(
+        *(
+            Applied(make_tensor(device, dtype, form), "x.type()", legacy_name(dtype, device))
+            for dtype in ALL
+            for form in FEW
+        )
+    )
+
+
 def shorthands_same(cell: Cell) -> Inputs:
     """Shorthands with nothing to change."""
     device = cell.target.device
@@ -233,7 +276,7 @@ def shorthands_same(cell: Cell) -> Inputs:
     ]
     cases = []
     for plan in plans:
-        calls = ["x.type(x.dtype)", "x.type_as(x)"]
+        calls = ["x.type(x.dtype)", "x.type_as(x)", "x.type(x.type())"]
         calls += [f"x.{SHORTHANDS[plan.dtype]}()"] if plan.dtype in SHORTHANDS else []
         calls += ["x.cpu()"] if device == "cpu" else []
         cases += [Applied(plan, call) for call in calls]
@@ -247,6 +290,12 @@ def shorthands(cell: Cell) -> Inputs:
         cases.append(case)
         if case.dtype in SHORTHANDS:
             cases.append(Applied(case.plan, f"x.{SHORTHANDS[case.dtype]}()", case.dtype))
+        if len(cases) % 5 == 0:  # a type given as text, or as the class that tensors of old had
+            name = legacy_name(case.dtype, cell.target.device)
+            wrapped = (
+                name if case.dtype in SHORTHANDS and "complex" not in case.dtype and len(cases) % 2 else repr(name)
+            )
+            cases.append(Applied(case.plan, f"x.type({wrapped})", case.dtype))
     return listed(*cases)
 
 
@@ -257,6 +306,11 @@ def cloned(cell: Cell) -> Inputs:
     found = merged(applied(cell, *calls), lazy)
     large = Applied(corner("float32", (32769,), "stepped", "special", "any", cell.target.device), "x.clone()")
     return Inputs([*found.corners, large], found.samples)
+
+
+def ordered(cell: Cell, *calls: str) -> Inputs:
+    """The calls on tensors of every form, and of every order of the axes."""
+    return merged(applied(cell, *calls), applied(cell, *calls, forms=ORDERS))
 
 
 def cloned_graphs(cell: Cell) -> Inputs:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.engine.cases import Inputs
 from conformance.inputs.bridges import Applied, Buffer, Data, Scalar
-from conformance.inputs.casts import convertible
+from conformance.inputs.casts import array_conversions_to, conversions, convertible
 from conformance.inputs.crossings import (
     ALL,
     ARRAY_FORMS,
@@ -70,9 +70,22 @@ def copied(cell: Cell) -> Inputs:
 
 
 def copied_graphs(cell: Cell) -> Inputs:
-    """torch.tensor of tensors of every state of autograd."""
+    """torch.tensor of tensors of every state of autograd, of arrays and of Python data."""
     calls = ("torch.tensor(x)", "torch.tensor(x, requires_grad=True)", "torch.tensor(x, requires_grad=False)")
-    return applied_seen(cell, (LEAF, HISTORY, ()), *calls)
+    floats = tuple(name for name in LISTED if name in DIFFERENTIABLE)
+    data = [Applied(Data(x), call) for x in (1.5, 2j, [1.0, -2.5], ((1.0,), (2.5,)), []) for call in calls]
+    arrays_ = applied_arrays(cell, *calls, dtypes=floats, forms=FEW_ARRAYS)
+    return merged(applied_seen(cell, (LEAF, HISTORY, ()), *calls), arrays_, listed(*data))
+
+
+FEW_ARRAYS: tuple[Form, ...] = (((2, 3), "fortran"), ((), "offset"), ((0, 3), "contiguous"), ((17,), "stepped"))
+
+
+def retyped(cell: Cell) -> Inputs:
+    """torch.tensor of tensors and arrays with another element type."""
+    call = "torch.tensor(x, dtype={0})"
+    tensors_, arrays_ = (list(make(cell, call).corners) for make in (conversions, array_conversions_to))
+    return listed(*tensors_[::4], *tensors_[3::4], *arrays_[::2])
 
 
 def new_tensors(cell: Cell) -> Inputs:

@@ -29,6 +29,12 @@ TENSOR_FORMS: tuple[Form, ...] = (
     ((2, 3, 4), "sliced"), ((2, 3, 2, 2), "channels_last"), ((17,), "contiguous"), ((33,), "stepped"),
     ((65,), "offset"), ((1030,), "contiguous"),
 )  # fmt: skip
+# Dense orders of the axes that are neither row-major nor its reverse.
+ORDERS: tuple[Form, ...] = (
+    ((2, 3, 4), "permuted"),
+    ((2, 3, 2, 2, 4), "channels_last"),
+    ((3, 2, 4, 5), "channels_last"),
+)
 ABOVE_GRAIN: Form = ((32769,), "contiguous")
 REPEATED: tuple[Form, ...] = (((2, 3), "expanded"), ((2, 3), "overlapping"))
 ARRAY_FORMS: tuple[Form, ...] = (

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import islice
 from math import prod
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -20,11 +21,10 @@ import torch
 
 from conformance.engine.cases import Inputs
 from conformance.inputs.calls import Call
-from conformance.inputs.corners import call_made, factors
-from conformance.inputs.covering import covering_numbers
 from conformance.inputs.derivations import OPERAND_NAMES, Derivation
 from conformance.inputs.dtypes import ELEMENT_TYPES
-from conformance.inputs.selections import SMALL, STEADY, STEADY_CALLS, Steady, spread, steady_calls
+from conformance.inputs.layouts import REPEATING
+from conformance.inputs.steady import steady_calls
 from conformance.inputs.tensors import Strided, strided
 
 if TYPE_CHECKING:
@@ -32,44 +32,15 @@ if TYPE_CHECKING:
 
 LAYOUTS_OF_LEAVES = ("contiguous", "transposed", "stepped", "offset", "sliced", "expanded", "channels_last")
 RANGES = {"general": (-1.9, 1.9), "unit": (0.1, 0.9), "large": (1.1, 2.9), "matrix": (-0.9, 0.9)}
+SMALL = 12  # elements of a tensor whose every element costs evaluations
+STEADY_CALLS = 10
 SHRUNK = (1.0, 61 / 64, 62 / 64, 63 / 64)
-
-
-class SteadyComplex(Steady):
-    """Complex operands in general position."""
-
-    def tensor(
-        self, dtype: str, shape: tuple[int, ...], layout: str, kind: str, domain: str, place: int = 0
-    ) -> Strided:
-        """The plan of operand number ``place``."""
-        plan = super().tensor("float64" if "complex" in dtype else dtype, shape, layout, kind, domain, place)
-        return in_complex(plan) if "complex" in dtype else plan
-
-    def number(self, dtype: str, kind: str, domain: str) -> Any:
-        """A real number in general position."""
-        return super().number("float64" if "complex" in dtype else dtype, kind, domain)
 
 
 def in_complex(plan: Strided) -> Strided:
     """A complex plan whose real parts are the numbers of a real one."""
     data = tuple(complex(x, y) for x, y in zip(plan.data, (*plan.data[3:], 0.37, -0.59, 0.83), strict=False))
     return strided("complex128", plan.shape, plan.layout, data, plan.device)
-
-
-@cache
-def complex_calls(row: Any, device: str) -> tuple[Call, ...]:
-    """Calls on a small complex128 self in general position, of different shapes and arguments."""
-    choices = factors(row)
-    found = []
-    for turn, numbers in enumerate(covering_numbers(*map(len, choices))):
-        choice = ["complex128", *(f[n] for f, n in zip(choices[1:], numbers[1:], strict=True))]
-        call = call_made(row, choice, SteadyComplex(device, turn, STEADY[0]))
-        if 0 < prod(call.self_.shape) <= SMALL and not any(x.dtype == "float64" for x in call.tensors()):
-            found.append(replace(call, reference=None))
-    found.sort(key=lambda call: prod(call.self_.shape))
-    return tuple(
-        spread(found, STEADY_CALLS, lambda call: [call.self_.shape, *map(str, call.kwargs), str(call.args)[:30]])
-    )
 
 
 def derivation_of(call: Call, as_function: bool) -> Derivation | None:
@@ -96,7 +67,8 @@ def derivation_of(call: Call, as_function: bool) -> Derivation | None:
 @cache
 def methods(row: Any, device: str, dtype: str) -> tuple[Derivation, ...]:
     """Derivations of an operator of the catalogue ``operators``, in turn as a method and as a function."""
-    calls = complex_calls(row, device) if dtype == "complex128" else steady_calls(row, device, STEADY_CALLS)
+    small = (call for call in steady_calls(row, device, dtype) if 0 < prod(call.self_.shape) <= SMALL)
+    calls = list(islice(small, STEADY_CALLS))
     found = [derivation_of(call, n % 2 == 1) for n, call in enumerate(calls) if differentiable(call)]
     return tuple(case for case in found if case is not None)
 
@@ -104,8 +76,11 @@ def methods(row: Any, device: str, dtype: str) -> tuple[Derivation, ...]:
 def differentiable(call: Call) -> bool:
     """Whether the documentation lets a call be differentiated.
 
-    It does not for ``reduce`` of scatter, nor for a scattered source that is larger than its index.
+    It does not for ``reduce`` of scatter, nor for a scattered source that is larger than its index; and an extreme
+    value that several elements share has no derivative.
     """
+    if "amax" in call.args or "amin" in call.args:
+        return not any(plan.layout in REPEATING for plan in call.tensors())
     if not call.method.startswith("scatter"):
         return True
     shapes = {plan.shape for plan in call.tensors()}

@@ -8,11 +8,14 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from conformance.engine.cases import Inputs
 from conformance.inputs.calls import Call
-from conformance.inputs.dtypes import ELEMENT_TYPES, family
+from conformance.inputs.dtypes import ELEMENT_TYPES, family, representable
 from conformance.inputs.layouts import DISJOINT
-from conformance.inputs.tensors import corner
+from conformance.inputs.tensors import corner, strided
+from conformance.inputs.values import values
 
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
@@ -45,16 +48,24 @@ UNCOPYABLE = (
 
 
 def converting_copies(cell: Cell) -> Inputs:
-    """Every pair of element types, each with another pair of layouts and shapes."""
+    """Every pair of element types, twice, each time with another pair of layouts and shapes."""
     names = family("bool", "integral", "barebones", "floating", "complex", "half-complex")
+    device = cell.target.device
     found = []
     for turn, (target, source) in enumerate(product(names, names)):
         shape, given = COPIED_SHAPES[turn % len(COPIED_SHAPES)]
         layout, lies = DISJOINT[turn // 3 % 6], COPIED_LAYOUTS[turn // 2 % 8]
-        found.append(_element_copy(target, source, shape, given, layout, lies, cell.target.device, turn))
-        if turn % 3 == 0:
-            found.append(_element_copy(target, source, (33,), (33,), "stepped", "stepped", cell.target.device, turn))
-    return Inputs(found)
+        found.append(_element_copy(target, source, shape, given, layout, lies, device, turn))
+        length = ((33,), (5, 7), (17,))[turn % 3]
+        gaps = ("stepped", "contiguous", "sliced")[turn % 3]
+        found.append(_element_copy(target, source, length, length, gaps, "stepped", device, turn + 1))
+    return Inputs([*found, *(_turned(name, device) for name in names)])
+
+
+def _turned(name: str, device: str) -> Call:
+    """A copy of a transposed matrix that is large enough to be copied in blocks."""
+    source = corner(name, (64, 65), "transposed", "ordinary", "any", device, 1)
+    return Call("copy_", corner(name, (64, 65), "contiguous", "ordinary", "any", device), (source,), {})
 
 
 def refused_copies(cell: Cell) -> Inputs:
@@ -77,17 +88,27 @@ def _element_copy(
     device: str,
     turn: int,
 ) -> Call:
-    kind, domain = _convertible(source, target, turn)
+    kind = "special" if turn % 2 else "ordinary"
+    data = _convertible(source, target, kind)
+    start = turn % len(data)
     keywords: dict[str, Any] = {"non_blocking": True} if turn % 5 == 0 else {}
     return Call(
         "copy_", corner(target, shape, layout, "ordinary", "any", device),
-        (corner(source, given, lies, kind, domain, device, turn),), keywords, kind=kind,
+        (strided(source, given, lies, data[start:] + data[:start], device),), keywords, kind=kind,
     )  # fmt: skip
 
 
-def _convertible(source: str, target: str, turn: int) -> tuple[str, str]:
-    """Kind and domain of source values for which the conversion is defined."""
+# Numbers with more digits than a narrower type has, and their neighbours at the end of float16 and of float32.
+_MANY_DIGITS = (0.1, 1 / 3, 2.7182818284590452, 65504.0, 65519.0, 3.4028234663852886e38, 3.402823466e38)
+
+
+def _convertible(source: str, target: str, kind: str) -> tuple[Any, ...]:
+    """Source values for which the conversion is defined."""
     given, wanted = ELEMENT_TYPES[source].kind, ELEMENT_TYPES[target].kind
     if given in ("floating", "complex") and wanted in ("signed", "unsigned"):
-        return "ordinary", "small-nonnegative" if given == "floating" else "small-complex"
-    return ("special" if turn % 2 else "ordinary"), "any"
+        return values(source, "ordinary", "small-nonnegative" if given == "floating" else "small-complex")
+    data = values(source, kind, "any")
+    if given == "floating" and wanted == "floating":
+        exact = representable(np.array(_MANY_DIGITS), source)
+        data += tuple(exact[np.isfinite(exact)].tolist())
+    return data

@@ -9,18 +9,23 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from conformance.inputs.calls import Call
-from conformance.inputs.dtypes import ELEMENT_TYPES
+from conformance.inputs.dtypes import ELEMENT_TYPES, limits, representable
 from conformance.inputs.layouts import REPEATING
-from conformance.inputs.operands import domain_of
-from conformance.inputs.tensors import Strided
+from conformance.inputs.operands import WIDER, domain_of
+from conformance.inputs.tensors import Strided, strided
 from conformance.inputs.values import DOMAINS, LOWEST, values
 
 if TYPE_CHECKING:
     from conformance.engine.catalogue import Operator
 
-# Types that meet every special number; the others meet a third of them.
-THOROUGH = ("float32", "int64")
+# Types that meet every special number, besides the integers; the others meet a third of them.
+THOROUGH = ("float32", "complex64")
+
+# More digits than the halves have, or float32; and what only the wider of two types tells from a tie.
+DIGITS = (1.0, 0.1, 2**-24 + 2**-50, 1 / 3, 2.718281828459045, 7.7, 1.0009765625)
 
 
 def met_by_its_equal(row: Operator, found: list[Call]) -> Iterator[Call]:
@@ -65,12 +70,17 @@ def special_numbers(row: Operator, calls: list[Call]) -> Iterator[Call]:
     for call in calls:
         own = call.self_
         place = len(call.args) - last if row.kind == "indexed" else place
-        if own.dtype in met or not _holds_a_number(call, place, own.dtype) or own.array.size < 5:
+        alone = not any(isinstance(x, Strided) for x in call.args[:place] + call.args[place + 1 :])
+        if own.dtype in met or len(call.args) <= place or own.array.size < 5 or call.kwargs:
+            continue
+        if row.kind == "elementwise" and not alone:
             continue
         met.add(own.dtype)
         special = values(own.dtype, "special", domain_of(row.domain, own.dtype))
-        numbers = values(own.dtype, "special", domain_of(domain, own.dtype))
-        for number in numbers if own.dtype in THOROUGH else numbers[len(met) % 3 :: 3]:
+        admitted = domain_of(domain, own.dtype)
+        numbers = values(own.dtype, "special", admitted) + values(own.dtype, "ordinary", admitted)[:3]
+        every = own.dtype in THOROUGH or ELEMENT_TYPES[own.dtype].kind in ("signed", "unsigned")
+        for number in numbers if every else numbers[len(met) % 3 :: 3]:
             # the lowest integer by -1 ends the process in some releases; a behaviour of its own asks for that
             data = tuple(x for x in special if number != -1 or x not in LOWEST)
             target = own if own.layout in REPEATING else replace(own, data=data)
@@ -78,7 +88,55 @@ def special_numbers(row: Operator, calls: list[Call]) -> Iterator[Call]:
             yield replace(call, self_=target, args=args, kind="special-operand")
 
 
-def _holds_a_number(call: Call, place: int, dtype: str) -> bool:
-    number: Any = call.args[place] if place < len(call.args) else None
-    kind = {"bool": bool, "unsigned": int, "signed": int, "floating": float, "complex": complex}
-    return type(number) is kind[ELEMENT_TYPES[dtype].kind]
+def kinds_above(row: Operator, calls: list[Call]) -> Iterator[Call]:
+    """A fraction beside whole numbers and truth values, where the result is a truth value and may be of any kind."""
+    if row.promotion != "comparison" or not row.arguments:
+        return
+    met: set[str] = set()
+    for call in calls:
+        own = call.self_
+        whole = ELEMENT_TYPES[own.dtype].kind in ("bool", "unsigned", "signed")
+        if not whole or own.dtype in met or own.array.size < 5 or len(call.args) != 1:
+            continue
+        met.add(own.dtype)
+        fractions = strided("float32", own.shape, "stepped", (2.5, 1.0, 0.5, 3.0, 0.0, -2.5, 7.5), own.device)
+        for other in (2.5, 0.5, fractions) if row.arguments[0].number else (fractions,):
+            yield replace(call, args=(other,))
+
+
+def close_partners(row: Operator, calls: list[Call]) -> Iterator[Call]:
+    """Extreme integers beside their neighbours and beside small ones; numbers of many digits beside such numbers."""
+    if row.kind != "elementwise" or not row.arguments or not row.arguments[0].tensor:
+        return
+    met: set[tuple[str, str]] = set()
+    for call in calls:
+        own, other = call.self_, call.args[0] if call.args else None
+        if not isinstance(other, Strided) or own.array.size < 5 or own.shape != other.shape:
+            continue
+        if (own.dtype, other.dtype) in met or {own.layout, other.layout} & set(REPEATING):
+            continue
+        wider = WIDER.get(own.dtype, own.dtype)
+        if own.dtype == other.dtype != wider and row.arguments[0].dtype in ("promotes", "any"):
+            yield from close_partners(row, [replace(call, args=(replace(other, dtype=wider), *call.args[1:]))])
+        pairs = list(_partners(own.dtype, other.dtype))
+        given, taken = (
+            DOMAINS[domain_of(row.domain, own.dtype)],
+            DOMAINS[domain_of(row.arguments[0].domain, other.dtype)],
+        )
+        for mine, theirs in pairs:
+            if all(map(given, mine)) and all(map(taken, theirs)):
+                met.add((own.dtype, other.dtype))
+                args = (replace(other, data=theirs), *call.args[1:])
+                yield replace(call, self_=replace(own, data=mine), args=args, kind="special")
+
+
+def _partners(own: str, other: str) -> Iterator[tuple[tuple[Any, ...], tuple[Any, ...]]]:
+    """Values of self, and of an operand, for two element types."""
+    kind = ELEMENT_TYPES[own].kind
+    if own == other and kind in ("signed", "unsigned"):
+        special = tuple(x for x in values(own, "special") if x not in LOWEST)
+        yield special, tuple(x - 1 if x - 1 >= limits(own)[0] else x for x in special)
+        yield special, (3, 7, 2, 5, 11)
+    if kind == "floating" and ELEMENT_TYPES[other].kind == "floating":
+        digits = representable(np.array(DIGITS), own), representable(np.array(DIGITS[2:] + DIGITS[:2]), other)
+        yield tuple(digits[0].tolist()), tuple(digits[1].tolist())

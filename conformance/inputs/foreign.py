@@ -13,6 +13,7 @@ import numpy as np
 from conformance.engine.cases import Inputs
 from conformance.inputs import ndarrays
 from conformance.inputs.bridges import Applied, Buffer, Data, Scalar, Seen
+from conformance.inputs.casts import convertible, convertible_data
 from conformance.inputs.covering import covering
 from conformance.inputs.crossings import (
     ALL,
@@ -26,6 +27,7 @@ from conformance.inputs.crossings import (
     TENSOR_FORMS,
     TWINS,
     VALUES,
+    Form,
     applied,
     applied_arrays,
     crossed_once,
@@ -85,6 +87,13 @@ def unsigned_arrays(cell: Cell) -> Inputs:
 def readonly_arrays(cell: Cell) -> Inputs:
     """Arrays that must not be written."""
     return listed(*(ndarrays.array(name, s, "readonly", (1, 0, 1)) for name in LISTED for s in ((2, 3), (), (0,))))
+
+
+def readonly_shares(cell: Cell) -> Inputs:
+    """as_tensor and asarray of arrays that must not be written."""
+    calls = ("torch.as_tensor(x)", "torch.asarray(x)", "torch.asarray(x, copy=False)")
+    plans = [ndarrays.array(name, s, "readonly", (1, 0, 1)) for name in LISTED for s in ((2, 3), (0,), (17,))]
+    return listed(*(Applied(plan, call) for plan in plans for call in calls))
 
 
 def backward_arrays(cell: Cell) -> Inputs:
@@ -187,11 +196,17 @@ def forced_copies(cell: Cell) -> Inputs:
 
 
 def subclassed(cell: Cell) -> Inputs:
-    """Arrays seen as masked arrays, record arrays and a class of the user's own."""
+    """Arrays seen as masked arrays, record arrays, matrices, maps of files and a class of the user's own."""
     calls = (
         "torch.from_numpy(x.view(type('Own', (np.ndarray,), {})))", "torch.from_numpy(x.view(np.ma.MaskedArray))",
     )  # fmt: skip
-    return applied_arrays(cell, *calls)
+    more = ("torch.from_numpy(x.view(np.recarray))", "torch.from_numpy(x.view(np.memmap))")
+    flat: tuple[Form, ...] = (((2, 3), "fortran"), ((2, 3), "stepped"), ((0, 3), "offset"), ((3, 1), "contiguous"))
+    return merged(
+        applied_arrays(cell, *calls),
+        applied_arrays(cell, *more, forms=(((), "offset"), ((2, 3), "fortran"), ((17,), "stepped"))),
+        applied_arrays(cell, "torch.from_numpy(x.view(np.matrix))", forms=flat),  # a matrix has two dimensions
+    )
 
 
 OWNING = (
@@ -212,23 +227,27 @@ def owners(cell: Cell) -> Inputs:
 
 def array_conversions(cell: Cell) -> Inputs:
     """np.asarray of tensors with another NumPy type, in every form."""
-    types_ = ("float64", "complex128", "bool_", "float32", "int64")
-    pairs = [(a, b) for a in TWINS for b in types_ if _widens(a, b)]
+    types_ = (
+        "float64", "complex128", "bool_", "float32", "int64", "float16", "int8", "uint8", "int16", "uint64",
+        "complex64",
+    )  # fmt: skip
+    pairs = [(a, b) for a in TWINS for b in types_ if a != b.rstrip("_") and _converts(a, b.rstrip("_"))]
     calls = ("np.asarray(x, dtype=np.{0})", "x.__array__(np.{0})")
-    return listed(
-        *(
-            Applied(make_tensor("cpu", source, form), call.format(target), target.rstrip("_"))
-            for (source, target), form, call in covering(pairs, (*FEW, TENSOR_FORMS[0], TENSOR_FORMS[-1]), calls)
-        )
-    )
+    cases = []
+    for (source, target), form, call in covering(pairs, (*FEW, TENSOR_FORMS[0], TENSOR_FORMS[-1]), calls):
+        data = convertible_data(source, target.rstrip("_")) if convertible(source, target.rstrip("_")) else (1, 0, 1j)
+        cases.append(Applied(strided(source, form[0], form[1], data), call.format(target), target.rstrip("_")))
+    return listed(*cases)
 
 
-def _widens(source: str, target: str) -> bool:
-    """Whether another type holds every ordinary value of the source's, or says whether it is zero."""
-    kind = ELEMENT_TYPES[source].kind
-    if target == "int64":
-        return kind in ("bool", "unsigned", "signed") and source not in ("int64", "uint64")
-    return source != target.rstrip("_") and (kind != "complex" or target in ("complex128", "bool_"))
+def _converts(source: str, target: str) -> bool:
+    """Whether the conversion is defined; of a complex number, whether it is zero."""
+    return convertible(source, target) is not None or target == "bool"
+
+
+def array_copies(cell: Cell) -> Inputs:
+    """np.array of tensors, which copies."""
+    return applied(cell, "np.array(x)", "np.array(x, copy=True)", dtypes=TWINS, forms=FEW)
 
 
 def unconvertible_by_protocol(cell: Cell) -> Inputs:

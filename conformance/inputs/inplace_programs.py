@@ -1,6 +1,6 @@
 """In-place programs: small differentiable computations around one in-place call.
 
-Such a program copies a leaf, takes a view of the copy, computes something from it, makes the in-place call through some
+A program copies a leaf, takes a view of the copy, computes something from it, makes the in-place call through some
 route, and adds up what came of it. It runs on any numbers, so that finite differences of its value say what its
 gradient has to be.
 Reference: https://docs.pytorch.org/docs/stable/notes/autograd.html#in-place-operations-with-autograd
@@ -8,7 +8,7 @@ Reference: https://docs.pytorch.org/docs/stable/notes/autograd.html#in-place-ope
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from conformance.inputs.augmented import augment
 from conformance.inputs.calls import Call
+from conformance.inputs.dtypes import ELEMENT_TYPES
 from conformance.inputs.tensors import Strided
 from conformance.inputs.weights import weights_for
 
@@ -39,50 +41,59 @@ USES = ("none", "product", "sine", "exponential", "root", "power", "sum")
 SAVING = ("product", "sine", "result", "root", "power")
 # As far as every release computes it with float16 on the CPU.
 SAVING_HALF = ("product", "power")
-# Through what the call writes to self.
-ROUTES = ("itself", "alias", "reshaped", "detached", "without-grad", "data")
+# Through what the call writes to self; "operator" is the augmented assignment that stands for it.
+ROUTES = ("itself", "alias", "reshaped", "detached", "without-grad", "data", "operator")
+# The type in which finite differences of a program are taken.
+FINE = {"floating": "float64", "complex": "complex128"}
 
 
 @dataclass(frozen=True, eq=False)
 class InplaceProgram:
-    """``call`` in a program; ``operand`` numbers the argument whose gradient is asked for, if not self's.
+    """``call`` in a program; ``operands`` numbers the arguments whose gradients are asked for, if not self's.
 
-    The call is in float64, in which its finite differences are taken; the gradient is asked for in ``dtype``.
+    Finite differences are taken of the same call on the same numbers in float64 or complex128. With ``alone``
+    nothing requires grad but the operands.
     """
 
     call: Call
     view: str = "none"
     use: str = "none"
     route: str = "itself"
-    operand: int | None = None
-    dtype: str = "float64"
+    operands: tuple[int, ...] = ()
+    alone: bool = False
+
+    @cached_property
+    def fine(self) -> Call:
+        """The call in the type in which finite differences are taken."""
+        plans = (self.call.self_, *self.call.args)
+        own, *args = (replace(x, dtype=fine_type(x.dtype)) if isinstance(x, Strided) else x for x in plans)
+        return replace(self.call, self_=own, args=tuple(args))
 
     @cached_property
     def start(self) -> np.ndarray:
         """The leaf's values: self's in their places, and others around them."""
-        plan = self.call.self_
+        plan = self.fine.self_
         if self.view == "none":
             return np.array(plan.array)
         shape = base_shape(plan.shape, self.view)
         numbers = torch.arange(prod(shape)).reshape(shape)
-        places = np.array(viewed(numbers, self.view, plan.shape).tolist(), np.int64)
-        base = 0.5 + 0.01 * np.arange(prod(shape))
+        places = np.array(viewed(numbers, self.view, plan.shape).tolist(), np.int64).reshape(plan.shape)
+        base = (0.5 + np.arange(prod(shape)) % 64 / 64).astype(plan.array.dtype)
         base[places] = plan.array
         return base.reshape(shape)
 
     @property
-    def operand_start(self) -> np.ndarray:
-        """The values of the operand whose gradient is asked for."""
-        plan = self.call.args[self.operand or 0]
-        return np.array(plan.array)
+    def operand_starts(self) -> list[np.ndarray]:
+        """The values of the operands whose gradients are asked for."""
+        return [np.array(self.fine.args[number].array) for number in self.operands]
 
-    def forward(self, leaf: torch.Tensor, operand: torch.Tensor | None = None) -> torch.Tensor:
-        """The program's one number; with ``operand`` in the place of the argument that it is to be."""
-        live = (self.call if leaf.dtype is torch.float64 else in_type(self.call, self.dtype)).build_around(leaf)
-        if operand is not None:
-            live.args[self.operand or 0] = operand
+    def forward(self, call: Call, leaf: torch.Tensor, operands: Sequence[torch.Tensor] = ()) -> torch.Tensor:
+        """The program's one number; with ``operands`` in the place of the arguments that they are to be."""
+        live = call.build_around(leaf)
+        for number, operand in zip(self.operands, operands, strict=bool(operands)):
+            live.args[number] = operand
         base = leaf.clone()
-        target = viewed(base, self.view, self.call.self_.shape)
+        target = viewed(base, self.view, call.self_.shape)
         before = used(target, self.use)
         live.self_ = target
         write(live, self.route)
@@ -91,32 +102,33 @@ class InplaceProgram:
             total = total + weighted(target)
         return total if before is None else total + weighted(before)
 
-    def value(self, leaf: np.ndarray) -> float:
-        """The program's number for these values of the leaf, without autograd."""
-        with torch.no_grad():
-            return float(self.forward(torch.tensor(leaf, device=self.call.self_.device)))
-
-    def value_of_operand(self, operand: np.ndarray) -> float:
-        """The program's number for these values of the operand, without autograd."""
+    def value(self, leaf: np.ndarray, *operands: np.ndarray) -> float:
+        """The program's number for these values of the leaf, and of the operands, without autograd."""
         device = self.call.self_.device
         with torch.no_grad():
-            return float(self.forward(torch.tensor(self.start, device=device), torch.tensor(operand, device=device)))
+            tensors = [torch.tensor(x, device=device) for x in (leaf, *operands)]
+            return float(self.forward(self.fine, tensors[0], tensors[1:]))
+
+    def value_of_operands(self, *operands: np.ndarray) -> float:
+        """The program's number for these values of the operands, without autograd."""
+        return self.value(self.start, *operands)
 
     def leaf(self) -> torch.Tensor:
-        """A new leaf that requires grad."""
-        dtype = getattr(torch, self.dtype)
-        return torch.tensor(self.start, dtype=dtype, device=self.call.self_.device, requires_grad=True)
+        """A new leaf that requires grad, unless the operands are to be alone in that."""
+        plan = self.call.self_
+        if self.view == "none":
+            return plan.build().requires_grad_(not self.alone)
+        dtype = getattr(torch, plan.dtype)
+        return torch.tensor(self.start, dtype=dtype, device=plan.device, requires_grad=not self.alone)
 
-    def operand_leaf(self) -> torch.Tensor:
-        """A new leaf for the operand."""
-        return torch.tensor(self.operand_start, device=self.call.self_.device, requires_grad=True)
+    def operand_leaves(self) -> list[torch.Tensor]:
+        """New leaves for the operands."""
+        return [self.call.args[number].build().requires_grad_() for number in self.operands]
 
     def facets(self) -> dict[str, Any]:
         """What evidence counts of this case."""
         return {
             **self.call.facets(),
-            # calls of another type than the one in which gradients are taken are made as they are
-            "dtypes": self.dtype if self.call.self_.dtype == "float64" else self.call.self_.dtype,
             "views": self.view,
             "routes": self.route,
             "uses": self.use,
@@ -128,8 +140,9 @@ class InplaceProgram:
             yield replace(self, view="none")
         if self.route != "itself":
             yield replace(self, route="itself")
-        if self.dtype != "float64":
-            yield replace(self, dtype="float64")
+        if len(self.operands) > 1:
+            for number in self.operands:
+                yield replace(self, operands=(number,))
         for call in self.call.reductions():
             yield replace(self, call=call)
 
@@ -140,13 +153,9 @@ class InplaceProgram:
                           f"# written through: {self.route}; then the sum of all, and backward()"])  # fmt: skip
 
 
-def in_type(call: Call, dtype: str) -> Call:
-    """The same call with ``dtype`` in the place of float64."""
-
-    def changed(value: Any) -> Any:
-        return replace(value, dtype=dtype) if isinstance(value, Strided) and value.dtype == "float64" else value
-
-    return replace(call, self_=changed(call.self_), args=tuple(changed(x) for x in call.args))
+def fine_type(dtype: str) -> str:
+    """The type of most digits of the kind of ``dtype``, where that has derivatives."""
+    return FINE.get(ELEMENT_TYPES[dtype].kind, dtype)
 
 
 def base_shape(shape: tuple[int, ...], view: str) -> tuple[int, ...]:
@@ -227,15 +236,23 @@ def write(live: Any, route: str) -> None:
     if route == "without-grad":
         with torch.no_grad():
             live.apply()
+    elif route == "operator":
+        live.self_ = augment(live)
     else:
         live.apply()
 
 
 def weighted(tensor: torch.Tensor) -> torch.Tensor:
-    """The sum of the elements, each with a weight of its own."""
-    return (tensor * torch.from_numpy(weights_of(tensor)).to(tensor.device)).sum()
+    """The sum of the elements, each with a weight of its own; of complex ones, of both parts."""
+    if tensor.is_complex():
+        parts = torch.view_as_real(tensor)
+        return (parts * torch.from_numpy(weights_for(tuple(parts.shape))).to(tensor.device)).sum()
+    return (tensor * torch.from_numpy(weights_for(tuple(tensor.shape))).to(tensor.device)).sum()
 
 
 def weights_of(tensor: torch.Tensor) -> np.ndarray:
-    """The weight of each element in ``weighted``, which is the gradient of that sum."""
+    """The gradient of ``weighted``: the weight of each element, or of its parts as those of a complex number."""
+    if tensor.is_complex():
+        parts = weights_for((*tensor.shape, 2))
+        return np.asarray(parts[..., 0] + 1j * parts[..., 1])
     return weights_for(tuple(tensor.shape))

@@ -62,11 +62,12 @@ def place(shape: tuple[int, ...], layout: str) -> Placement:
             return place(shape, "offset")
         padded = (*shape[:-1], shape[-1] + 2)
         return Placement(row_major(padded), 1, prod(padded) + 1, layout)
-    if layout == "channels_last":
-        if len(shape) != 4:
+    if layout in ("channels_last", "permuted"):
+        if len(shape) not in (3, 4, 5):
             return place(shape, "transposed")
-        _, c, h, w = shape
-        return Placement((c * h * w, 1, w * c, c), 0, count, layout)
+        # the second dimension varies fastest, the others stay in order
+        outer = row_major((*shape[:1], *shape[2:], shape[1]))
+        return Placement((outer[0], 1, *outer[1:-1]), 0, count, "permuted" if len(shape) == 3 else "channels_last")
     if layout == "expanded":
         wide = next((d for d, extent in enumerate(shape) if extent > 1), None)
         if wide is None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 # ---- buffers ----
 
-BUFFERS = ("bytearray", "memoryview", "array", "ctypes", "ndarray")
+BUFFERS = ("bytearray", "memoryview", "array", "ctypes", "ndarray", "matrix", "cast", "words")
 
 
 def _memory(dtype: str, count: int) -> bytes:
@@ -49,8 +49,21 @@ def buffers(cell: Cell, expression: str = "torch.frombuffer(x, dtype=torch.{0})"
         for count in (1, (2, 3, 17, 5000)[(turn + step) % 4])
         # a memoryview that starts at an odd address suits one-byte elements only, and asarray has arrays apart
         if (kind != "memoryview" or ELEMENT_TYPES[dtype].itemsize == 1)
-        and (kind != "ndarray" or "frombuffer" in expression)
+        and (kind not in ("ndarray", "matrix") or "frombuffer" in expression)
     ]
+    return listed(*cases)
+
+
+def readonly_buffers(cell: Cell) -> Inputs:
+    """Buffers that must not be written, whole and in part."""
+    cases = []
+    for turn, dtype in enumerate(ALL):
+        size = ELEMENT_TYPES[dtype].itemsize
+        for step, kind in enumerate(("bytes", "readonly")):
+            for offset, count in ((0, -1), (size, 2) if (turn + step) % 2 else (2 * size, -1)):
+                call = f"torch.frombuffer(x, dtype=torch.{dtype}, offset={offset}, count={count})"
+                plan = Buffer(kind, _memory(dtype, (5, 17)[step]))
+                cases.append(Excerpt(plan, call, dtype, offset=offset, count=count))
     return listed(*cases)
 
 
@@ -116,9 +129,8 @@ def default_buffers(cell: Cell) -> Inputs:
         *(
             Applied(Buffer(k, bytes(range(n))), "torch.asarray(x)", d)
             for k in BUFFERS
-            if k != "ndarray"
+            if k not in ("ndarray", "matrix", "memoryview")
             for d, n in sizes
-            if k != "memoryview"
         )
     )
 

@@ -68,8 +68,13 @@ class Resize:
         """The call."""
         kwargs = {"memory_format": getattr(torch, self.memory_format)} if self.memory_format else {}
         if self.form == "template":
-            return x.resize_as_(torch.empty(self.goal, dtype=torch.bool, device=self.self_.device), **kwargs)
+            return x.resize_as_(self.template(), **kwargs)
         return x.resize_(*self.goal, **kwargs) if self.form == "sizes" and self.goal else x.resize_(self.goal, **kwargs)
+
+    def template(self) -> torch.Tensor:
+        """A tensor of the goal's shape, and not contiguous where that has two dimensions."""
+        turned = torch.empty(self.goal[::-1], dtype=torch.bool, device=self.self_.device)
+        return turned.permute(tuple(reversed(range(len(self.goal)))))
 
     def facets(self) -> dict[str, str]:
         """What evidence counts."""
@@ -79,7 +84,7 @@ class Resize:
         """The call in plain torch."""
         more = f", memory_format=torch.{self.memory_format}" if self.memory_format else ""
         call = (
-            f"x.resize_as_(torch.empty({self.goal}){more})"
+            f"x.resize_as_(torch.empty({self.goal[::-1]}).permute({tuple(reversed(range(len(self.goal))))}){more})"
             if self.form == "template"
             else f"x.resize_({self.goal}{more})"
         )

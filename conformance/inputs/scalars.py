@@ -6,6 +6,7 @@ https://docs.pytorch.org/docs/stable/generated/torch.Tensor.item.html
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from conformance.engine.cases import Inputs
@@ -24,6 +25,8 @@ from conformance.inputs.crossings import (
     make_seen,
     make_tensor,
 )
+from conformance.inputs.dtypes import ELEMENT_TYPES, family, limits
+from conformance.inputs.ndarrays import array
 from conformance.inputs.tensors import strided
 from conformance.inputs.values import pool
 
@@ -48,6 +51,28 @@ def single_elements(cell: Cell, expression: str) -> Inputs:
     return listed(*(Applied(plan, expression, exact=True) for plan in plans))
 
 
+def scalar_conversions(cell: Cell) -> Inputs:
+    """float, int, bool, complex and an index of tensors of one element, as far as Python has them of the number."""
+    cases = []
+    for turn, dtype in enumerate(ALL):
+        for step, value in enumerate(x for x in pool(dtype) if dtype != "uint64" or x < 2**63):
+            calls = ["bool(x)", "complex(x)"]
+            if not isinstance(value, complex):
+                calls += ["float(x)", *(["int(x)"] if value == value and abs(value) != _INF else [])]
+                calls += ["x.__index__()"] if isinstance(value, int) and not isinstance(value, bool) else []
+            shape, layout = (((), "offset"), ((1,), "stepped"), ((1, 1), "sliced"))[(turn + step) % 3]
+            plan = strided(dtype, shape, layout, (value,), cell.target.device)
+            cases += [Applied(plan, call, exact=True) for call in calls]
+    return listed(*cases)
+
+
+def wide_scalar_conversions(cell: Cell) -> Inputs:
+    """The same of whole numbers that only uint64 holds."""
+    values_, calls = (2**63, 2**63 + 5, 2**64 - 1), ("float(x)", "int(x)", "bool(x)", "x.__index__()")
+    plans = [strided("uint64", (), "contiguous", (value,), cell.target.device) for value in values_]
+    return listed(*(Applied(plan, call, exact=True) for call in calls for plan in plans))
+
+
 def other_than_single(cell: Cell) -> Inputs:
     """item of tensors with no element, or with more than one."""
     forms: tuple[Form, ...] = (
@@ -63,7 +88,7 @@ def gradient_single_elements(cell: Cell) -> Inputs:
     return crossed_once(make_seen, cell.target.device, (LEAF, HISTORY), DIFFERENTIABLE, forms, ("ordinary", "special"))
 
 
-BUT_UINT64 = tuple(name for name in TWINS if name != "uint64")
+BUT_UINT64 = tuple(name for name in TWINS if name != "uint64")  # releases refuse that one type
 
 # ---- torch.tensor and Python data ----
 
@@ -74,6 +99,8 @@ NESTED: tuple[Any, ...] = (
     [True, 1j],
     [[1, 2], [3, 4]], [[True], [False]], [[1, 2.5], [True, 3]], [[[1], [2]], [[3], [4.5]]], [[1j, 2.5, 3, True]],
     [1, 1, 1, 1, 1, 1, 1, 1, 1.5], [False] * 16 + [True], [[0.0] * 3] * 2, [2**62, -(2**62)], [[1], [2], [2.0]],
+    2**53 + 1, [2**53 + 1, 3], [3, -(2**53) - 1], [[2**54 + 2, 1], [2**62 + 1, -(2**62) - 1]], [0.1, 1 / 3], 1e-45,
+    (1, 2, 3), (True, 2.5), ([1, 2], [3, 4]), [(1, 2.5), (True, 3)], ((1j, 2), (3, 4), (5, 6)), ((True,), (False,)),
 )  # fmt: skip
 
 
@@ -118,20 +145,77 @@ def empties(cell: Cell) -> Inputs:
     return listed(*(Applied(Data([]), "torch.tensor(x)", default) for default in ("float32", "float64", "float16")))
 
 
-def typed_data(cell: Cell) -> Inputs:
-    """Nested lists of the values of every element type, with that type asked for."""
-    device = cell.target.device
+# Numbers that no binary type holds, halves of the last place of float16 and bfloat16, and ones that round to the
+# largest and smallest numbers of a type; none of them depends on whether it is rounded by way of another type.
+_INEXACT = (0.1, 1 / 3, -2.7182818284590452, 7.7, 1 + 2.0**-8, 1 + 3 * 2.0**-8, 1 + 2.0**-11, -1 - 3 * 2.0**-11, 1e-3)
+_NEARLY = {"float16": (65519.0, 1e-7, 3e-8), "float32": (3.4028235e38, 1e-45, 16777217.0), "float64": (5e-324, 1e308)}
+
+
+def typed_data(cell: Cell, call: str = "torch.tensor(x, dtype=torch.{0}, device={1!r})") -> Inputs:
+    """Nested lists and tuples of numbers of every element type, with that type asked for, rounded ones included."""
     cases = []
     for dtype in ALL:
-        choices = list(pool(dtype))
-        for value in (choices, [choices], [[[x]] for x in choices], *choices):
-            cases.append(Applied(Data(value), f"torch.tensor(x, dtype=torch.{dtype}, device={device!r})", dtype))
+        choices = [*pool(dtype), *_rounded(dtype)]
+        for value in (choices, [choices], tuple(([x],) for x in choices), *choices):
+            cases.append(Applied(Data(value), call.format(dtype, cell.target.device), dtype))
+    return listed(*cases)
+
+
+def _rounded(dtype: str) -> tuple[Any, ...]:
+    kind = ELEMENT_TYPES[dtype].kind
+    if kind == "floating":
+        return _INEXACT + _NEARLY.get(dtype, ())
+    if kind == "complex":
+        return tuple(complex(x, y) for x, y in pairwise(_INEXACT))
+    return (2**53 + 1, 2**62 + 1) if dtype in ("int64", "uint64") else ()
+
+
+def fewer_typed_data(cell: Cell, *calls: str) -> Inputs:
+    """The same numbers in one list, in nested tuples and one by one, each call in its turn."""
+    cases = []
+    for turn, dtype in enumerate(ALL):
+        choices = [*pool(dtype), *_rounded(dtype)]
+        for step, value in enumerate((choices, tuple(([x],) for x in choices), *choices[turn % 3 :: 3])):
+            call = calls[(turn + step) % len(calls)]
+            cases.append(Applied(Data(value), call.format(dtype, cell.target.device), dtype))
+    return listed(*cases)
+
+
+def unheld_data(cell: Cell) -> Inputs:
+    """Whole numbers that the type asked for cannot hold, alone and in lists; below 0 only for signed types."""
+    cases = []
+    for dtype in family("integral", "barebones"):
+        low, high = (int(x) for x in limits(dtype))
+        for value in (high + 1, 2 * high + 3, *((low - 1,) if low else ())):
+            for data in (value, [1, value], [[value], [1]]):
+                cases.append(Applied(Data(data), f"torch.tensor(x, dtype=torch.{dtype})", exact=True))
     return listed(*cases)
 
 
 def python_data(cell: Cell) -> Inputs:
     """Numbers and nested lists for ``asarray``."""
     return Inputs([Applied(Data(value), "torch.asarray(x)") for value in NESTED])
+
+
+def inferred_by_as_tensor(cell: Cell) -> Inputs:
+    """Nested data for ``as_tensor`` under the default dtypes."""
+    return listed(
+        *(Applied(Data(x), "torch.as_tensor(x)", default) for default in ("float32", "float64") for x in NESTED)
+    )
+
+
+def listed_scalars(cell: Cell) -> Inputs:
+    """Lists and tuples of NumPy scalars, of arrays, and of tensors without a dimension, all of one element type."""
+    calls = ("torch.tensor(list(x))", "torch.as_tensor(list(x))", "torch.tensor(tuple(x))")
+    cases = []
+    for turn, dtype in enumerate(BUT_UINT64):
+        data = pool(dtype)
+        plans: list[Any] = [array(dtype, shape, "contiguous", data) for shape in ((len(data),), (2, 3), (3, 2, 2))]
+        plans.append(strided(dtype, (len(data),), "stepped", data, cell.target.device))
+        plans.append(array(dtype, (3, 2), "fortran", data[-6:]))
+        for step, plan in enumerate(plans):
+            cases += [Applied(plan, call, dtype, exact=True) for call in (calls[0], calls[1 + (turn + step) % 2])]
+    return listed(*cases)
 
 
 def numpy_scalars(cell: Cell, expression: str, types: tuple[str, ...] = TWINS) -> Inputs:

@@ -13,31 +13,20 @@ from itertools import islice
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
 from conformance.engine.cases import Inputs
 from conformance.inputs.calls import Call, inplace_calls
-from conformance.inputs.corners import call_made, corners_of, factors
-from conformance.inputs.covering import covering_numbers
+from conformance.inputs.corners import call_made, corners_of
 from conformance.inputs.dtypes import ELEMENT_TYPES
-from conformance.inputs.encounters import special_numbers
 from conformance.inputs.layouts import DISJOINT
 from conformance.inputs.operands import Listed, domain_of, dtypes_of
-from conformance.inputs.tensors import Strided, corner, strided
-from conformance.oracles import references
+from conformance.inputs.supplements import plain_forms, supplements
+from conformance.inputs.tensors import Strided, corner
 
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
 
 ItemT = TypeVar("ItemT")
 
-# Numbers in general position: no two are equal, none is whole, half or a multiple of another, so that an operation
-# is smooth around them wherever it is smooth at all. The first of these lists on which an operation is defined serves.
-STEADY = (
-    (0.37, -0.83, 1.61, 0.59, -1.27, 2.31, 0.71, -0.43, 1.13, 0.23, -1.87, 0.91, 3.07, 0.47, 1.29, -0.19),
-    (0.37, 0.83, 0.61, 0.59, 0.27, 0.31, 0.71, 0.43, 0.13, 0.23, 0.87, 0.91, 0.07, 0.47, 0.29, 0.19),
-    (1.37, 2.83, 1.61, 2.59, 3.27, 2.31, 1.71, 2.43, 1.13, 3.23, 1.87, 2.91, 3.07, 1.47, 1.29, 2.19),
-)
 # Shapes of self and of an operand that broadcasts to it.
 BROADCASTS = (
     ((2, 3), (3,)),
@@ -58,76 +47,6 @@ BROADCASTS = (
     ((2, 3, 2, 2), (3, 1, 1)),
     ((1,), ()),
 )
-SMALL = 8  # elements of a tensor whose every element costs two runs of a program
-
-
-class Steady(Listed):
-    """Operands in general position wherever they are floating, and the listed ones elsewhere."""
-
-    def __init__(self, device: str, turn: int, numbers: tuple[float, ...]) -> None:
-        super().__init__(device, turn)
-        self.numbers = numbers
-
-    def tensor(
-        self, dtype: str, shape: tuple[int, ...], layout: str, kind: str, domain: str, place: int = 0
-    ) -> Strided:
-        """The plan of operand number ``place``."""
-        if ELEMENT_TYPES[dtype].kind != "floating":
-            return super().tensor(dtype, shape, layout, "ordinary", domain, place)
-        start = (self.turn + 5 * place) % len(self.numbers)
-        return strided(dtype, shape, layout, self.numbers[start:] + self.numbers[:start], self.device)
-
-    def number(self, dtype: str, kind: str, domain: str) -> Any:
-        """A Python number in general position."""
-        if ELEMENT_TYPES[dtype].kind != "floating":
-            return super().number(dtype, "ordinary", domain)
-        return self.numbers[(self.turn + 3) % len(self.numbers)]
-
-
-STEADY_CALLS = 8
-
-
-def steady_calls(row: Any, device: str, limit: int) -> tuple[Call, ...]:
-    """The first ``limit`` of the operator's steady calls, as far as they are defined."""
-    assert limit <= STEADY_CALLS, f"steady calls: expected at most {STEADY_CALLS}; found {limit}"
-    return tuple(call for call in _every_steady_call(row, device)[:limit] if call is not None)
-
-
-@cache
-def _every_steady_call(row: Any, device: str) -> tuple[Call | None, ...]:
-    """Calls on a small contiguous float64 self in general position, of different shapes and arguments.
-
-    The keyword ``reduce`` of scatter_ has no derivative, and the numbers of an unbounded random_ leave finite
-    differences no digits: both are left out.
-    """
-    choices = factors(row)
-    if "float64" not in choices[0]:
-        return ()
-    found: dict[Any, tuple[Call, list[Any], int]] = {}
-    for turn, numbers in enumerate(covering_numbers(*map(len, choices))):
-        choice = ["float64", *(f[n] for f, n in zip(choices[1:], numbers[1:], strict=True))]
-        call = _steady_call(row, choice, device, turn, STEADY[0])
-        if 0 < prod(call.self_.shape) <= SMALL and _is_float64(call) and not _without_derivative(call):
-            found.setdefault((call.self_.shape, *_form(call)), (call, choice, turn))
-    entries = sorted(found.values(), key=lambda entry: prod(entry[0].self_.shape))
-    kept = spread(entries, STEADY_CALLS, lambda entry: [entry[0].self_.shape, *_form(entry[0])])
-    settled = (_defined(row, choice, device, turn) for _, choice, turn in kept)
-    return tuple(None if call is None else unreferenced(call) for call in settled)
-
-
-def _steady_call(row: Any, choice: Sequence[Any], device: str, turn: int, numbers: tuple[float, ...]) -> Call:
-    call = call_made(row, choice, Steady(device, turn, numbers))
-    plan = call.self_
-    return call.with_self(strided("float64", plan.shape, "contiguous", plan.data, device))
-
-
-def _defined(row: Any, choice: Sequence[Any], device: str, turn: int) -> Call | None:
-    """The call on the first list of numbers for which its reference has finite results."""
-    for numbers in STEADY:
-        call = _steady_call(row, choice, device, turn, numbers)
-        if call.reference is None or np.isfinite(references.expected(call)[0]).all():
-            return call
-    return None
 
 
 def plain_call(
@@ -136,19 +55,6 @@ def plain_call(
     """The call of an element-by-element operator on self and operands of one shape and element type."""
     choice = (dtype, shape, layout, "ordinary", "contiguous", "same", "same", 0)
     return call_made(row, choice, Listed(device, turn))
-
-
-def _without_derivative(call: Call) -> bool:
-    return "reduce" in call.kwargs or (call.method == "random_" and not call.args)
-
-
-def _is_float64(call: Call) -> bool:
-    return all(plan.dtype == "float64" or ELEMENT_TYPES[plan.dtype].kind != "floating" for plan in call.tensors())
-
-
-def _form(call: Call) -> tuple[Any, ...]:
-    parts = [x.shape if isinstance(x, Strided) else (type(x).__name__, repr(x)[:20]) for x in call.args]
-    return (*parts, *sorted(call.kwargs))
 
 
 def spread(calls: Iterable[ItemT], limit: int, traits: Callable[[ItemT], list[Any]]) -> list[ItemT]:
@@ -227,10 +133,21 @@ def _mixed(calls: Sequence[Call]) -> list[Call]:
 
 
 def referenced_calls(cell: Cell) -> Inputs:
-    """Every call for which a reference is written out, and special numbers as the operand."""
+    """Every call for which a reference is written out, and those that supplement them."""
     every = inplace_calls(cell)
-    known = [call for call in every.corners if call.reference is not None]
-    return Inputs([*known, *special_numbers(cell.subject, known)], every.samples)
+    added = supplements(cell.subject, cell.target.device)
+    return Inputs([call for call in (*every.corners, *added) if call.reference is not None], every.samples)
+
+
+def corner_inputs(cell: Cell) -> Inputs:
+    """Every corner of the operator."""
+    return Inputs(corners_of(cell.subject, cell.target.device))
+
+
+def few_referenced(cell: Cell) -> Inputs:
+    """A few calls for which a reference is written out, of each element type and layout."""
+    known = [call for call in _mixed(corners_of(cell.subject, cell.target.device)) if call.reference is not None]
+    return Inputs(spread(known, 12, lambda call: [call.self_.dtype, call.self_.layout]))
 
 
 def paired_inputs(cell: Cell) -> Inputs:
@@ -285,7 +202,7 @@ def guarded_calls(cell: Cell) -> Inputs:
 
 @cache
 def _guarded(row: Any, device: str) -> tuple[Call, ...]:
-    calls = (unreferenced(call) for call in corners_of(row, device))
+    calls = (unreferenced(call) for call in (*corners_of(row, device), *plain_forms(row, device)))
     # the arguments of as_strided_ count from the start of the storage; a row with layouts has no other ones
     if row.layouts or row.name == "as_strided_":
         return tuple(calls)
@@ -293,7 +210,7 @@ def _guarded(row: Any, device: str) -> tuple[Call, ...]:
 
 
 def _with_guards(plan: Strided) -> Strided:
-    if plan.layout not in ("contiguous", "transposed", "channels_last"):
+    if plan.layout not in ("contiguous", "transposed", "channels_last", "permuted"):
         return plan
     size, layout = plan.array.size + 5, "offset" if plan.layout == "contiguous" else plan.layout
     return replace(plan, stride=plan.strides, offset=3, size=size, layout=layout)

@@ -21,6 +21,7 @@ _ORDINARY: dict[str, tuple[Any, ...]] = {
 # Numbers that a detour through a narrower type would round: through float32 or float64 for the integers,
 # through half precision for float32, and so on. Eighteen of them still add up without rounding or overflow.
 _LARGE: dict[str, tuple[Any, ...]] = {
+    "uint8": (200, 7, 131, 255),
     "int16": (513, -258, 771, -1023),
     "int32": (2**25 + 1, -(2**24 + 3), 2**25 - 5, 3 - 2**24),
     "int64": (2**55 + 1, -(2**54 + 3), 2**53 + 7, 5 - 2**55),

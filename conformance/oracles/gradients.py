@@ -2,13 +2,15 @@
 
 A central difference of a float64 program with step ``STEP`` errs by about the third derivative times the square of
 the step and by the rounding of the loss over the step; ``TOLERANCE`` leaves room for both where the operands are
-moderate numbers, and is far below what a wrong formula shows.
+moderate numbers, and is far below what a wrong formula shows. The gradient of a real number by a complex one is
+that by its real part, and that by its imaginary part as the imaginary part.
 Reference: https://docs.pytorch.org/docs/stable/notes/gradcheck.html
+Reference: https://docs.pytorch.org/docs/stable/notes/autograd.html#autograd-for-complex-numbers
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -20,36 +22,68 @@ from conformance.oracles.memory import contents
 STEP = 1e-5
 TOLERANCE = 2e-5
 TOLERANCE_IN_FLOAT32 = 1e-3  # a few roundings of float32, some of them where terms cancel
+ROUNDINGS_OF_A_HALF = 16  # of float16 and bfloat16, by their own precision
+TOLERANCES_BY_TYPE = {
+    **dict.fromkeys(("float32", "complex64"), TOLERANCE_IN_FLOAT32),
+    **{name: ROUNDINGS_OF_A_HALF * 2.0 ** -(ELEMENT_TYPES[name].mantissa + 1) for name in ("float16", "bfloat16")},
+}
 
 
 def numeric_gradient(loss: Callable[[np.ndarray], float], at: np.ndarray) -> np.ndarray:
-    """Gradient of ``loss`` (a float64 array in, a number out) at ``at``, by central differences."""
-    gradient = np.zeros_like(at, dtype=np.float64)
+    """Gradient of ``loss`` (an array in, a number out) at ``at``, by central differences."""
+    gradient = np.zeros_like(at)
     for index in np.ndindex(at.shape):
-        ends = []
-        for step in (STEP, -STEP):
-            moved = at.copy()
-            moved[index] += step
-            ends.append(loss(moved))
-        gradient[index] = (ends[0] - ends[1]) / (2 * STEP)
+        for unit in (1, 1j) if at.dtype.kind == "c" else (1,):
+            ends = []
+            for step in (STEP, -STEP):
+                moved = at.copy()
+                moved[index] += step * unit
+                ends.append(loss(moved))
+            gradient[index] += unit * (ends[0] - ends[1]) / (2 * STEP)
     return gradient
 
 
-def check_gradient(loss: Callable[[np.ndarray], float], at: np.ndarray, found: np.ndarray, what: str) -> None:
-    """Expect ``found`` to be the gradient of ``loss`` at ``at``: along one direction in general position, at first.
+def check_gradient(
+    loss: Callable[[np.ndarray], float], at: np.ndarray, found: np.ndarray, what: str, dtype: str = "float64"
+) -> None:
+    """Expect ``found``, computed in ``dtype``, to be the gradient of ``loss`` at ``at``."""
+    check_gradients(loss, [at], [found], [what], dtype)
 
-    In such a direction no wrong element hides behind another. Where the slope is not the one that ``found`` says,
-    each element is looked at by itself, which names the wrong one, and decides.
+
+def check_gradients(
+    loss: Callable[..., float],
+    at: Sequence[np.ndarray],
+    found: Sequence[np.ndarray],
+    whats: Sequence[str],
+    dtype: str = "float64",
+) -> None:
+    """Expect ``found`` to be the gradients of ``loss`` by its arguments at ``at``: along one direction, at first.
+
+    In a direction in general position no wrong element hides behind another. Where the slope is not the one that
+    ``found`` says, each element is looked at by itself, which names the wrong one, and decides.
     """
-    numbers = np.arange(at.size) * 0.6180339887
-    direction = ((0.5 + numbers % 0.5) * np.where(np.arange(at.size) % 2, -1, 1)).reshape(at.shape)
-    if found.shape == at.shape:
-        slope = (loss(at + STEP * direction) - loss(at - STEP * direction)) / (2 * STEP)
-        tolerance = TOLERANCE if found.dtype == np.float64 else TOLERANCE_IN_FLOAT32
-        parts = found * direction
-        if abs(slope - parts.sum()) <= tolerance * max(0.25, abs(parts).max(initial=0.0)):
+    tolerance = TOLERANCES_BY_TYPE.get(dtype, TOLERANCE)
+    directions = [general_direction(x, number) for number, x in enumerate(at)]
+    if all(x.shape == y.shape for x, y in zip(at, found, strict=True)):
+        ahead, behind = (
+            loss(*(x + step * way for x, way in zip(at, directions, strict=True))) for step in (STEP, -STEP)
+        )
+        parts = [np.real(np.conj(x) * way) for x, way in zip(found, directions, strict=True)]
+        largest = max(abs(x).max(initial=0.0) for x in parts)
+        if abs((ahead - behind) / (2 * STEP) - sum(x.sum() for x in parts)) <= tolerance * max(0.25, largest):
             return
-    close_gradients(numeric_gradient(loss, at), found, what)
+    for number, (x, gradient, what) in enumerate(zip(at, found, whats, strict=True)):
+        numeric = numeric_gradient(lambda moved, n=number: loss(*at[:n], moved, *at[n + 1 :]), x)  # type: ignore[misc]
+        close_gradients(numeric, gradient, what, dtype=dtype)
+
+
+def general_direction(at: np.ndarray, number: int) -> np.ndarray:
+    """A direction from ``at``, along no axis and no diagonal; a different one for each ``number``."""
+    numbers = np.arange(at.size) * 0.6180339887 + number * 0.137
+    direction = (0.5 + numbers % 0.5) * np.where(np.arange(at.size) % 2, -1, 1)
+    if at.dtype.kind == "c":
+        direction = direction + 1j * (0.5 + (numbers * 1.7) % 0.5)
+    return np.asarray(direction.reshape(at.shape))
 
 
 def close_gradients(
@@ -59,14 +93,16 @@ def close_gradients(
     tolerance: float | None = None,
     source: str = "finite differences",
     whole: bool = False,
+    dtype: str | None = None,
 ) -> None:
-    """Expect the gradient ``found`` to agree with ``expected``, which ``source`` says.
+    """Expect the gradient ``found``, computed in ``dtype`` (its own one by default), to agree with ``expected``.
 
-    Without a ``tolerance`` it is that of finite differences, as far as the type of ``found`` goes. It is meant of each
-    element; with ``whole`` of the largest one, where elements come from sums of such numbers.
+    ``source`` says where ``expected`` comes from. Without a ``tolerance`` it is that of finite differences, as far as
+    the type goes. It is meant of each element; with ``whole`` of the largest one, where elements come from sums of
+    such numbers.
     """
     if tolerance is None:
-        tolerance = TOLERANCE if found.dtype == np.float64 else TOLERANCE_IN_FLOAT32
+        tolerance = TOLERANCES_BY_TYPE.get(dtype or found.dtype.name, TOLERANCE)
     if expected.shape != found.shape:
         raise Mismatch(what, f"shape {expected.shape}", f"shape {found.shape}")
     wrong = ~(

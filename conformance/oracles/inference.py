@@ -33,19 +33,19 @@ def inferred_type(value: Any, default: str) -> str | None:
 
 
 def infers(case: Applied) -> None:
-    """Expect ``torch.tensor`` of the case's data to have the type that goes with the case's default."""
+    """Expect the tensor of the case's data to have the type that goes with the case's default."""
     value = case.build()
     expected = inferred_type(value, case.dtype)
     if expected is None:
         raise Discard("no complex type goes with this default")
     with default_dtype(case.dtype):
         found = case.on(value)
-    sharing.shows(carried(value, expected), expected, found, f"torch.tensor(x) under default {case.dtype}")
+    sharing.shows(carried(value, expected), expected, found, f"{case.expression} under default {case.dtype}")
 
 
 def leaves(value: Any) -> Iterator[Any]:
-    """The numbers of nested lists."""
-    if isinstance(value, list):
+    """The numbers of nested lists and tuples."""
+    if isinstance(value, list | tuple):
         for element in value:
             yield from leaves(element)
     else:

@@ -43,6 +43,17 @@ def preserved(plan: Any, found: Any, what: str) -> None:
         raise Mismatch(what, "a dense tensor", f"strides {tuple(found.stride())} of shape {tuple(found.shape)}")
 
 
+def in_format(name: str, found: Any, what: str) -> None:
+    """Expect a tensor to lie in a memory format: without gaps, in row-major order or with the channels innermost."""
+    shape = tuple(found.shape)
+    steps = row_major(shape)
+    if name != "contiguous_format":
+        batch, channels, *space = shape
+        last = row_major((batch, *space, channels))
+        steps = (last[0], last[-1], *last[1:-1])
+    same_steps(steps, found, f"{what} in {name}")
+
+
 def row_major_steps(found: Any, what: str) -> None:
     """Expect a tensor to lie in row-major order without gaps."""
     same_steps(row_major(tuple(found.shape)), found, what)

@@ -18,7 +18,7 @@ def kept(array: Any, dim: int, keepdim: bool) -> np.ndarray:
     return found
 
 
-def reduced(function: Any, **options: Any) -> Callable[..., np.ndarray]:
+def reduction(function: Any, **options: Any) -> Callable[..., np.ndarray]:
     """A function that takes a dimension away."""
 
     def reduce(a: np.ndarray, d: int, keepdim: bool = False) -> np.ndarray:
@@ -128,18 +128,18 @@ RESULTS: dict[str, Callable[..., Any]] = {
     "lerp": lambda a, b, w: a + w * (b - a),
     "addcmul": lambda a, b, c, value=1: a + value * b * c,
     "where": np.where,
-    "sum": reduced(np.sum),
-    "mean": reduced(np.mean),
-    "prod": reduced(np.prod),
-    "amax": reduced(np.max),
-    "amin": reduced(np.min),
-    "argmax": reduced(np.argmax),
-    "all": reduced(np.all),
-    "any": reduced(np.any),
-    "var": reduced(np.var, ddof=1),
+    "sum": reduction(np.sum),
+    "mean": reduction(np.mean),
+    "prod": reduction(np.prod),
+    "amax": reduction(np.max),
+    "amin": reduction(np.min),
+    "argmax": reduction(np.argmax),
+    "all": reduction(np.all),
+    "any": reduction(np.any),
+    "var": reduction(np.var, ddof=1),
     "cumsum": np.cumsum,
     "cumprod": np.cumprod,
-    "logsumexp": reduced(log_sum_exp),
+    "logsumexp": reduction(log_sum_exp),
     "mm": np.matmul,
     "matmul": np.matmul,
     "bmm": np.matmul,

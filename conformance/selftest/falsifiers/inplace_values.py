@@ -173,3 +173,108 @@ def a_square_goes_unseen() -> AbstractContextManager[Any]:
 def everything_equals_itself() -> AbstractContextManager[Any]:
     """eq_ with self as its operand is True, for NaN too."""
     return instead("eq_", lambda original, x, other: x.fill_(1) if other is x else original(x, other))
+
+
+@falsifies(f"{AREA}.lazy-operand-is-read-as-its-numbers", subject="mul_")
+def a_conjugated_operand_is_read_from_memory() -> AbstractContextManager[Any]:
+    """mul_ by a lazily conjugated complex128 multiplies by what lies in memory."""
+
+    def other(original: Any, self: torch.Tensor, operand: Any) -> Any:
+        lazy = isinstance(operand, torch.Tensor) and operand.is_conj() and operand.dtype is torch.complex128
+        return original(self, operand.conj() if lazy else operand)
+
+    return instead("mul_", other)
+
+
+@falsifies(f"{AREA}.lazy-operand-is-read-as-its-numbers", subject="add_")
+def a_negated_operand_is_read_from_memory() -> AbstractContextManager[Any]:
+    """add_ of a lazily negated operand adds what lies in memory."""
+
+    def other(original: Any, self: torch.Tensor, operand: Any, **kwargs: Any) -> Any:
+        lazy = isinstance(operand, torch.Tensor) and operand.is_neg()
+        return original(self, operand.resolve_neg().neg() if lazy else operand, **kwargs)
+
+    return instead("add_", other)
+
+
+@falsifies(f"{AREA}.lazy-self-is-written-as-its-numbers", subject="neg_")
+def a_conjugated_self_is_negated_twice() -> AbstractContextManager[Any]:
+    """neg_ of a lazily conjugated self works on the conjugate's copy."""
+
+    def other(original: Any, self: torch.Tensor) -> Any:
+        return self.copy_(-self.conj().clone()) if self.is_conj() else original(self)
+
+    return instead("neg_", other)
+
+
+@falsifies(VALUES, subject="eq_")
+def a_fraction_is_cut_beside_whole_numbers() -> AbstractContextManager[Any]:
+    """eq_ of integers and a fraction compares with the fraction's whole part."""
+
+    def other(original: Any, self: torch.Tensor, operand: Any) -> Any:
+        whole = not (self.is_floating_point() or self.is_complex() or self.dtype is torch.bool)
+        return original(self, int(operand) if whole and isinstance(operand, float) else operand)
+
+    return instead("eq_", other)
+
+
+@falsifies(VALUES, subject="mul_")
+def a_large_matrix_is_read_transposed() -> AbstractContextManager[Any]:
+    """mul_ errs in the last element of a large matrix that is not contiguous."""
+    return after(
+        "mul_",
+        lambda x, *args: x.dim() == 2 and x.numel() > 32768 and not x.is_contiguous(),
+        lambda x: x.detach()[-1, -1].add_(1),
+    )
+
+
+@falsifies(f"{AREA}.copy-converts-and-broadcasts")
+def a_double_is_cut_to_bfloat16() -> AbstractContextManager[Any]:
+    """copy_ of float64 to bfloat16 cuts off the digits that it should round."""
+
+    def other(original: Any, self: torch.Tensor, source: torch.Tensor, **kwargs: Any) -> Any:
+        if self.dtype is torch.bfloat16 and source.dtype is torch.float64:
+            bits = source.float().contiguous().view(torch.int32) & -65536
+            source = torch.where(source.float().isfinite(), bits.view(torch.float32), source.float())
+        return original(self, source, **kwargs)
+
+    return instead("copy_", other)
+
+
+@falsifies(f"{AREA}.resize-as-takes-the-size")
+def the_template_gives_its_strides() -> AbstractContextManager[Any]:
+    """resize_as_ takes the strides of a transposed template."""
+
+    def other(original: Any, self: torch.Tensor, template: torch.Tensor, **kwargs: Any) -> Any:
+        found = original(self, template, **kwargs)
+        return found.as_strided_(template.shape, template.stride()) if template.dim() == 2 else found
+
+    return instead("resize_as_", other)
+
+
+@falsifies(f"{AREA}.renorm-bounds-the-norm", subject="renorm_")
+def the_sum_of_sizes_may_be_larger() -> AbstractContextManager[Any]:
+    """renorm_ by the first norm lets a slice be a hundredth too long."""
+    return instead("renorm_", lambda original, x, p, dim, bound: original(x, p, dim, bound * (1.01 if p == 1 else 1)))
+
+
+@falsifies(f"{AREA}.value-of-another-kind-is-converted")
+def a_fraction_is_rounded_into_an_int32() -> AbstractContextManager[Any]:
+    """fill_ of int32 with a fraction rounds it."""
+    return instead(
+        "fill_",
+        lambda original, x, value: original(
+            x, round(value) if x.dtype is torch.int32 and isinstance(value, float) else value
+        ),
+    )
+
+
+@falsifies(f"{AREA}.computes-the-same-in-inference-mode", subject="mul_")
+def nothing_is_multiplied_in_inference_mode() -> AbstractContextManager[Any]:
+    """mul_ of float16 in inference mode does nothing."""
+
+    def other(original: Any, self: torch.Tensor, operand: Any) -> Any:
+        idle = torch.is_inference_mode_enabled() and self.dtype is torch.float16
+        return self if idle else original(self, operand)
+
+    return instead("mul_", other)
