@@ -1638,7 +1638,11 @@ def test_optional_arguments_may_be_left_out(case: FunctionKind) -> None:
 def test_optional_arguments_may_be_given_by_keyword(case: FunctionKind) -> None:
     """Arguments of forward with default values may be given by keyword."""
     leaf, x = case.start()
-    given = {"factor": {"factor": 4}, "both": {"factor": 4, "term": None}, "reversed": {"term": None, "factor": 4}}
+    given: dict[str, dict[str, Any]] = {
+        "factor": {"factor": 4},
+        "both": {"factor": 4, "term": None},
+        "reversed": {"term": None, "factor": 4},
+    }
     found = function_of(OptionalArguments, case.style).apply(x, **given[case.way])
     nearly(case.plan.array * 4, found, "the result")
     torch.autograd.backward(found, torch.ones_like(found))
