@@ -146,8 +146,8 @@ from conformance.oracles.program_gradients import (
     second_gradients,
     second_slopes,
 )
-from conformance.oracles.recomputed import gradients_in, operations_in, same_results
-from conformance.oracles.saved import derivatives, handles_in, same_derivatives, saved_in
+from conformance.oracles.recomputed import gradients_in, laid_out_as, operations_in, same_results
+from conformance.oracles.saved import derivatives, handles_in, same_derivatives, saved_for, saved_in
 from conformance.oracles.subgradients import only_where_used, shared_evenly, takes_one_of
 
 # --- accumulation ---------------------------------------------------------------------------------------------
@@ -1144,9 +1144,10 @@ def test_pack_hook_runs_once_for_each_saved_tensor(case: SavedUse) -> None:
 def test_pack_hook_gets_what_is_saved(case: SavedUse) -> None:
     """The pack hook is given tensors with the values that the operation saves."""
     packer = Packer(case.way)
-    expected = saved_in(case.act(case.start()[1]).grad_fn)
+    expected = saved_for(case.act(case.start()[1]))
+    _, x = case.start()
     with packer.context():
-        case.act(case.start()[1])
+        case.act(x)
     expect.equal(len(expected), len(packer.values), "calls of the pack hook")
     found = sorted((memory.contents(value) for value in packer.values), key=bytes)
     for one, other in zip(sorted(map(memory.contents, expected), key=bytes), found, strict=True):
@@ -1252,7 +1253,7 @@ def test_modified_pack_input_raises(case: SavedUse) -> None:
 def test_only_the_innermost_hooks_apply(case: Nest) -> None:
     """Of nested pairs of hooks only the innermost is applied, and the outer ones again once it has ended."""
     packers = [Packer() for _ in range(case.depth)]
-    count = len(saved_in(case.act(case.x()).grad_fn))
+    count = len(saved_for(case.act(case.x())))
     with ExitStack() as stack:
         contexts = [stack.enter_context(ExitStack()) for _ in packers]
         for context, packer in zip(contexts, packers, strict=True):
@@ -1405,10 +1406,10 @@ def test_save_on_cpu_copies_nothing_that_is_there(case: SavedUse) -> None:
 @cases(saved_tensors.pinned_uses)
 def test_save_on_cpu_gives_the_device_back(case: SavedUse) -> None:
     """A saved tensor that save_on_cpu moved away is on its own device again, with its values, when it is read."""
-    expected = saved_in(case.act(case.start()[1]).grad_fn)
+    expected = saved_for(case.act(case.start()[1]))
     with torch.autograd.graph.save_on_cpu(pin_memory=case.way == "pinned"):
         y = case.act(case.start()[1])
-    for one, other in zip(expected, saved_in(y.grad_fn), strict=True):
+    for one, other in zip(expected, saved_for(y), strict=True):
         expect.equal((one.device, one.dtype), (other.device, other.dtype), "device and type of a saved tensor")
         memory.same_elements(memory.contents(one), memory.contents(other), "a saved tensor")
 
@@ -1642,17 +1643,28 @@ def test_containers_are_not_traversed(case: FunctionUse) -> None:
 
 @cases(function_kinds.optional_functions)
 def test_optional_arguments_may_be_left_out(case: FunctionKind) -> None:
-    """Arguments of forward with default values may be left out, or given by keyword."""
+    """Arguments of forward with default values may be left out."""
     leaf, x = case.start()
-    function = function_of(OptionalArguments, case.style)
-    if case.style == "ctx" or case.way != "one":
-        found = function.apply(x, *{"both": (), "one": (4,), "none": (4, None)}[case.way])
-    else:
-        found = function.apply(x, factor=4)
+    found = function_of(OptionalArguments, case.style).apply(x, *{"both": (), "one": (4,), "none": (4, None)}[case.way])
     factor = 2 if case.way == "both" else 4
     nearly(case.plan.array * factor, found, "the result")
     torch.autograd.backward(found, torch.ones_like(found))
     nearly(np.full_like(case.plan.array, factor), expect.tensor(leaf.grad, "gradient"), "gradient of the leaf")
+
+
+@cases(function_kinds.keyword_functions)
+def test_optional_arguments_may_be_given_by_keyword(case: FunctionKind) -> None:
+    """Arguments of forward with default values may be given by keyword."""
+    leaf, x = case.start()
+    given: dict[str, dict[str, Any]] = {
+        "factor": {"factor": 4},
+        "both": {"factor": 4, "term": None},
+        "reversed": {"term": None, "factor": 4},
+    }
+    found = function_of(OptionalArguments, case.style).apply(x, **given[case.way])
+    nearly(case.plan.array * 4, found, "the result")
+    torch.autograd.backward(found, torch.ones_like(found))
+    nearly(np.full_like(case.plan.array, 4), expect.tensor(leaf.grad, "gradient"), "gradient of the leaf")
 
 
 @cases(functions.constant_functions)
@@ -2580,11 +2592,14 @@ def test_selected_operators_are_kept(case: CheckpointUse) -> None:
 @cases(checkpoints.sequences)
 def test_sequence_leaves_results_and_gradients_equal(case: CheckpointUse) -> None:
     """checkpoint_sequential gives the results and the gradients of the modules one after another."""
-    functions = five_steps()
+    functions, segments = five_steps(), int(case.way)
     (leaf, x), (other, y) = case.start(), case.start()
-    for function in functions:
+    for k, function in enumerate(functions):
+        begun, within = divmod(k, len(functions) // segments)
+        if case.mode == "reentrant" and within == 0 and begun < segments - 1:
+            x.register_hook(laid_out_as(x))
         x = function(x)
-    found = sequence(functions, int(case.way), y, case.mode)
+    found = sequence(functions, segments, y, case.mode)
     same_results(x, found, "result")
     case.go_back(x)
     case.go_back(found)

@@ -399,6 +399,11 @@ def optional_functions(cell: Cell) -> Inputs:
     return kinds_by(cell, ("both", "one", "none"))
 
 
+def keyword_functions(cell: Cell) -> Inputs:
+    """Calls that give the factor, or both optional arguments, in their order or not, to a forward that names them."""
+    return kinds_by(cell, ("factor", "both", "reversed"), styles=("setup",))
+
+
 def combined_kinds(cell: Cell) -> Inputs:
     """The style with a combined forward alone."""
     return kinds_by(cell, ("",), styles=("ctx",))

@@ -32,6 +32,15 @@ def same_results(expected: Any, found: Any, what: str) -> None:
         memory.same_elements(memory.contents(a.detach()), memory.contents(b.detach()), f"{what} {k}")
 
 
+def laid_out_as(x: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+    """A hook that lays a gradient out as x, as a reentrant checkpoint does with the one by its input.
+
+    A kernel may round an element otherwise where it lies elsewhere, so that bits are compared in one layout only.
+    """
+    frame = x.detach()
+    return lambda gradient: torch.empty_like(frame).copy_(gradient)
+
+
 def operations_in(action: Callable[[], Any]) -> list[str]:
     """The operations that reach the dispatcher while ``action`` runs, by name."""
     from torch.utils._python_dispatch import TorchDispatchMode

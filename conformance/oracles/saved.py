@@ -22,6 +22,11 @@ def saved_in(node: Any) -> list[torch.Tensor]:
     return [found for found in (getattr(node, name) for name in names) if found is not None]
 
 
+def saved_for(result: torch.Tensor) -> list[torch.Tensor]:
+    """Every tensor that was saved for ``result``, which has to be alive: some releases free them with it."""
+    return saved_in(result.grad_fn)
+
+
 def handles_in(node: Any) -> dict[str, Any]:
     """The saved tensors of a node of torch's own, as objects that take hooks, by the name of what each holds."""
     names = [name for name in dir(node) if name.startswith("_raw_saved_")]

@@ -242,6 +242,18 @@ def a_default_is_one_less_in_half_precision() -> AbstractContextManager[Any]:
     return faulty_apply(other)
 
 
+@falsifies(f"{AREA}.optional-arguments-may-be-given-by-keyword")
+def keywords_in_another_order_change_the_factor() -> AbstractContextManager[Any]:
+    """Where keywords come in another order than that of forward, the factor is another."""
+
+    def other(apply: Any, cls: Any, *args: Any, **kwargs: Any) -> Any:
+        if cls.__name__ == "OptionalArguments" and next(iter(kwargs), "") == "term":
+            return apply(cls, *args, **{**kwargs, "factor": 3})
+        return apply(cls, *args, **kwargs)
+
+    return faulty_apply(other)
+
+
 @falsifies(f"{AREA}.no-graph-without-a-tracked-input")
 def no_grad_is_forgotten_for_three_tensors() -> AbstractContextManager[Any]:
     """A custom function of three tensors is recorded under no_grad."""
