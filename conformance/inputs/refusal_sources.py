@@ -9,7 +9,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from conformance.engine.cases import Inputs
-from conformance.inputs.calls import Call, inplace_calls
+from conformance.inputs.calls import Call
 from conformance.inputs.corners import corners_of
 from conformance.inputs.dtypes import ELEMENT_TYPES, family
 from conformance.inputs.layouts import DISJOINT
@@ -241,11 +241,11 @@ def own_operand_calls(cell: Cell) -> Inputs:
 
 def versioned_calls(cell: Cell) -> Inputs:
     """Every call, and some with self as its own operand."""
-    every = inplace_calls(cell)
+    every = corners_of(cell.subject, cell.target.device)
     own = list(_overlaps(cell, ("same",))) if cell.subject.kind == "elementwise" else []
     # an integer modulo itself is 0, by which nothing can be divided a second time
     floating = [case for case in own if ELEMENT_TYPES[case.storage.dtype].kind == "floating"]
-    return Inputs([*every.corners, *(floating or own)], every.samples)
+    return Inputs([*every, *(floating or own)])
 
 
 def _overlaps(cell: Cell, windows: tuple[str, ...], kind: str = "ordinary") -> Iterator[Overlapping]:
