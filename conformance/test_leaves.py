@@ -101,12 +101,6 @@ def test_grad_fn_is_a_node(case: Applied) -> None:
     expect.equal(x.is_leaf, x.grad_fn is None, "whether grad_fn of x is None")
 
 
-@cases(leaves.clones)
-def test_node_has_the_name_of_its_operation(case: Applied) -> None:
-    """The node of a clone names itself CloneBackward0."""
-    expect.equal("CloneBackward0", case.on(case.build()).grad_fn.name(), f"name() of the node of {case.expression}")
-
-
 @cases(leaves.casts_of_requiring)
 def test_cast_of_a_requiring_tensor_is_no_leaf(case: Applied) -> None:
     """A tensor that was cast or copied to a device from one that requires grad is no leaf."""
@@ -459,12 +453,19 @@ def test_detach_in_place_makes_a_leaf(case: Applied) -> None:
 
 @cases(leaves.views_to_detach)
 def test_views_cannot_be_detached_in_place(case: Applied) -> None:
-    """detach_ of a view raises, whatever it is a view of, and leaves it as it is."""
-    x = case.build()
-    view = case.on(x)
-    before = graph_state(view)
+    """detach_ of a view raises."""
+    view = case.on(case.build())
     expect.raises(RuntimeError, view.detach_, f"detach_ of {case.expression}")
-    expect.equal(before, graph_state(view), f"graph of {case.expression} after detach_ raised")
+
+
+@cases(leaves.views_to_detach)
+def test_refused_detach_leaves_the_view_as_it_is(case: Applied) -> None:
+    """A view of which detach_ raised keeps its flags and its place in the graph."""
+    view = case.on(case.build())
+    before = graph_state(view)
+    with suppress(RuntimeError):
+        view.detach_()
+    expect.equal(before, graph_state(view), f"graph of {case.expression} after detach_")
 
 
 @cases(dual_tensors.duals)
@@ -503,7 +504,7 @@ def test_gradient_edge_gives_the_gradient(case: Chain) -> None:
 
 @cases(leaves.all_states)
 def test_increment_version_counts(case: Applied) -> None:
-    """increment_version moves the version of a tensor, and of what shares its memory, each time."""
+    """increment_version moves the version that a tensor shows, and that of what shares its memory, each time."""
     x = case.build()
     alias, elements = x.detach(), memory.contents(x)
     for _ in range(2):
@@ -601,7 +602,7 @@ def test_enable_grad_records_again(case: Under) -> None:
 
 @cases(grad_modes.flag_sequences)
 def test_set_grad_enabled_works_as_a_function(case: ModeNest) -> None:
-    """set_grad_enabled called as a function sets the mode by its argument, until it is set again or the block around is left."""  # noqa: E501
+    """set_grad_enabled called as a function sets the mode by its argument, until it is set again."""
     x = planned_leaf()
     with torch.no_grad():
         for number, mode in enumerate(case.modes):
@@ -609,7 +610,19 @@ def test_set_grad_enabled_works_as_a_function(case: ModeNest) -> None:
             expected = mode_entered(mode, ModeState())
             shows_mode(expected, look_with(x), f"after {', '.join(case.modes[: number + 1])}")
             expect.equal(expected.gradients, (x + x).requires_grad, "requires_grad of a second result")
-    shows_mode(ModeState(), look_with(x), "after the block around")
+
+
+@cases(grad_modes.modes_with_a_switch)
+def test_leaving_a_mode_undoes_what_was_set_inside(case: ModeNest) -> None:
+    """Leaving a mode puts back the one before also where set_grad_enabled was called inside."""
+    x = planned_leaf()
+    around, mode, *switches = case.modes
+    with mode_of(around):
+        with mode_of(mode):
+            for switch in switches:
+                mode_of(switch)
+        shows_mode(mode_within((around,)), look_with(x), f"after {mode} with {', '.join(switches)} inside, in {around}")
+    shows_mode(ModeState(), look_with(x), "after all")
 
 
 @cases(grad_modes.nests)
@@ -667,6 +680,13 @@ def test_decorated_function_runs_in_its_mode(case: Decorated) -> None:
 @cases(decorated_modes.raising_functions)
 def test_decorated_function_that_raises_restores_the_mode(case: Decorated) -> None:
     """A decorated function that raises lets the exception through and leaves its caller in the caller's mode."""
+    x = planned_leaf()
+    calls_restore(case, lambda: look_with(x))
+
+
+@cases(decorated_modes.decorated_objects)
+def test_decorated_object_runs_in_its_mode(case: Decorated) -> None:
+    """A static method, a partial function or an instance that is decorated runs in the mode, and returns to the caller's."""  # noqa: E501
     x = planned_leaf()
     calls_restore(case, lambda: look_with(x))
 
@@ -1346,12 +1366,10 @@ def test_node_hook_must_return_such_gradients(case: WrongResult) -> None:
     expect.raises((RuntimeError, TypeError), lambda: result.backward(torch.ones_like(result)), what)
 
 
-@cases(hook_case_sources.named_graphs)
-def test_clone_node_has_the_documented_name(case: HookedGraph) -> None:
+@cases(leaves.clones)
+def test_clone_node_has_the_documented_name(case: Applied) -> None:
     """The node of a clone is named CloneBackward0."""
-    for tensor in case.build().tensors:
-        found = tensor.clone().grad_fn
-        expect.equal("CloneBackward0", found.name(), "name of the node of a clone")
+    expect.equal("CloneBackward0", case.on(case.build()).grad_fn.name(), f"name() of the node of {case.expression}")
 
 
 @cases(hook_case_sources.named_graphs)

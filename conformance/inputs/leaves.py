@@ -60,7 +60,8 @@ RESULT_CALLS = SIMPLE_RESULTS + RICH_RESULTS
 VIEWS_OF_X = (
     "x.view_as(x)", "x.unsqueeze(-1)", "x.permute(tuple(reversed(range(x.dim()))))", "x.expand(2, *x.shape)",
     "x.as_strided(x.shape, x.stride(), x.storage_offset())", "x[None]", "x[...]", "x.unsqueeze(0)[0]",
-    "x.unsqueeze(0).unbind(0)[0]", "x.unsqueeze(0).split(1)[0]", "x.unsqueeze(0).chunk(1)[0]", "x.squeeze()",
+    "x.expand(2, *x.shape).unbind(0)[1]", "x.unsqueeze(0).split(1)[0]", "x.squeeze()",
+    "x.expand(2, *x.shape).chunk(2)[1]",
     "x.unsqueeze(0).select(0, 0)", "x.unsqueeze(0).narrow(0, 0, 1)", "x.unsqueeze(0).transpose(0, -1)",
     "x.unsqueeze(0).unsqueeze(0).diagonal(0, 0, 1)", "x.unsqueeze(0).swapaxes(0, -1)", "x.unsqueeze(0).movedim(0, -1)",
 )  # fmt: skip
