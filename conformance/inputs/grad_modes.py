@@ -6,7 +6,7 @@ Reference: https://docs.pytorch.org/docs/stable/notes/autograd.html#grad-modes
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
@@ -71,6 +71,16 @@ def mode_of(text: str) -> Any:
     return eval(text, {"torch": torch})
 
 
+@contextmanager
+def gradients_kept() -> Iterator[None]:
+    """Gradients are switched back at the end, so that a mode that leaks is seen in the case that leaks it only."""
+    before = torch.is_grad_enabled()
+    try:
+        yield
+    finally:
+        torch.set_grad_enabled(before)
+
+
 def under(modes: tuple[str, ...], action: Callable[[], Any]) -> Any:
     """The result of the action in all of the modes, the last one innermost."""
     with ExitStack() as stack:
@@ -125,10 +135,14 @@ class ModeNest:
     def run(self, look: Callable[[], Any]) -> list[tuple[str, int, Any]]:
         """What ``look`` sees on entering and after leaving each depth: ``("in", 2, seen)``, ``("out", 1, seen)``.
 
+        Last comes ``("end", 0, seen)``.
+
         Where the exception should have come out of a mode and did not, that is ``("swallowed", 1, seen)``.
         """
         log: list[tuple[str, int, Any]] = []
-        self._descend(0, look, log)
+        with gradients_kept():
+            self._descend(0, look, log)
+            log.append(("end", 0, look()))
         return log
 
     def _descend(self, depth: int, look: Callable[[], Any], log: list[tuple[str, int, Any]]) -> None:
