@@ -426,8 +426,11 @@ def test_retained_grad_has_the_shape_of_the_tensor(case: RetainedWrite) -> None:
 def test_detach_cuts_the_graph(case: Applied) -> None:
     """A detached tensor requires no grad, is a leaf, and passes no gradient on; its source stays what it was."""
     x = case.build()
+    if x.is_leaf and x.requires_grad:
+        x.grad = torch.ones_like(x)
     before = graph_state(x)
     found = in_state(PLAIN_STATE, case.on(x), "x.detach()")
+    has_no_gradient(found, "x.detach()")
     expect.equal(before, graph_state(x), "graph of x after detach")
     if x.requires_grad:
         y = x * 2 + found * 3
@@ -449,6 +452,9 @@ def test_detach_in_place_makes_a_leaf(case: Applied) -> None:
     in_state(RECORDED_STATE, earlier, "y * 2 from before detach_")
     expect.that(earlier.grad_fn.next_functions[0][0] is node, "node before that of y * 2", "that of y", "another")
     in_state(LEAF_STATE, y.requires_grad_(), "y.detach_().requires_grad_()")
+    another = case.on(case.build())
+    with torch.no_grad():
+        in_state(PLAIN_STATE, another.detach_(), "y after detach_ under no_grad")
 
 
 @cases(leaves.views_to_detach)
@@ -518,12 +524,12 @@ def test_increment_version_counts(case: Applied) -> None:
 @cases(leaves.all_states)
 def test_increment_version_takes_several(case: Applied) -> None:
     """increment_version takes a list of tensors, and moves the version of each."""
-    tensors = [case.build(), case.build(), case.build()]
+    tensors = [case.build() for _ in range(4)]
     before = [x._version for x in tensors]
-    torch.autograd.graph.increment_version(tensors[:2])
-    for number in (0, 1):
+    torch.autograd.graph.increment_version(tensors[:3])
+    for number in (0, 1, 2):
         counts_up(before[number], tensors[number], f"tensor {number} of the list")
-    expect.equal(before[2], tensors[2]._version, "version of a tensor that is not in the list")
+    expect.equal(before[3], tensors[3]._version, "version of a tensor that is not in the list")
 
 
 @cases(leaves.sampled_tensor)

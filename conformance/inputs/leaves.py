@@ -362,7 +362,7 @@ def frozen_parameters(cell: Cell) -> Inputs:
 
 def detached(cell: Cell) -> Inputs:
     """detach of tensors in every state."""
-    states = LEAF_STATES + GROWN_STATES + PLAIN_STATES
+    states = (*LEAF_STATES, *GROWN_STATES, *PLAIN_STATES, ("requires_grad_()", "conj()"))
     return crossed_each(
         make_applied_state, cell.target.device, ("x.detach()",), states, DIFFERENTIABLE_TYPES, LEAF_FORMS
     )

@@ -528,6 +528,18 @@ def an_empty_view_is_left_alone() -> Break:
     return forgiving("detach_", lambda x: not x.numel())
 
 
+@falsifies(f"{AREA}.detach-in-place-makes-a-leaf")
+def nothing_is_detached_without_grad() -> Break:
+    """detach_ under no_grad does nothing."""
+    return method("detach_", lambda original, x: original(x) if torch.is_grad_enabled() else x)
+
+
+@falsifies(f"{AREA}.detach-cuts-the-graph")
+def a_conjugate_comes_to_require_grad() -> Break:
+    """detach of a conjugate view gives a tensor that requires grad."""
+    return method("detach", lambda original, x: original(x).requires_grad_(x.is_conj() and x.requires_grad))
+
+
 @falsifies(f"{AREA}.views-cannot-be-detached-in-place")
 def a_second_chunk_is_left_alone() -> Break:
     """detach_ of a view that is the second output of its function raises nothing."""
