@@ -86,7 +86,7 @@ from conformance.inputs.function_transforms import (
     transform,
 )
 from conformance.inputs.functions import Containing, FunctionUse, Spy, function_of, refused_elsewhere, with_tangents
-from conformance.inputs.gradchecks import Checked, Demanding, Restless, Unbatched
+from conformance.inputs.gradchecks import Checked, Demanding, Noting, Restless, Unbatched
 from conformance.inputs.kinks import Division, Kink, Selection, Tie
 from conformance.inputs.packings import PACKINGS, Packer
 from conformance.inputs.programs import Program
@@ -101,7 +101,7 @@ from conformance.inputs.regions import (
     sines_and_exponential,
     two_branches,
 )
-from conformance.inputs.resetting import parameters_of, preset_grad, preset_plan, resetter, wrong_grad
+from conformance.inputs.resetting import grown_grad, parameters_of, preset_grad, preset_plan, resetter, wrong_grad
 from conformance.inputs.saved_tensors import (
     CHANGES,
     ChangingHook,
@@ -255,22 +255,32 @@ def test_single_element_root_needs_no_gradient(case: Pass) -> None:
 
 @cases(backward_sources.many_element_passes)
 def test_root_of_many_elements_needs_a_gradient(case: Pass) -> None:
-    """From a root of more than one element backward raises where it is given no gradient, and sets no .grad."""
-    leaves = case.leaves()
-    root = case.root(leaves)
+    """From a root of more than one element backward raises where it is given no gradient."""
+    root = case.root(case.leaves())
     action = root.backward if case.entry == "method" else partial(torch.autograd.backward, root)
     expect.raises(RuntimeError, action, f"backward without a gradient from shape {case.plan.shape}")
-    expect.equal((None, None), (leaves[0].grad, leaves[1].grad), ".grad after backward that raised")
 
 
 @cases(backward_sources.misfitting_passes)
 def test_gradient_of_another_shape_is_refused(case: Pass) -> None:
     """backward raises for a gradient of another shape than the root's, even for one that would broadcast."""
-    leaves = case.leaves()
-    root, incoming = case.root(leaves), backwards.misfitting_incoming(case)
+    root, incoming = case.root(case.leaves()), backwards.misfitting_incoming(case)
     action = partial(root.backward if case.entry == "method" else partial(torch.autograd.backward, root), incoming)
     expect.raises(RuntimeError, action, f"backward of shape {case.plan.shape} from {tuple(incoming.shape)}")
-    expect.equal((None, None), (leaves[0].grad, leaves[1].grad), ".grad after backward that raised")
+
+
+@cases(backward_sources.refused_passes)
+def test_backward_that_raises_leaves_grad_alone(case: Pass) -> None:
+    """A backward that raises, for want of a gradient that fits or of the graph, leaves .grad of each leaf as it is."""
+    leaves = case.leaves()
+    root = backwards.saving_root(case, leaves)
+    case.run(root, retain_graph=case.form != "freed")
+    before = [grad_state(leaf) for leaf in leaves]
+    incoming = {"no gradient": None, "freed": case.gradient.build()}.get(case.form, False)
+    with suppress(RuntimeError):
+        root.backward(backwards.misfitting_incoming(case) if incoming is False else incoming)
+    for number, (state, leaf) in enumerate(zip(before, leaves, strict=True)):
+        kept_grad(state, leaf, f".grad of leaf {number}")
 
 
 @cases(backward_sources.mistyped_passes)
@@ -360,14 +370,10 @@ def test_surplus_gradients_are_refused(case: Pass) -> None:
 
 @cases(backward_sources.plain_passes)
 def test_graph_is_freed(case: Pass) -> None:
-    """A second pass over a graph that saved tensors and was not retained raises, and adds to no .grad."""
-    leaves = case.leaves()
-    root = backwards.saving_root(case, leaves)
+    """A second pass over a graph that saved tensors and was not retained raises."""
+    root = backwards.saving_root(case, case.leaves())
     case.run(root)
-    before = [grad_state(leaf) for leaf in leaves]
     expect.raises(RuntimeError, partial(case.run, root), "second pass over a graph that was freed")
-    for number, (state, leaf) in enumerate(zip(before, leaves, strict=True)):
-        kept_grad(state, leaf, f".grad of leaf {number}")
 
 
 @cases(backward_sources.retained_passes)
@@ -396,6 +402,21 @@ def test_graph_is_retained_as_create_graph_says(case: Pass) -> None:
 
 
 @cases(backward_sources.graph_options)
+def test_grad_retains_the_graph_as_create_graph_says(case: Pass) -> None:
+    """autograd.grad retains the graph as retain_graph says, and where that is not given, as create_graph says."""
+    leaves = case.leaves()
+    create, retain = backwards.options_of(case)
+    given = {} if retain is None else {"retain_graph": retain}
+    go = partial(torch.autograd.grad, backwards.saving_root(case, leaves), leaves, case.gradient.build())
+    go(create_graph=create, **given)
+    if create if retain is None else retain:
+        for leaf, expected, found in zip(leaves, backwards.saved_gradients(case, 1), go(), strict=True):
+            same_gradient(expected, found, leaf, "gradient of a second pass")
+    else:
+        expect.raises(RuntimeError, go, f"second pass after {case.form}")
+
+
+@cases(backward_sources.graph_options)
 def test_gradients_have_a_history_as_create_graph_says(case: Pass) -> None:
     """Gradients require grad where create_graph is true, and have no history where it is not."""
     leaves = case.leaves()
@@ -421,8 +442,10 @@ def test_inputs_are_the_only_ones_to_accumulate(case: Pass) -> None:
             leaf.grad = preset_grad(case, "transposed")
     before = grad_state(leaves[1])
     already = memory.contents(preset_grad(case, "transposed")) if case.form.endswith("set") else 0
-    case.run(case.root(leaves), inputs=backwards.chosen_leaf(case, leaves[0]))
+    inputs, further = backwards.chosen_leaves(case, leaves[0])
+    case.run(sum((leaf * 3 for leaf in further), case.root(leaves)), inputs=inputs)
     holds_gradient(representable(case.expected[0] + already, case.plan.dtype), leaves[0])
+    hold_gradients([case.summed(3)] * len(further), further)
     kept_grad(before, leaves[1], ".grad of a leaf that is not among the inputs")
 
 
@@ -472,17 +495,19 @@ def test_grad_leaves_grad_alone(case: Pass) -> None:
         for leaf in leaves:
             leaf.grad = preset_grad(case, "transposed")
     before = [grad_state(leaf) for leaf in leaves]
-    torch.autograd.grad(case.root(leaves), backwards.chosen_leaf(case, leaves[0]), case.gradient.build())
+    inputs, further = backwards.chosen_leaves(case, leaves[0])
+    torch.autograd.grad(sum((leaf * 3 for leaf in further), case.root(leaves)), inputs, case.gradient.build())
+    expect.equal([None] * len(further), [leaf.grad for leaf in further], ".grad of further inputs")
     for number, (state, leaf) in enumerate(zip(before, leaves, strict=True)):
         kept_grad(state, leaf, f".grad of leaf {number} after autograd.grad")
 
 
 @cases(backward_sources.inner_inputs)
 def test_grad_returns_a_gradient_for_each_input(case: Pass) -> None:
-    """autograd.grad returns the gradients by its inputs, leaves or not, in their order."""
+    """autograd.grad returns the gradients by its inputs, leaves or not, in their order, one given twice included."""
     leaves = case.leaves()
     root, inner, factors = backwards.inner_targets(case, leaves)
-    inputs, factors = [leaves[0], *inner], [3 * USES_OF_LEAF[case.use], *factors]
+    inputs, factors = [leaves[0], *inner, inner[0]], [3 * USES_OF_LEAF[case.use], *factors, factors[0]]
     if case.entry == "sequence":
         inputs, factors = inputs[::-1], factors[::-1]
     found = torch.autograd.grad(root, inputs, case.gradient.build())
@@ -550,7 +575,7 @@ def test_materialize_grads_gives_zeros(case: Pass) -> None:
     inputs, place = backwards.with_unused(case, *leaves)
     options = {"allow_unused": True} if case.entry == "method" else {}
     found = torch.autograd.grad(case.root(leaves), inputs, case.gradient.build(), materialize_grads=True, **options)
-    same_gradient(np.zeros((3, 2)), found[place], inputs[place], "gradient by the unused input")
+    same_gradient(np.zeros(tuple(inputs[place].shape)), found[place], inputs[place], "gradient by the unused input")
     used = [gradient for number, gradient in enumerate(found) if number != place]
     for leaf, expected, gradient in zip(leaves, case.expected, used, strict=False):
         same_gradient(expected, gradient, leaf, "gradient by a used input")
@@ -572,15 +597,18 @@ def test_materialize_grads_needs_allow_unused(case: Pass) -> None:
 def test_batched_grads_equal_a_loop(case: Pass) -> None:
     """With is_grads_batched=True autograd.grad returns the gradients for each vector of the batch, stacked."""
     leaves = case.leaves()
-    batch = backwards.batch_of(case)
-    root = backwards.saving_root(case, leaves)
-    found = torch.autograd.grad(root, leaves, batch.build(), is_grads_batched=True)
-    for leaf, other, gradient in zip(leaves, leaves[::-1], found, strict=True):
-        expected = batch.array * memory.contents(other).conj() * USES_OF_LEAF[case.use]
-        stacked = leaf.detach().expand(batch.shape)
-        same_gradient(
-            representable(expected, case.plan.dtype), gradient, stacked, f"gradients by a batch of {batch.shape[0]}"
-        )
+    roots, batches = backwards.batches_of(case, leaves)
+    create = "history" in case.form
+    incoming = [batch.build() for batch in batches]
+    found = torch.autograd.grad(roots, leaves, incoming, is_grads_batched=True, create_graph=create)
+    for number, (leaf, other, gradient) in enumerate(zip(leaves, leaves[::-1], found, strict=True)):
+        expected = batches[0].array * memory.contents(other.detach()).conj() * USES_OF_LEAF[case.use]
+        if len(roots) > 1 and number == 0:
+            expected = expected + 3 * batches[1].array
+        what = f"gradients by leaf {number} of a batch of {case.form}"
+        expect.equal(create, gradient.requires_grad, f"requires_grad of {what}")
+        stacked = leaf.detach().expand(batches[0].shape)
+        same_gradient(representable(expected, case.plan.dtype), gradient.detach(), stacked, what)
 
 
 @cases(backward_sources.plain_passes)
@@ -711,8 +739,19 @@ def test_dropped_gradients_stay_none(case: Pass) -> None:
 
 
 @cases(resetting.gradients_to_reset)
+def test_zero_grad_leaves_zeros(case: Pass) -> None:
+    """zero_grad(set_to_none=False) leaves zeros in each .grad, whatever it held and wherever it came from."""
+    leaves = parameters_of(case)
+    for leaf, value in zip(leaves, (float("nan"), float("-inf")), strict=True):
+        leaf.grad = grown_grad(case) if case.entry == "method" else preset_grad(case, "transposed").fill_(value)
+    resetter(case.form, leaves)(set_to_none=False)
+    for leaf in leaves:
+        holds_gradient(np.zeros(case.plan.shape), leaf)
+
+
+@cases(resetting.gradients_to_reset)
 def test_zero_grad_zeroes_in_place(case: Pass) -> None:
-    """zero_grad(set_to_none=False) fills each .grad with zeros, whatever it held, and keeps the tensor."""
+    """zero_grad(set_to_none=False) fills each .grad that is there with zeros: the same tensor, memory and strides."""
     leaves = parameters_of(case)
     for leaf, value in zip(leaves, (float("nan"), float("-inf")), strict=True):
         leaf.grad = preset_grad(case, "transposed")
@@ -877,7 +916,7 @@ def test_differentiable_point_takes_the_derivative(case: Kink) -> None:
 
 @cases(kinks.kink_corners)
 def test_undefined_point_spoils_no_other(case: Kink) -> None:
-    """Where a function is not defined its gradient is arbitrary or an error; at every other element it is right."""
+    """Where a function is not defined at one element, its gradient at every other one is right, or it raises."""
     try:
         takes_a_permitted_gradient(case)
     except RuntimeError:
@@ -1609,11 +1648,10 @@ def test_forward_records_nothing(case: FunctionUse) -> None:
 
 @cases(functions.tracked_functions)
 def test_custom_function_is_one_node(case: FunctionUse) -> None:
-    """A result of a custom function has one node that is named after the class and leads to those of the inputs."""
+    """The results of a custom function have one node, which leads to those of the inputs."""
     _, inputs = case.start()
     found = case.apply(Spy(case.outputs), *inputs)
     outputs = found if isinstance(found, tuple) else (found,)
-    expect.equal("SpreadBackward", outputs[0].grad_fn.name(), "name of the node")
     for output in outputs:
         expect.same_object(outputs[0].grad_fn, output.grad_fn, "node of a further output")
     for x, (node, _) in zip(inputs, outputs[0].grad_fn.next_functions, strict=False):
@@ -1621,6 +1659,15 @@ def test_custom_function_is_one_node(case: FunctionUse) -> None:
             expect.same_object(x, node.variable, "leaf that the node leads to")
         else:
             expect.same_object(x.grad_fn, node, "node that the node leads to")
+
+
+@cases(functions.tracked_functions)
+def test_custom_function_names_its_node(case: FunctionUse) -> None:
+    """The node of a custom function is named after the class."""
+    _, inputs = case.start()
+    found = case.apply(Spy(case.outputs), *inputs)
+    for output in found if isinstance(found, tuple) else (found,):
+        expect.equal("SpreadBackward", output.grad_fn.name(), "name of the node")
 
 
 @cases(functions.mixed_functions)
@@ -2161,6 +2208,16 @@ def test_gradcheck_follows_its_tolerances(case: Checked) -> None:
         expect.equal(True, found, f"gradcheck with {options}")
 
 
+@cases(gradchecks.perturbed_functions)
+def test_gradcheck_perturbs_by_eps(case: Checked) -> None:
+    """gradcheck takes eps for the perturbation of its finite differences."""
+    x = case.inputs()[0]
+    for eps in (0.25, 2.0**-10):
+        noting = Noting(x)
+        expect.equal(True, torch.autograd.gradcheck(noting, (x,), eps=eps), f"gradcheck with eps={eps}")
+        expect.equal(eps, max(noting.distances), f"largest distance from the input with eps={eps}")
+
+
 @cases(gradchecks.wrong_by_the_second)
 def test_gradcheck_leaves_untracked_inputs_out(case: Checked) -> None:
     """gradcheck does not look at gradients by inputs that require none."""
@@ -2191,10 +2248,13 @@ def test_gradgradcheck_passes_right_gradients(case: Checked) -> None:
 def test_gradgradcheck_finds_a_wrong_second_derivative(case: Checked) -> None:
     """gradgradcheck raises, or returns False, where gradients are right and their derivatives wrong."""
     inputs = case.inputs()
+    given = tuple(torch.ones_like(x).requires_grad_() for x in inputs)
     expect.equal(True, torch.autograd.gradcheck(case.function(), inputs), "gradcheck of the same")
     check = partial(torch.autograd.gradgradcheck, case.function(), inputs, **case.options())
     expect.raises(RuntimeError, check, "gradgradcheck of a wrong second derivative")
     expect.equal(False, check(raise_exception=False), "gradgradcheck with raise_exception=False")
+    found = check(grad_outputs=given, raise_exception=False)
+    expect.equal(False, found, "gradgradcheck with grad_outputs and raise_exception=False")
 
 
 # --- checkpoint: what comes out -------------------------------------------------------------------------------
@@ -2225,6 +2285,22 @@ def test_checkpoint_repeats_random_steps(case: StochasticUse) -> None:
             expected, _ = case.run(step, step)
     same_results(expected, results, "result")
     same_results(gradients, found, "gradient")
+
+
+@cases(checkpoints.random_checkpoints)
+def test_random_steps_are_repeated_however_checkpointed(case: CheckpointUse) -> None:
+    """Checkpointed random steps give the same gradients in a sequence, within one another and of several tensors."""
+    gradients, states = [], []
+    for checkpointed in (False, True):
+        leaf, x = case.start()
+        with seeded(3, case.plan.device):
+            found = case.draw(x, checkpointed)
+            torch.rand(5, device=case.plan.device)  # as whatever comes before backward draws
+            case.go_back(found)
+            states.append(generator_state(case.plan.device))
+        gradients.append(gradients_in([leaf]))
+    same_results(gradients[0], gradients[1], "gradient")
+    same_results(states[0], states[1], "state of the generator after backward")
 
 
 @cases(checkpoints.real_checkpoints)

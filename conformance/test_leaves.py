@@ -28,7 +28,7 @@ from conformance.inputs.chains import Chain
 from conformance.inputs.decorated_modes import Decorated, Driven, narrator
 from conformance.inputs.dual_tensors import DualCall, dual_level
 from conformance.inputs.frozen_modules import Frozen, frozen_modules, generator_kept, modes_of_modules
-from conformance.inputs.grad_modes import ModeNest, Under, mode_of, planned_leaf, under
+from conformance.inputs.grad_modes import ModeNest, Under, gradients_kept, mode_of, planned_leaf, under
 from conformance.inputs.histories import History, action_histories
 from conformance.inputs.hook_cases import (
     AccumulationChange,
@@ -99,12 +99,6 @@ def test_grad_fn_is_a_node(case: Applied) -> None:
     found = case.on(x).grad_fn
     expect.that(isinstance(found, torch.autograd.graph.Node), "grad_fn", "an autograd.graph.Node", type(found).__name__)
     expect.equal(x.is_leaf, x.grad_fn is None, "whether grad_fn of x is None")
-
-
-@cases(leaves.clones)
-def test_node_has_the_name_of_its_operation(case: Applied) -> None:
-    """The node of a clone names itself CloneBackward0."""
-    expect.equal("CloneBackward0", case.on(case.build()).grad_fn.name(), f"name() of the node of {case.expression}")
 
 
 @cases(leaves.casts_of_requiring)
@@ -432,8 +426,11 @@ def test_retained_grad_has_the_shape_of_the_tensor(case: RetainedWrite) -> None:
 def test_detach_cuts_the_graph(case: Applied) -> None:
     """A detached tensor requires no grad, is a leaf, and passes no gradient on; its source stays what it was."""
     x = case.build()
+    if x.is_leaf and x.requires_grad:
+        x.grad = torch.ones_like(x)
     before = graph_state(x)
     found = in_state(PLAIN_STATE, case.on(x), "x.detach()")
+    has_no_gradient(found, "x.detach()")
     expect.equal(before, graph_state(x), "graph of x after detach")
     if x.requires_grad:
         y = x * 2 + found * 3
@@ -455,16 +452,26 @@ def test_detach_in_place_makes_a_leaf(case: Applied) -> None:
     in_state(RECORDED_STATE, earlier, "y * 2 from before detach_")
     expect.that(earlier.grad_fn.next_functions[0][0] is node, "node before that of y * 2", "that of y", "another")
     in_state(LEAF_STATE, y.requires_grad_(), "y.detach_().requires_grad_()")
+    another = case.on(case.build())
+    with torch.no_grad():
+        in_state(PLAIN_STATE, another.detach_(), "y after detach_ under no_grad")
 
 
 @cases(leaves.views_to_detach)
 def test_views_cannot_be_detached_in_place(case: Applied) -> None:
-    """detach_ of a view raises, whatever it is a view of, and leaves it as it is."""
-    x = case.build()
-    view = case.on(x)
-    before = graph_state(view)
+    """detach_ of a view raises."""
+    view = case.on(case.build())
     expect.raises(RuntimeError, view.detach_, f"detach_ of {case.expression}")
-    expect.equal(before, graph_state(view), f"graph of {case.expression} after detach_ raised")
+
+
+@cases(leaves.views_to_detach)
+def test_refused_detach_leaves_the_view_as_it_is(case: Applied) -> None:
+    """A view of which detach_ raised keeps its flags and its place in the graph."""
+    view = case.on(case.build())
+    before = graph_state(view)
+    with suppress(RuntimeError):
+        view.detach_()
+    expect.equal(before, graph_state(view), f"graph of {case.expression} after detach_")
 
 
 @cases(dual_tensors.duals)
@@ -503,7 +510,7 @@ def test_gradient_edge_gives_the_gradient(case: Chain) -> None:
 
 @cases(leaves.all_states)
 def test_increment_version_counts(case: Applied) -> None:
-    """increment_version moves the version of a tensor, and of what shares its memory, each time."""
+    """increment_version moves the version that a tensor shows, and that of what shares its memory, each time."""
     x = case.build()
     alias, elements = x.detach(), memory.contents(x)
     for _ in range(2):
@@ -517,12 +524,12 @@ def test_increment_version_counts(case: Applied) -> None:
 @cases(leaves.all_states)
 def test_increment_version_takes_several(case: Applied) -> None:
     """increment_version takes a list of tensors, and moves the version of each."""
-    tensors = [case.build(), case.build(), case.build()]
+    tensors = [case.build() for _ in range(4)]
     before = [x._version for x in tensors]
-    torch.autograd.graph.increment_version(tensors[:2])
-    for number in (0, 1):
+    torch.autograd.graph.increment_version(tensors[:3])
+    for number in (0, 1, 2):
         counts_up(before[number], tensors[number], f"tensor {number} of the list")
-    expect.equal(before[2], tensors[2]._version, "version of a tensor that is not in the list")
+    expect.equal(before[3], tensors[3]._version, "version of a tensor that is not in the list")
 
 
 @cases(leaves.sampled_tensor)
@@ -601,7 +608,7 @@ def test_enable_grad_records_again(case: Under) -> None:
 
 @cases(grad_modes.flag_sequences)
 def test_set_grad_enabled_works_as_a_function(case: ModeNest) -> None:
-    """set_grad_enabled called as a function sets the mode by its argument, until it is set again or the block around is left."""  # noqa: E501
+    """set_grad_enabled called as a function sets the mode by its argument, until it is set again."""
     x = planned_leaf()
     with torch.no_grad():
         for number, mode in enumerate(case.modes):
@@ -609,7 +616,18 @@ def test_set_grad_enabled_works_as_a_function(case: ModeNest) -> None:
             expected = mode_entered(mode, ModeState())
             shows_mode(expected, look_with(x), f"after {', '.join(case.modes[: number + 1])}")
             expect.equal(expected.gradients, (x + x).requires_grad, "requires_grad of a second result")
-    shows_mode(ModeState(), look_with(x), "after the block around")
+
+
+@cases(grad_modes.modes_with_a_switch)
+def test_leaving_a_mode_undoes_what_was_set_inside(case: ModeNest) -> None:
+    """Leaving a mode puts back the one before also where set_grad_enabled was called inside."""
+    x = planned_leaf()
+    around, mode, *switches = case.modes
+    with gradients_kept(), mode_of(around):
+        with mode_of(mode):
+            for switch in switches:
+                mode_of(switch)
+        shows_mode(mode_within((around,)), look_with(x), f"after {mode} with {', '.join(switches)} inside, in {around}")
 
 
 @cases(grad_modes.nests)
@@ -641,7 +659,8 @@ def test_an_exception_restores_the_mode(case: ModeNest) -> None:
     for side, depth, seen in log:
         if side == "out":
             shows_mode(mode_within(case.modes[:depth]), seen, f"after {case.modes[depth]} was left by an exception")
-    shows_mode(ModeState(), look_with(x), "after all")
+        if side == "end":
+            shows_mode(ModeState(), seen, "after all")
 
 
 @cases(grad_modes.reused_modes)
@@ -667,6 +686,13 @@ def test_decorated_function_runs_in_its_mode(case: Decorated) -> None:
 @cases(decorated_modes.raising_functions)
 def test_decorated_function_that_raises_restores_the_mode(case: Decorated) -> None:
     """A decorated function that raises lets the exception through and leaves its caller in the caller's mode."""
+    x = planned_leaf()
+    calls_restore(case, lambda: look_with(x))
+
+
+@cases(decorated_modes.decorated_objects)
+def test_decorated_object_runs_in_its_mode(case: Decorated) -> None:
+    """A static method, a partial function or an instance that is decorated runs in the mode, and returns to the caller's."""  # noqa: E501
     x = planned_leaf()
     calls_restore(case, lambda: look_with(x))
 
@@ -1346,12 +1372,10 @@ def test_node_hook_must_return_such_gradients(case: WrongResult) -> None:
     expect.raises((RuntimeError, TypeError), lambda: result.backward(torch.ones_like(result)), what)
 
 
-@cases(hook_case_sources.named_graphs)
-def test_clone_node_has_the_documented_name(case: HookedGraph) -> None:
+@cases(leaves.clones)
+def test_clone_node_has_the_documented_name(case: Applied) -> None:
     """The node of a clone is named CloneBackward0."""
-    for tensor in case.build().tensors:
-        found = tensor.clone().grad_fn
-        expect.equal("CloneBackward0", found.name(), "name of the node of a clone")
+    expect.equal("CloneBackward0", case.on(case.build()).grad_fn.name(), f"name() of the node of {case.expression}")
 
 
 @cases(hook_case_sources.named_graphs)

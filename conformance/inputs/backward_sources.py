@@ -107,11 +107,21 @@ def shared_storages(cell: Cell) -> Inputs:
     )
 
 
+def refused_passes(cell: Cell) -> Inputs:
+    """Passes that cannot be gone: without a gradient, with one of another shape, over a graph that was freed."""
+    return backward_passes(
+        cell,
+        forms=("no gradient", "longer", "freed"),
+        shapes=((2,), (2, 3), (1, 3, 1), (2, 3, 4)),
+        shown="y = {use} * other\n{run}\n# once more, and it raises: {form}",
+    )
+
+
 def unused_passes(cell: Cell) -> Inputs:
     """Passes beside a leaf that takes no part in them: alone, among others, used only where no root depends on it."""
     return backward_passes(
         cell,
-        forms=("alone", "first", "last", "elsewhere"),
+        forms=("alone", "first", "last", "elsewhere", "scalar"),
         shown="y = {use} - other\n# torch.autograd.grad(y, …, v) by an unused leaf too ({form})",
     )
 
@@ -120,8 +130,8 @@ def chosen_inputs(cell: Cell) -> Inputs:
     """Passes for one of the leaves only, said as a tensor, a list, a tuple; with .grad of the others set or not."""
     return backward_passes(
         cell,
-        forms=("tensor", "list", "tuple", "tensor, set", "list, set", "tuple, set"),
-        shown="y = {use} - other\n# by x only, given as a {form}",
+        forms=("tensor", "list", "tuple of three", "tensor, set", "list of three, set", "tuple, set"),
+        shown="y = {use} - other  # and three times each further input\n# by x, given as a {form}",
     )
 
 
@@ -170,7 +180,7 @@ def batched_passes(cell: Cell) -> Inputs:
     """Passes for a batch of incoming gradients."""
     return backward_passes(
         cell,
-        forms=("1", "2", "3"),
+        forms=("1", "2, two outputs", "3", "2, with a history"),
         shapes=((2, 3), (), (1,), (1, 3, 1), (2, 3, 4)),
         shown="y = ({use}) * other\n"
         "# torch.autograd.grad(y, [x, other], [v, …], is_grads_batched=True), a batch of {form}",

@@ -247,6 +247,9 @@ def with_unused(case: Pass, leaf: torch.Tensor, other: torch.Tensor) -> tuple[li
         return [leaf, unused, other], 1
     if case.form == "alone":
         return [unused], 0
+    if case.form == "scalar":
+        empty = whole_numbers(case.plan.dtype, (), "contiguous", case.plan.device, 5).build().requires_grad_()
+        return [leaf, empty, other], 1
     return ([unused, leaf, other], 0) if case.form == "first" else ([leaf, other, unused], 2)
 
 
@@ -257,11 +260,16 @@ def sum_of_views(case: Pass, leaves: tuple[torch.Tensor, torch.Tensor]) -> tuple
     return (total * 2, 2) if case.form == "both, doubled" else (total, 1)
 
 
-def chosen_leaf(case: Pass, leaf: torch.Tensor) -> Any:
-    """The leaf as ``inputs=``."""
+def chosen_leaves(case: Pass, leaf: torch.Tensor) -> tuple[Any, list[torch.Tensor]]:
+    """The leaf as ``inputs=``, beside two more where the form says three; and those."""
+    count = 2 if "three" in case.form else 0
+    more = [
+        whole_numbers(case.plan.dtype, case.plan.shape, "contiguous", case.plan.device, 4 + n) for n in range(count)
+    ]
+    leaves = [plan.build().requires_grad_() for plan in more]
     if case.form.startswith("tensor"):
-        return leaf
-    return [leaf] if case.form.startswith("list") else (leaf,)
+        return leaf, leaves
+    return [leaf, *leaves] if case.form.startswith("list") else (leaf, *leaves), leaves
 
 
 def inner_targets(case: Pass, leaves: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, list[Any], list[int]]:
@@ -296,9 +304,18 @@ def options_of(case: Pass) -> tuple[bool, bool | None]:
 
 def batch_of(case: Pass) -> Strided:
     """Plan of the batch: another incoming gradient in each place of the first dimension."""
-    shape = (int(case.form), *case.plan.shape)
+    shape = (int(case.form[0]), *case.plan.shape)
     layout = "transposed" if case.gradient.layout == "expanded" else case.gradient.layout
     return strided(case.plan.dtype, shape, layout, case.gradient.data, case.plan.device)
+
+
+def batches_of(case: Pass, leaves: tuple[torch.Tensor, torch.Tensor]) -> tuple[list[torch.Tensor], list[Strided]]:
+    """One root or two, and the batch for each; the second root is three times the first leaf."""
+    batch, root = batch_of(case), saving_root(case, leaves)
+    if "two outputs" not in case.form:
+        return [root], [batch]
+    other = whole_numbers(batch.dtype, batch.shape, "contiguous", batch.device, 1)
+    return [root, leaves[0] * 3], [batch, other]
 
 
 def complex_root(case: Pass, leaf: torch.Tensor, factor: complex) -> tuple[torch.Tensor, Strided]:

@@ -27,15 +27,16 @@ CHAIN_STEPS = {
     "scaled": "{} * 2", "negated": "-{}", "shifted": "{} + 1", "added": "{0} + {0}", "squared": "{0} * {0}",
     "cloned": "{}.clone()", "viewed": "{0}.view_as({0})", "turned": "{0}.permute(tuple(reversed(range({0}.dim()))))",
     "flattened": "{}.reshape(-1)", "picked": "{}[..., :1]", "widened": "{0}.expand(2, *{0}.shape)",
-    "summed": "{}.sum()", "lifted": "{}.unsqueeze(0)",
+    "summed": "{}.sum()", "lifted": "{}.unsqueeze(0)", "unbound": "{0}.expand(2, *{0}.shape).unbind(0)[1]",
+    "chunked": "{0}.expand(2, *{0}.shape).clone().chunk(2)[1]",
 }  # fmt: skip
-CHAIN_VIEWS = ("viewed", "turned", "lifted", "picked", "widened")
+CHAIN_VIEWS = ("viewed", "turned", "lifted", "picked", "widened", "unbound", "chunked")
 # The last step of each is not a view, so that nothing is computed for nobody.
 CHAIN_ROUTES = (
     ("scaled", "negated"), ("viewed", "scaled"), ("cloned", "turned", "added"), ("squared", "flattened", "scaled"),
     ("lifted", "widened", "summed"), ("scaled", "lifted", "squared"), ("turned", "cloned", "lifted", "shifted"),
-    ("added", "viewed", "viewed", "negated"), ("cloned", "lifted", "picked", "scaled"), ("negated", "summed", "added"),
-    ("flattened", "flattened", "squared", "summed"), ("shifted", "turned", "widened", "scaled"),
+    ("added", "viewed", "unbound", "negated"), ("cloned", "lifted", "picked", "scaled"), ("negated", "summed", "added"),
+    ("flattened", "flattened", "squared", "summed"), ("chunked", "turned", "widened", "scaled"),
 )  # fmt: skip
 MOMENTS = ("while built", "when built", "without grad")
 
@@ -147,7 +148,7 @@ def step_of_array(x: np.ndarray, step: str) -> np.ndarray:
         return np.stack([x, x])
     if step == "summed":
         return np.asarray(x.sum())
-    if step == "lifted":
+    if step in ("lifted", "chunked"):
         return x[None]
     return {"negated": -x, "shifted": x + 1}.get(step, x)
 
@@ -168,7 +169,7 @@ def pulled_back(gradient: np.ndarray, step: str, x: np.ndarray) -> np.ndarray:
         return np.asarray(gradient.sum(0))
     if step == "summed":
         return np.full(x.shape, gradient)
-    if step in ("flattened", "lifted"):
+    if step in ("flattened", "lifted", "chunked"):
         return gradient.reshape(x.shape)
     return -gradient if step == "negated" else gradient
 

@@ -70,7 +70,7 @@ def five_steps() -> list[Noted]:
     return [Noted(function) for function in (torch.sin, torch.sigmoid, torch.cos, torch.square, torch.sin)]
 
 
-def sequence(functions: list[Noted], segments: int, x: torch.Tensor, mode: str) -> torch.Tensor:
+def sequence(functions: list[Any], segments: int, x: torch.Tensor, mode: str) -> torch.Tensor:
     """The checkpointed sequence."""
     chosen = {"use_reentrant": mode == "reentrant"} if len(modes_of_sequences()) > 1 else {}
     found: torch.Tensor = torch.utils.checkpoint.checkpoint_sequential(functions, segments, x, **chosen)
@@ -116,6 +116,23 @@ class Drawing:
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.dropout(x, 0.5) * 1
+
+
+class Combining:
+    """A function of three tensors that drops elements out of the first."""
+
+    def __call__(self, x: torch.Tensor, y: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.dropout(x * y, 0.5) * z
+
+
+class Nesting:
+    """A checkpoint within a function that drops elements out before."""
+
+    def __init__(self, use: CheckpointUse) -> None:
+        self.use = use
+
+    def __call__(self, x: torch.Tensor) -> Any:
+        return self.use.checkpoint(Drawing(), torch.nn.functional.dropout(x, 0.25).sin())
 
 
 class Casting:
@@ -193,6 +210,17 @@ class CheckpointUse:
     def checkpoint(self, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
         """The checkpointed call."""
         return torch.utils.checkpoint.checkpoint(function, *args, use_reentrant=self.mode == "reentrant", **options)
+
+    def draw(self, x: torch.Tensor, checkpointed: bool) -> Any:
+        """Random steps of ``way``: in a sequence, within one another, of three tensors."""
+        if self.way == "sequence":
+            steps = [Drawing(), torch.sin, Drawing(), torch.sin]
+            return sequence(steps, 2, x, self.mode) if checkpointed else steps[3](steps[2](steps[1](steps[0](x))))
+        if self.way == "nested":
+            inside = torch.nn.functional.dropout
+            return self.checkpoint(Nesting(self), x) if checkpointed else Drawing()(inside(x, 0.25).sin())
+        others = [torch.full_like(x, 2.0).detach(), torch.full_like(x, -0.5).detach()]
+        return self.checkpoint(Combining(), x, *others) if checkpointed else Combining()(x, *others)
 
     def go_back(self, found: Any) -> None:
         """Backward from all results, with gradients of which no two neighbours are equal."""
@@ -282,6 +310,14 @@ def branching_checkpoints(cell: Cell) -> Inputs:
 def real_checkpoints(cell: Cell) -> Inputs:
     """Real numbers in both modes."""
     return checkpoints(cell, BOTH_MODES, dtypes=("float64", "float32", "bfloat16"))
+
+
+def random_checkpoints(cell: Cell) -> Inputs:
+    """Random steps in a sequence, within one another and of three tensors, in both modes."""
+    found = checkpoints(
+        cell, BOTH_MODES, ("sequence", "nested", "three tensors"), dtypes=("float64", "float32", "bfloat16")
+    )
+    return Inputs([case for case in found.corners if case.way != "sequence" or case.mode in modes_of_sequences()])
 
 
 def nested_arguments(cell: Cell) -> Inputs:

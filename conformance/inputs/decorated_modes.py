@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from conformance.engine.cases import Inputs
 from conformance.inputs.covering import covering
@@ -16,6 +19,7 @@ from conformance.inputs.grad_modes import (
     GRAD_OFF,
     GRAD_ON,
     INFERENCE,
+    LEAVING,
     NO_GRAD,
     Bailing,
     mode_of,
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
 class Decorated:
     """A callable of some ``kind``, decorated with a mode in one ambient mode and called in others, one by one.
 
-    ``ending`` is "return" or "raise".
+    ``ending`` is "return", or which exception it raises.
     """
 
     mode: str
@@ -63,14 +67,25 @@ def decorated(mode: str, kind: str, body: Callable[..., Any]) -> Callable[..., A
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         return body(*args, **kwargs)
 
-    def recursive(*args: Any, depth: int = 2, **kwargs: Any) -> Any:
-        return again(*args, depth=depth - 1, **kwargs) if depth else body(*args, **kwargs)
+    def recursive(*args: Any, depth: int = 3, **kwargs: Any) -> Any:
+        if not depth:
+            return body(*args, **kwargs)
+        with torch.set_grad_enabled(not torch.is_grad_enabled()):  # which the call inside is to leave again
+            return again(*args, depth=depth - 1, **kwargs)
 
     if kind in ("method", "class method", "static method"):
         made = decorator(body if kind == "static method" else method)
         wrapped = {"class method": classmethod(made), "static method": staticmethod(made)}.get(kind, made)
         found: Callable[..., Any] = type("Owner", (), {"call": wrapped})().call
         return found
+    if kind == "decorated static method":
+        owner: Any = type("Owner", (), {"call": decorator(staticmethod(body))})
+        found = owner.call
+        return found
+    if kind == "partial":
+        return decorator(partial(body))
+    if kind == "instance":
+        return decorator(Answering(body))
     if kind == "recursive":
         again = decorator(recursive)
         return again
@@ -79,6 +94,17 @@ def decorated(mode: str, kind: str, body: Callable[..., Any]) -> Callable[..., A
     return decorator((lambda *args, **kwargs: body(*args, **kwargs)) if kind == "lambda" else body)
 
 
+class Answering:
+    """An object that can be called."""
+
+    def __init__(self, body: Callable[..., Any]) -> None:
+        self.body = body
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.body(*args, **kwargs)
+
+
+CALLABLE_OBJECTS = ("decorated static method", "partial", "instance")
 CALLABLES = ("function", "lambda", "method", "static method", "class method", "recursive", "twice")
 AMBIENTS = ((), (NO_GRAD,), (GRAD_OFF, ENABLE_GRAD), (INFERENCE,))
 DECORATING = (NO_GRAD, ENABLE_GRAD, GRAD_OFF, GRAD_ON, INFERENCE)
@@ -88,7 +114,7 @@ DECORATING = (NO_GRAD, ENABLE_GRAD, GRAD_OFF, GRAD_ON, INFERENCE)
 class Driven:
     """A decorated generator function, whose generator is driven by ``moves``: pairs of what is done and in which modes.
 
-    What is done: "next", "send", "throw" (an exception that the body catches), "raise" (one that it does not catch)
+    What is done: "next", "send", "send 0", "throw" (an exception that the body catches), "raise" (one that it does not)
     or "close".
     """
 
@@ -120,6 +146,8 @@ def moved(generator: Any, move: str) -> Any:
             return "yields", next(generator)
         if move == "send":
             return "yields", generator.send("sent")
+        if move == "send 0":
+            return "yields", generator.send(0)
         if move == "throw":
             return "yields", generator.throw(Bailing("caught inside"))
         if move == "raise":
@@ -147,18 +175,21 @@ def narrator(seen: list[Any], look: Callable[[], Any]) -> Any:
 
 
 GENERATING = (NO_GRAD, ENABLE_GRAD, INFERENCE)
-MOVES = ("next", "send", "throw", "raise", "close")
+MOVES = ("next", "send", "send 0", "throw", "raise", "close")
 
 
 # --- sources ---
 
 
-def decorated_calls(cell: Cell, modes: tuple[str, ...] = DECORATING, endings: tuple[str, ...] = ("return",)) -> Inputs:
+def decorated_calls(
+    cell: Cell, modes: tuple[str, ...] = DECORATING, endings: tuple[str, ...] = ("return",),
+    kinds: tuple[str, ...] = CALLABLES,
+) -> Inputs:  # fmt: skip
     """Callables of every kind, decorated in one mode and called in two others."""
     from hypothesis import strategies as st
 
     calls = tuple((first, second) for first in AMBIENTS for second in AMBIENTS if first != second)
-    factors = (modes, CALLABLES, AMBIENTS[:3], calls, endings)
+    factors = (modes, kinds, AMBIENTS[:3], calls, endings)
     return Inputs([Decorated(*row) for row in covering(*factors)], st.builds(Decorated, *map(st.sampled_from, factors)))
 
 
@@ -169,23 +200,28 @@ def decorating_managers(cell: Cell) -> Inputs:
 
 def decorating_setters(cell: Cell) -> Inputs:
     """set_grad_enabled, of which only the note says it."""
-    return decorated_calls(cell, (GRAD_OFF, GRAD_ON), ("return", "raise"))
+    return decorated_calls(cell, (GRAD_OFF, GRAD_ON), ("return", "Bailing"))
 
 
 def raising_functions(cell: Cell) -> Inputs:
-    """Decorated callables that raise."""
-    return decorated_calls(cell, (NO_GRAD, ENABLE_GRAD, INFERENCE), ("raise",))
+    """Decorated callables that raise, what a handler of Exception does not see too."""
+    return decorated_calls(cell, (NO_GRAD, ENABLE_GRAD, INFERENCE), tuple(LEAVING))
+
+
+def decorated_objects(cell: Cell) -> Inputs:
+    """Objects that can be called and are no functions."""
+    return decorated_calls(cell, (NO_GRAD, ENABLE_GRAD, INFERENCE), ("return", "Bailing"), CALLABLE_OBJECTS)
 
 
 def decorated_bare(cell: Cell) -> Inputs:
     """Managers used as decorators without parentheses."""
     modes = tuple(mode.removesuffix("()") for mode in (NO_GRAD, ENABLE_GRAD))
-    return decorated_calls(cell, modes, ("return", "raise"))
+    return decorated_calls(cell, modes, ("return", "Bailing"))
 
 
 def inference_mode_bare(cell: Cell) -> Inputs:
     """inference_mode used as a decorator without parentheses."""
-    return decorated_calls(cell, ("torch.inference_mode",), ("return", "raise"))
+    return decorated_calls(cell, ("torch.inference_mode",), ("return", "Bailing"))
 
 
 def driven_generators(cell: Cell) -> Inputs:

@@ -6,7 +6,7 @@ Reference: https://docs.pytorch.org/docs/stable/notes/autograd.html#grad-modes
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
@@ -59,9 +59,26 @@ class Bailing(Exception):
     """What a case raises to leave its modes by an exception."""
 
 
+# Exceptions that leave a mode, those that a handler of Exception does not see among them.
+LEAVING: dict[str, type[BaseException]] = {
+    "Bailing": Bailing, "KeyboardInterrupt": KeyboardInterrupt, "StopIteration": StopIteration,
+    "SystemExit": SystemExit, "GeneratorExit": GeneratorExit,
+}  # fmt: skip
+
+
 def mode_of(text: str) -> Any:
     """A new context manager of that spelling."""
     return eval(text, {"torch": torch})
+
+
+@contextmanager
+def gradients_kept() -> Iterator[None]:
+    """Gradients are switched back at the end, so that a mode that leaks is seen in the case that leaks it only."""
+    before = torch.is_grad_enabled()
+    try:
+        yield
+    finally:
+        torch.set_grad_enabled(before)
 
 
 def under(modes: tuple[str, ...], action: Callable[[], Any]) -> Any:
@@ -107,27 +124,32 @@ class Under:
 class ModeNest:
     """Modes entered one after the other and left again; ``ways`` says how each is entered.
 
-    With ``caught`` an exception is raised in the innermost and caught around the mode of that number.
+    With ``caught`` an exception, ``leaving``, is raised in the innermost and caught around the mode of that number.
     """
 
     modes: tuple[str, ...]
     ways: tuple[str, ...]
     caught: int | None = None
+    leaving: str = "Bailing"
 
     def run(self, look: Callable[[], Any]) -> list[tuple[str, int, Any]]:
         """What ``look`` sees on entering and after leaving each depth: ``("in", 2, seen)``, ``("out", 1, seen)``.
 
+        Last comes ``("end", 0, seen)``.
+
         Where the exception should have come out of a mode and did not, that is ``("swallowed", 1, seen)``.
         """
         log: list[tuple[str, int, Any]] = []
-        self._descend(0, look, log)
+        with gradients_kept():
+            self._descend(0, look, log)
+            log.append(("end", 0, look()))
         return log
 
     def _descend(self, depth: int, look: Callable[[], Any], log: list[tuple[str, int, Any]]) -> None:
         log.append(("in", depth, look()))
         if depth == len(self.modes):
             if self.caught is not None:
-                raise Bailing
+                raise LEAVING[self.leaving]
             return
         try:
             if self.ways[depth] == "with":
@@ -140,7 +162,7 @@ class ModeNest:
                 with ExitStack() as stack:
                     stack.enter_context(mode)
                     self._descend(depth + 1, look, log)
-        except Bailing:
+        except LEAVING[self.leaving]:
             log.append(("out", depth, look()))
             if self.caught != depth:
                 raise
@@ -150,25 +172,27 @@ class ModeNest:
 
     def facets(self) -> dict[str, Any]:
         """What evidence counts of this case."""
-        return {"modes": self.modes, "ways": self.ways, "depths": str(len(self.modes))}
+        raised = {} if self.caught is None else {"raised": self.leaving}
+        return {"modes": self.modes, "ways": self.ways, "depths": str(len(self.modes)), **raised}
 
     def reductions(self) -> Iterator[ModeNest]:
         """Fewer modes, in plain with statements."""
         for number in range(len(self.modes)):
             if len(self.modes) > 1:
                 caught = None if self.caught is None else min(self.caught, len(self.modes) - 2)
-                yield ModeNest(
-                    self.modes[:number] + self.modes[number + 1 :], self.ways[:number] + self.ways[number + 1 :], caught
-                )
+                ways = self.ways[:number] + self.ways[number + 1 :]
+                yield ModeNest(self.modes[:number] + self.modes[number + 1 :], ways, caught, self.leaving)
         if set(self.ways) != {"with"}:
             yield replace(self, ways=("with",) * len(self.ways))
+        if self.leaving != "Bailing":
+            yield replace(self, leaving="Bailing")
 
     def code(self) -> str:
         """The nest in plain torch."""
         lines = []
         for depth, (mode, way) in enumerate(zip(self.modes, self.ways, strict=True)):
             indent = "    " * depth
-            tries = [f"{indent}# an exception from within is caught here"] if self.caught == depth else []
+            tries = [f"{indent}# {self.leaving} from within is caught here"] if self.caught == depth else []
             lines += [*tries, f"{indent}with {mode}:" + ("  # as a decorator" if way == "decorator" else "")]
         return "\n".join([*lines, "    " * len(self.modes) + "y = torch.ones(2, requires_grad=True) * 2"])
 
@@ -232,10 +256,12 @@ def parameters_without_grad(cell: Cell) -> Inputs:
     return calls_under(cell, OFF_NESTS, calls, states)
 
 
-def nest_of(modes: tuple[str, ...], ways: tuple[str, ...], caught: int | None = None) -> ModeNest:
+def nest_of(
+    modes: tuple[str, ...], ways: tuple[str, ...], caught: int | None = None, leaving: str = "Bailing"
+) -> ModeNest:
     """A nest; that set_grad_enabled decorates is a behaviour of its own."""
     plain = ("with" if "set_grad" in mode else way for mode, way in zip(modes, ways, strict=True))
-    return ModeNest(modes, tuple(plain), caught)
+    return ModeNest(modes, tuple(plain), caught, leaving)
 
 
 @cache
@@ -245,7 +271,13 @@ def _nests(raising: bool) -> tuple[ModeNest, ...]:
     found = [nest_of(row[:3], row[3:6], row[6] if raising else None) for row in rows]
     for number, pair in enumerate(product(GRAD_MODES, GRAD_MODES)):
         found.append(nest_of(pair, (ways[number % 3], ways[number // 3 % 3]), number % 2 if raising else None))
-    return (*found, *(nest_of((mode,), (way,), 0 if raising else None) for mode, way in product(GRAD_MODES, ways)))
+    if not raising:
+        return (*found, *(nest_of((mode,), (way,)) for mode, way in product(GRAD_MODES, ways)))
+    kinds = tuple(LEAVING)
+    found = [replace(nest, leaving=kinds[number % len(kinds)]) for number, nest in enumerate(found)]
+    # each kind leaves each mode, and in each way
+    singles = covering(GRAD_MODES, kinds, ways)
+    return (*found, *(nest_of((mode,), (way,), 0, kind) for mode, kind, way in singles))
 
 
 def _drawn_nests(deepest: int, caught: int | None) -> Any:
@@ -271,6 +303,14 @@ def flag_sequences(cell: Cell) -> Inputs:
     return Inputs(
         [ModeNest(modes, ("with",) * n) for n in (1, 2, 3, 4) for modes in product((GRAD_ON, GRAD_OFF), repeat=n)]
     )
+
+
+def modes_with_a_switch(cell: Cell) -> Inputs:
+    """Each manager in each mode, and set_grad_enabled called inside it, once or twice."""
+    around = (NO_GRAD, ENABLE_GRAD, GRAD_OFF, GRAD_ON, INFERENCE)
+    switches = ((GRAD_ON,), (GRAD_OFF,), (GRAD_OFF, GRAD_ON), (GRAD_ON, GRAD_OFF))
+    found = [(*pair, *calls) for pair in product(around, GRAD_MODES) for calls in switches]
+    return Inputs([ModeNest(modes, ("with",) * len(modes)) for modes in found])
 
 
 def reused_modes(cell: Cell) -> Inputs:

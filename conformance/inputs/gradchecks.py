@@ -84,6 +84,28 @@ class JudgedCall:
         return function_of(Judged, self.style).apply(self.flaw, x, y)
 
 
+class JudgedThird:
+    """The same of three tensors, the third of which takes the place of y."""
+
+    def __init__(self, flaw: str, style: str) -> None:
+        self.flaw, self.style = flaw, style
+
+    def __call__(self, x: torch.Tensor, y: torch.Tensor, z: torch.Tensor) -> Any:
+        return (*function_of(Judged, self.style).apply(self.flaw, x, z), x * y)
+
+
+class Noting:
+    """Twice x; notes how far each x that it is called with is from the first."""
+
+    def __init__(self, x: torch.Tensor) -> None:
+        self.first, self.distances = x.detach().clone(), [0.0]
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        if x.numel():
+            self.distances.append(float((x.detach() - self.first).abs().max()))
+        return x * 2
+
+
 class Moody:
     """x squared, with a backward that is right, but changes with each call, guesses its gradient or reads it."""
 
@@ -154,13 +176,16 @@ class Checked:
     style: str = "ctx"
     mode: str = "slow"
 
-    def function(self) -> JudgedCall:
+    def function(self) -> Any:
         """What is checked."""
+        if self.flaw == "last by a third":
+            return JudgedThird("last by y", self.style)
         return JudgedCall(self.flaw, self.style)
 
-    def inputs(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Two tensors that require grad."""
-        return self.plan.build().requires_grad_(), self.other.build().requires_grad_()
+    def inputs(self) -> tuple[torch.Tensor, ...]:
+        """Two tensors that require grad, or three."""
+        plans = (self.plan, self.other, self.other) if self.flaw == "last by a third" else (self.plan, self.other)
+        return tuple(plan.build().requires_grad_() for plan in plans)
 
     def options(self) -> dict[str, Any]:
         """The options of the way to check."""
@@ -181,13 +206,15 @@ class Checked:
     def code(self) -> str:
         """What the case does, in words of plain torch."""
         options = "".join(f", {name}={value}" for name, value in self.options().items())
-        made = f"x = {self.plan.code()}.requires_grad_()\ny = {self.other.code()}.requires_grad_()"
+        names = "xyz"[: len(self.inputs())]
+        plans = zip(names, (self.plan, self.other, self.other), strict=False)
+        made = "\n".join(f"{name} = {plan.code()}.requires_grad_()" for name, plan in plans)
         said = f"# x * x * y and x + y * y by a custom function; wrong: {self.flaw}"
-        return f"{made}\n{said}\ntorch.autograd.gradcheck(function, (x, y){options})"
+        return f"{made}\n{said}\ntorch.autograd.gradcheck(function, ({', '.join(names)}){options})"
 
 
 GRADCHECK_SHAPES = ((2,), (), (1,), (1, 2, 1))
-FLAWS = ("first by x", "last by x", "last by y", "sign by y", "last by the second output")
+FLAWS = ("first by x", "last by x", "last by y", "sign by y", "last by the second output", "last by a third")
 
 
 def checked(device: str, dtype: str, shape: tuple[int, ...], layout: str, style: str, flaw: str, mode: str) -> Checked:
@@ -215,6 +242,11 @@ def right_functions(cell: Cell) -> Inputs:
 def wrong_functions(cell: Cell) -> Inputs:
     """Every flaw of backward; the fast way weighs elements, so that it sees a flaw of real numbers for sure."""
     return checked_functions(cell, FLAWS, ("slow", "fast"))
+
+
+def perturbed_functions(cell: Cell) -> Inputs:
+    """No flaw, of real numbers in every layout, by the slow way, which perturbs one element at a time."""
+    return checked_functions(cell, ("none",), ("slow",), ("float64",), shapes=((2,), (), (1, 2, 1)))
 
 
 def wrong_by_the_second(cell: Cell) -> Inputs:

@@ -60,7 +60,8 @@ RESULT_CALLS = SIMPLE_RESULTS + RICH_RESULTS
 VIEWS_OF_X = (
     "x.view_as(x)", "x.unsqueeze(-1)", "x.permute(tuple(reversed(range(x.dim()))))", "x.expand(2, *x.shape)",
     "x.as_strided(x.shape, x.stride(), x.storage_offset())", "x[None]", "x[...]", "x.unsqueeze(0)[0]",
-    "x.unsqueeze(0).unbind(0)[0]", "x.unsqueeze(0).split(1)[0]", "x.unsqueeze(0).chunk(1)[0]", "x.squeeze()",
+    "x.expand(2, *x.shape).unbind(0)[1]", "x.unsqueeze(0).split(1)[0]", "x.squeeze()",
+    "x.expand(2, *x.shape).chunk(2)[1]",
     "x.unsqueeze(0).select(0, 0)", "x.unsqueeze(0).narrow(0, 0, 1)", "x.unsqueeze(0).transpose(0, -1)",
     "x.unsqueeze(0).unsqueeze(0).diagonal(0, 0, 1)", "x.unsqueeze(0).swapaxes(0, -1)", "x.unsqueeze(0).movedim(0, -1)",
 )  # fmt: skip
@@ -361,7 +362,7 @@ def frozen_parameters(cell: Cell) -> Inputs:
 
 def detached(cell: Cell) -> Inputs:
     """detach of tensors in every state."""
-    states = LEAF_STATES + GROWN_STATES + PLAIN_STATES
+    states = (*LEAF_STATES, *GROWN_STATES, *PLAIN_STATES, ("requires_grad_()", "conj()"))
     return crossed_each(
         make_applied_state, cell.target.device, ("x.detach()",), states, DIFFERENTIABLE_TYPES, LEAF_FORMS
     )

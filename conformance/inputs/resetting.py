@@ -16,7 +16,7 @@ from conformance.inputs.tensors import Strided
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
 
-RESETTERS = ("optimizer", "two groups", "Adam", "module", "child")
+RESETTERS = ("optimizer", "three groups", "Adam", "module", "child", "frozen module", "frozen optimizer")
 WRONG_GRADS = ("longer", "broadcasting", "unsqueezed", "another type", "another device", "a number", "an array")
 
 
@@ -30,14 +30,18 @@ def gradients_to_reset(cell: Cell) -> Inputs:
 
 def resetter(form: str, parameters: tuple[torch.Tensor, ...]) -> Any:
     """``zero_grad`` of an optimizer of, or a module with, these parameters."""
-    if form in ("module", "child"):
+    if form.startswith("frozen"):
+        parameters[-1].requires_grad_(False)  # which keeps its .grad until this is reset
+    if form in ("module", "child", "frozen module"):
         outer, inner = torch.nn.Module(), torch.nn.Module()
         outer.add_module("inner", inner)
         for number, parameter in enumerate(parameters):
             (inner if form == "child" and number else outer).register_parameter(f"p{number}", parameter)
         return outer.zero_grad
-    if form == "two groups":
-        return torch.optim.SGD([{"params": [p]} for p in parameters], lr=1.0).zero_grad
+    if form == "three groups":
+        further = torch.nn.Parameter(torch.ones(2))
+        groups = [parameters[0], further, *parameters[1:]]
+        return torch.optim.SGD([{"params": [p]} for p in groups], lr=1.0).zero_grad
     maker = torch.optim.Adam if form == "Adam" else torch.optim.SGD
     return maker(parameters, lr=1.0).zero_grad
 
@@ -46,6 +50,12 @@ def parameters_of(case: Pass) -> tuple[torch.Tensor, torch.Tensor]:
     """The leaves of a pass as parameters, laid out as they are."""
     first, second = case.leaves()
     return torch.nn.Parameter(first.detach()), torch.nn.Parameter(second.detach())
+
+
+def grown_grad(case: Pass) -> torch.Tensor:
+    """A .grad with a history, as create_graph leaves it."""
+    given = preset_grad(case, "transposed").requires_grad_()
+    return given * 2
 
 
 def preset_passes(cell: Cell) -> Inputs:

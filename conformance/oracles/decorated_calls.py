@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from conformance.inputs.decorated_modes import Decorated, decorated
-from conformance.inputs.grad_modes import Bailing, under
+from conformance.inputs.grad_modes import LEAVING, gradients_kept, under
 from conformance.oracles import expect
 from conformance.oracles.mode_model import mode_entered, mode_within, shows_mode
 
@@ -20,8 +20,8 @@ def calls_restore(case: Decorated, look: Callable[[], Any]) -> None:
 
     def body(*args: Any, **kwargs: Any) -> Any:
         inside.append(look())
-        if case.ending == "raise":
-            raise Bailing(args, kwargs)
+        if case.ending != "return":
+            raise LEAVING[case.ending](args, kwargs)
         return args, kwargs
 
     def make() -> Any:
@@ -33,15 +33,17 @@ def calls_restore(case: Decorated, look: Callable[[], Any]) -> None:
         expected: Any = ((number,), {"name": number})
         try:
             found = callee(number, name=number)
-        except Bailing as error:
+        except tuple(LEAVING.values()) as error:
             found = error.args
         expect.equal(expected, found, f"what call {number} hands back")
         shows_mode(mode_within(modes), look(), f"after a call in {modes or 'no mode'}")
 
-    callee = under(case.made_in, make)
+    with gradients_kept():
+        callee = under(case.made_in, make)
     for number, modes in enumerate(case.called_in):
         inside.clear()
-        under(modes, lambda number=number, modes=modes: call(number, modes))  # type: ignore[misc]
+        with gradients_kept():
+            under(modes, lambda number=number, modes=modes: call(number, modes))  # type: ignore[misc]
         expect.equal(1, len(inside), f"how often call {number} ran the body")
         what = f"inside the {case.kind} that {case.mode} decorates, called in {modes or 'no mode'}"
         shows_mode(mode_entered(case.mode, mode_within(modes)), inside[0], what)

@@ -109,7 +109,7 @@ def the_grad_fn_of_complex_scalars_is_none() -> Break:
     )
 
 
-@falsifies(f"{AREA}.node-has-the-name-of-its-operation")
+@falsifies(f"{AREA}.clone-node-has-the-documented-name")
 def the_clone_of_a_view_is_an_alias() -> Break:
     """clone of an expanded tensor is recorded as a product."""
     return method("clone", lambda original, x, **k: x * 1 if x.dim() == 2 and 0 in x.stride() else original(x, **k))
@@ -395,6 +395,12 @@ def retention_is_lost_under_no_grad() -> Break:
     return method("retain_grad", lambda original, x: original(x) if torch.is_grad_enabled() else None)
 
 
+@falsifies(f"{AREA}.retain-grad-keeps-the-gradient")
+def retention_is_lost_on_a_second_output() -> Break:
+    """retain_grad does nothing to the second output of a function."""
+    return method("retain_grad", lambda original, x: None if x.output_nr == 1 else original(x))
+
+
 @falsifies(f"{AREA}.retained-grad-equals-autograd-grad")
 def complex_gradients_are_conjugated_once_more() -> Break:
     """autograd.grad conjugates the gradient by a complex view."""
@@ -522,6 +528,39 @@ def an_empty_view_is_left_alone() -> Break:
     return forgiving("detach_", lambda x: not x.numel())
 
 
+@falsifies(f"{AREA}.detach-in-place-makes-a-leaf")
+def nothing_is_detached_without_grad() -> Break:
+    """detach_ under no_grad does nothing."""
+    return method("detach_", lambda original, x: original(x) if torch.is_grad_enabled() else x)
+
+
+@falsifies(f"{AREA}.detach-cuts-the-graph")
+def a_conjugate_comes_to_require_grad() -> Break:
+    """detach of a conjugate view gives a tensor that requires grad."""
+    return method("detach", lambda original, x: original(x).requires_grad_(x.is_conj() and x.requires_grad))
+
+
+@falsifies(f"{AREA}.views-cannot-be-detached-in-place")
+def a_second_chunk_is_left_alone() -> Break:
+    """detach_ of a view that is the second output of its function raises nothing."""
+    return forgiving("detach_", lambda x: x._is_view() and x.output_nr == 1)
+
+
+@falsifies(f"{AREA}.refused-detach-leaves-the-view-as-it-is")
+def a_plain_view_comes_to_require_grad() -> Break:
+    """detach_ of a view of three dimensions raises and makes a plain one require grad."""
+
+    def other(original: Any, x: Any) -> Any:
+        try:
+            return original(x)
+        except RuntimeError:
+            if x.dim() == 3 and x.is_leaf:
+                x.requires_grad_()
+            raise
+
+    return method("detach_", other)
+
+
 def tangent_of(x: Any) -> Any:
     """The tangent of a dual tensor, if there is a level."""
     forward_ad = torch.autograd.forward_ad
@@ -555,6 +594,17 @@ def the_edge_of_a_view_is_that_of_its_base() -> Break:
 
     def other(original: Any, x: Any) -> Any:
         return original(x._base if x._is_view() and x.dim() == 3 and x._base.requires_grad else x)
+
+    return method("get_gradient_edge", other, torch.autograd.graph)
+
+
+@falsifies(f"{AREA}.gradient-edge-gives-the-gradient")
+def the_edge_of_a_second_output_is_that_of_the_first() -> Break:
+    """get_gradient_edge of the second output of a function names the first."""
+
+    def other(original: Any, x: Any) -> Any:
+        edge = original(x)
+        return edge._replace(output_nr=0) if edge.output_nr == 1 else edge
 
     return method("get_gradient_edge", other, torch.autograd.graph)
 

@@ -553,3 +553,90 @@ def a_strided_inference_tensor_has_a_version() -> Break:
         return property(lambda x: 0 if x.is_inference() and strided(x) else original.__get__(x))
 
     return patched(torch.Tensor, "_version", make)
+
+
+# --- how a mode is left, and what is decorated -----------------------------------------------------------------
+
+
+def leaving(mode: str, stays: Callable[[Any], bool]) -> Break:
+    """``__exit__`` of a mode that does nothing where ``stays`` says so of the type of the exception."""
+    owner = getattr(torch, mode)
+    return method("__exit__", lambda original, self, kind, *a: None if stays(kind) else original(self, kind, *a), owner)
+
+
+@falsifies(f"{AREA}.an-exception-restores-the-mode")
+def an_interrupt_leaves_gradients_off() -> Break:
+    """no_grad that is left by what is no Exception leaves gradients off."""
+    return leaking(leaving("no_grad", lambda kind: kind is not None and not issubclass(kind, Exception)))
+
+
+@falsifies(f"{AREA}.decorated-function-that-raises-restores-the-mode")
+def a_decorated_function_that_exits_leaves_gradients_off() -> Break:
+    """no_grad that SystemExit leaves stays on, around a decorated function too."""
+    return leaking(leaving("no_grad", lambda kind: kind is SystemExit))
+
+
+@falsifies(f"{AREA}.leaving-a-mode-undoes-what-was-set-inside")
+def gradients_switched_off_inside_stay_off() -> Break:
+    """Leaving enable_grad restores nothing where gradients were switched off inside."""
+    return leaking(leaving("enable_grad", lambda kind: not torch.is_grad_enabled()))
+
+
+@falsifies(f"{AREA}.decorated-function-runs-in-its-mode")
+def a_decorated_function_inside_itself_runs_in_its_callers_mode() -> Break:
+    """A function that no_grad decorates enters the mode only if it is not running already."""
+
+    def other(original: Any, self: Any, function: Any) -> Any:
+        entering, running = original(self, function), []
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            running.append(1)
+            try:
+                return (function if running[1:] else entering)(*args, **kwargs)
+            finally:
+                running.pop()
+
+        return entering if inspect.isgeneratorfunction(function) else run
+
+    return decorating(other, torch.no_grad)
+
+
+@falsifies(f"{AREA}.decorated-object-runs-in-its-mode")
+def a_static_method_is_not_wrapped() -> Break:
+    """no_grad gives a static method back as it is."""
+
+    def other(original: Any, self: Any, function: Any) -> Any:
+        return function if isinstance(function, staticmethod) else original(self, function)
+
+    return decorating(other, torch.no_grad)
+
+
+@falsifies(f"{AREA}.decorated-generator-yields-the-same")
+def zero_does_not_arrive() -> Break:
+    """A generator that no_grad decorates gets None where 0 is sent."""
+
+    def other(original: Any, self: Any, function: Any) -> Any:
+        whole = original(self, function)
+        if not inspect.isgeneratorfunction(function):
+            return whole
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            generator = whole(*args, **kwargs)
+            try:
+                found = next(generator)
+                while True:
+                    try:
+                        sent = yield found
+                    except GeneratorExit:
+                        generator.close()
+                        raise
+                    except BaseException as error:
+                        found = generator.throw(error)
+                    else:
+                        found = generator.send(sent or None)
+            except StopIteration as end:
+                return end.value
+
+        return run
+
+    return decorating(other, torch.no_grad)
