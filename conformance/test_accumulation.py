@@ -2821,13 +2821,13 @@ def test_second_derivatives_of_programs_are_right(case: Program) -> None:
 @cases(derivation_sources.real_methods)
 def test_methods_have_the_gradients_of_their_values(case: Derivation) -> None:
     """Where a method of a tensor is differentiable, its gradient by each operand is the derivative."""
-    right_gradients(case, case.gradients(case.tensors()))
+    right_gradients(case)
 
 
 @cases(derivation_sources.complex_methods)
 def test_complex_methods_have_the_gradients_of_their_values(case: Derivation) -> None:
     """The gradient of a method by a complex operand is the derivative by the real part plus 1j times the other."""
-    right_gradients(case, case.gradients(case.tensors()))
+    right_gradients(case)
 
 
 @cases(derivation_sources.twice_methods)
@@ -2845,13 +2845,13 @@ def test_gradients_of_methods_have_the_layout_of_their_leaves(case: Derivation) 
 @cases(derivation_sources.real_functions)
 def test_functions_have_the_gradients_of_their_values(case: Derivation) -> None:
     """Where a function is differentiable, its gradient by each operand is the derivative."""
-    right_gradients(case, case.gradients(case.tensors()))
+    right_gradients(case)
 
 
 @cases(derivation_sources.complex_functions)
 def test_complex_functions_have_the_gradients_of_their_values(case: Derivation) -> None:
     """The gradient of a function by a complex operand is the derivative by the real part plus 1j times the other."""
-    right_gradients(case, case.gradients(case.tensors()))
+    right_gradients(case)
 
 
 @cases(derivation_sources.twice_functions)

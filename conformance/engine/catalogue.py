@@ -175,6 +175,22 @@ def _filled(name: str, row: dict[str, Any]) -> dict[str, Any]:
     return full
 
 
+OperandName = Literal["x", "y", "z", "u", "v", "w"]
+
+
+class DifferentiablePoint(_Model):
+    """One further call of a differentiable function, on operands of its own shapes, types or values."""
+
+    call: str = Field("x", description="argument list")
+    text: str | None = Field(None, description="the template of this call, where not that of the row")
+    operands: dict[OperandName, tuple[int, ...]] | None = Field(None, description="shapes, where not those of the row")
+    types: dict[OperandName, str] = Field(default={}, description="element types of operands that are not float64")
+    values: dict[OperandName, tuple[float, ...]] = Field(
+        default={}, description="numbers of operands that are not in general position, repeated"
+    )
+    twice: bool = Field(True, description="whether second derivatives are asked for too")
+
+
 class DifferentiableFunction(_Model):
     """One differentiable function of torch, and points at which its derivative is asked for."""
 
@@ -182,7 +198,10 @@ class DifferentiableFunction(_Model):
     calls: tuple[str, ...] = Field(
         ("x",), min_length=1, description="argument lists; x, y, z, u, v and w stand for the operands"
     )
-    operands: dict[Literal["x", "y", "z", "u", "v", "w"], tuple[int, ...]] = Field(
+    text: str = Field("torch.{name}({call})", description="template of the expression; {name} and {call} are filled in")
+    points: tuple[DifferentiablePoint, ...] = Field((), description="further calls, for gradients but not for layouts")
+    types: tuple[str, ...] = Field((), description="further element types in which the first call is asked for")
+    operands: dict[OperandName, tuple[int, ...]] = Field(
         {"x": (2, 3)}, min_length=1, description="shapes, in this order"
     )
     domain: Literal["general", "unit", "large", "matrix"] = Field(

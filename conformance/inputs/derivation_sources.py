@@ -21,8 +21,9 @@ import torch
 
 from conformance.engine.cases import Inputs
 from conformance.inputs.calls import Call
+from conformance.inputs.corners import factors
 from conformance.inputs.derivations import OPERAND_NAMES, Derivation
-from conformance.inputs.dtypes import ELEMENT_TYPES
+from conformance.inputs.dtypes import ELEMENT_TYPES, representable
 from conformance.inputs.layouts import REPEATING
 from conformance.inputs.steady import steady_calls
 from conformance.inputs.tensors import Strided, strided
@@ -32,8 +33,10 @@ if TYPE_CHECKING:
 
 LAYOUTS_OF_LEAVES = ("contiguous", "transposed", "stepped", "offset", "sliced", "expanded", "channels_last")
 RANGES = {"general": (-1.9, 1.9), "unit": (0.1, 0.9), "large": (1.1, 2.9), "matrix": (-0.9, 0.9)}
+MOST_NUMBERS = 64  # in an operand; larger ones repeat them
 SMALL = 12  # elements of a tensor whose every element costs evaluations
 STEADY_CALLS = 10
+HALF_TYPES = ("bfloat16", "float16")
 SHRUNK = (1.0, 61 / 64, 62 / 64, 63 / 64)
 
 
@@ -97,14 +100,52 @@ def functions(row: Any, device: str, dtype: str) -> tuple[Derivation, ...]:
     for number, call in enumerate(row.calls):
         for own in shapes if not number else shapes[:1]:
             plans = [numbers_for(row.domain, tuple(shape), place, device) for place, shape in enumerate(own)]
-            used = [plan for name, plan in zip(OPERAND_NAMES, plans, strict=False) if mentions(call, name)]
-            words = call
-            for new, old in zip(OPERAND_NAMES, [n for n in OPERAND_NAMES if mentions(call, n)], strict=False):
-                words = words if new == old else renamed(words, old, new)
             if dtype == "complex128":
-                used = [in_complex(plan) for plan in used]
-            found.append(Derivation(f"torch.{row.name}({words})", tuple(used)))
+                plans = [in_complex(plan) for plan in plans]
+            text = row.text.format(name=row.name, call=call)
+            found.append(derivation_on(text, dict(zip(OPERAND_NAMES, plans, strict=False))))
     return tuple(found)
+
+
+@cache
+def points(row: Any, device: str) -> tuple[tuple[Derivation, bool], ...]:
+    """The further calls of a row, and whether second derivatives are asked for."""
+    found = []
+    for point in row.points:
+        plans = {}
+        for place, (name, shape) in enumerate((point.operands or row.operands).items()):
+            plan = numbers_for(row.domain, tuple(shape), place, device)
+            if name in point.values:
+                plan = replace(plan, data=point.values[name])
+            plans[name] = in_type(plan, point.types.get(name, "float64"))
+        text = (point.text or row.text).format(name=row.name, call=point.call)
+        found.append((derivation_on(text, plans), point.twice))
+    return tuple(found)
+
+
+@cache
+def in_other_types(case: Derivation, dtypes: tuple[str, ...]) -> tuple[Derivation, ...]:
+    """The call with all its floating operands in each of these types."""
+    return tuple(replace(case, operands=tuple(in_type(plan, dtype) for plan in case.operands)) for dtype in dtypes)
+
+
+def in_type(plan: Strided, dtype: str) -> Strided:
+    """A plan in another type, with the nearest numbers that this has; complex ones from floating ones too."""
+    if ELEMENT_TYPES[plan.dtype].kind not in ("floating", "complex") or plan.dtype == dtype:
+        return plan
+    if ELEMENT_TYPES[dtype].kind == "complex" and ELEMENT_TYPES[plan.dtype].kind == "floating":
+        plan = in_complex(plan)
+    data = tuple(representable(np.array(plan.data), dtype).tolist())
+    return strided(dtype, plan.shape, plan.layout, data, plan.device)
+
+
+def derivation_on(text: str, plans: dict[str, Strided]) -> Derivation:
+    """The derivation of an expression on those of the operands that it mentions."""
+    used = [name for name in plans if mentions(text, name)]
+    words = text
+    for new, old in zip(OPERAND_NAMES, used, strict=False):
+        words = words if new == old else renamed(words, old, new)
+    return Derivation(words, tuple(plans[name] for name in used))
 
 
 def mentions(call: str, name: str) -> bool:
@@ -120,10 +161,11 @@ def renamed(call: str, old: str, new: str) -> str:
 def numbers_for(domain: str, shape: tuple[int, ...], place: int, device: str) -> Strided:
     """The plan of operand number ``place``: no two numbers of a call are equal or close."""
     low, high = RANGES[domain]
-    share = (0.38 + 0.6180339887 * np.arange(25 * place, 25 * place + max(prod(shape), 1))) % 1.0
+    count = min(max(prod(shape), 1), MOST_NUMBERS)
+    share = (0.38 + 0.6180339887 * np.arange(25 * place, 25 * place + count)) % 1.0
     numbers = np.round(low + (high - low) * share, 4)
-    if domain == "matrix" and len(shape) == 2:
-        numbers = np.round(numbers.reshape(shape) + 3 * np.eye(*shape), 4).ravel()
+    if domain == "matrix" and len(shape) >= 2:
+        numbers = np.round(numbers.reshape(shape) + 3 * np.eye(shape[-2], shape[-1]), 4).ravel()
     return strided("float64", shape, "contiguous", tuple(numbers.tolist()), device)
 
 
@@ -141,7 +183,7 @@ def drawn(cases: Sequence[Derivation], apart: bool, dealt_out: bool = True) -> A
         for place, plan in enumerate(case.operands):
             if ELEMENT_TYPES[plan.dtype].kind in ("floating", "complex"):
                 factor = SHRUNK[(first + place * apart) % len(SHRUNK)]
-                data = [x * factor for x in plan.data]
+                data = representable(np.array(plan.data) * factor, plan.dtype).tolist()
                 if dealt_out:
                     random.shuffle(data)
                 plan = strided(plan.dtype, plan.shape, plan.layout, tuple(data), plan.device)
@@ -154,7 +196,9 @@ def drawn(cases: Sequence[Derivation], apart: bool, dealt_out: bool = True) -> A
 def real_methods(cell: Cell) -> Inputs:
     """Methods on float64."""
     cases = methods(cell.subject, cell.target.device, "float64")
-    return Inputs(cases, drawn(cases, True))
+    halves = tuple(dtype for dtype in HALF_TYPES if dtype in factors(cell.subject)[0])
+    further = in_other_types(cases[0], halves) if cases else ()
+    return Inputs(cases + further, drawn(cases, True))
 
 
 def complex_methods(cell: Cell) -> Inputs:
@@ -165,8 +209,10 @@ def complex_methods(cell: Cell) -> Inputs:
 
 def real_functions(cell: Cell) -> Inputs:
     """Functions on float64."""
-    cases = functions(cell.subject, cell.target.device, "float64")
-    return Inputs(cases, drawn(cases, False, cell.subject.domain != "matrix"))
+    row, device = cell.subject, cell.target.device
+    cases = functions(row, device, "float64")
+    further = in_other_types(cases[0], row.types) + tuple(case for case, _ in points(row, device))
+    return Inputs(cases + further, drawn(cases, False, row.domain != "matrix"))
 
 
 def complex_functions(cell: Cell) -> Inputs:
@@ -185,7 +231,7 @@ def twice_functions(cell: Cell) -> Inputs:
     cases = functions(cell.subject, cell.target.device, "float64")
     if cell.subject.complex:
         cases += functions(cell.subject, cell.target.device, "complex128")[:1]
-    return Inputs(cases)
+    return Inputs(cases + tuple(case for case, twice in points(cell.subject, cell.target.device) if twice))
 
 
 def laid_out_methods(cell: Cell) -> Inputs:

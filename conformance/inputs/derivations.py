@@ -62,14 +62,19 @@ class Derivation:
 
     def gradients(self, operands: list[torch.Tensor], **options: Any) -> list[torch.Tensor | None]:
         """``torch.autograd.grad`` of the weighted sum by every leaf."""
-        results = [x for x in self.outputs(operands) if x.requires_grad]
+        return self.gradients_of([x for x in self.outputs(operands) if x.requires_grad], operands, **options)
+
+    def gradients_of(
+        self, results: list[torch.Tensor], operands: list[torch.Tensor], **options: Any
+    ) -> list[torch.Tensor | None]:
+        """The same of results that are there."""
         weights = [torch.tensor(loss_weights(x), dtype=x.dtype, device=x.device) for x in results]
         leaves = [operands[i] for i in self.leaf_numbers()]
         return list(torch.autograd.grad(results, leaves, weights, allow_unused=True, **options))
 
     def starts(self) -> dict[int, np.ndarray]:
-        """Values of the leaves by number."""
-        return {i: np.array(self.operands[i].array) for i in self.leaf_numbers()}
+        """Values of the leaves by number, in double precision."""
+        return {i: in_double_precision(self.operands[i].array) for i in self.leaf_numbers()}
 
     def laid_out(self, layout: str, number: int) -> Derivation:
         """The same with one operand in another layout."""
@@ -89,6 +94,8 @@ class Derivation:
     def code(self) -> str:
         """The call as plain torch."""
         lines = ["import torch"]
+        if "assigned(" in self.text:
+            lines += ["def assigned(into, index, value):", "    into[index] = value", "    return into"]
         for i, (name, plan) in enumerate(zip(OPERAND_NAMES, self.operands, strict=False)):
             lines.append(f"{name} = {plan.code()}{'.requires_grad_()' if i in self.leaf_numbers() else ''}")
         return "\n".join([*lines, f"result = {self.text}  # then backward of the weighted sum of its elements"])
@@ -103,8 +110,20 @@ class Derivation:
 @cache
 def derivation_function(text: str) -> Callable[..., Any]:
     """The function of the operands that a text is; torch is looked up when it is called."""
-    made: Callable[..., Any] = eval(f"lambda x=None, y=None, z=None, u=None, v=None, w=None: {text}", {"torch": torch})
+    known = {"torch": torch, "assigned": assigned}
+    made: Callable[..., Any] = eval(f"lambda x=None, y=None, z=None, u=None, v=None, w=None: {text}", known)
     return made
+
+
+def assigned(into: torch.Tensor, index: Any, value: Any) -> torch.Tensor:
+    """``into``, after an assignment to some of its elements."""
+    into[index] = value
+    return into
+
+
+def in_double_precision(array: np.ndarray) -> np.ndarray:
+    """A copy in float64, or in complex128."""
+    return np.array(array, np.complex128 if array.dtype.kind == "c" else np.float64)
 
 
 def loss_weights(result: torch.Tensor) -> np.ndarray:

@@ -51,6 +51,7 @@ class Kink:
     args: tuple[Any, ...] = ()
     keywords: tuple[tuple[str, Any], ...] = ()
     whole: bool = False
+    along: bool = False
 
     def leaves(self) -> list[torch.Tensor]:
         """New leaves."""
@@ -73,7 +74,7 @@ class Kink:
         found = []
         for number in range(count):
             column = [np.nan if x is None else float(x[number % len(x)]) for x in choices]
-            weight = KINK_WEIGHTS[0] if self.whole else self.incoming(shape)
+            weight = KINK_WEIGHTS[0] if self.whole else self.incoming((*shape[:-1], 1) if self.along else shape)
             found.append(np.resize(np.array(column), prod(shape)).reshape(shape) * weight)
         return found
 
@@ -88,7 +89,7 @@ class Kink:
 
     def reductions(self) -> Iterator[Kink]:
         """The same on a plainer layout, then on fewer elements where they do not act together."""
-        for shape in (self.plans[0].shape, *(() if self.whole else ((), (1,), (2,), (3,)))):
+        for shape in (self.plans[0].shape, *(() if self.whole or self.along else ((), (1,), (2,), (3,)))):
             if prod(shape) < prod(self.plans[0].shape) or any(plan.layout != "contiguous" for plan in self.plans):
                 plain = tuple(strided(p.dtype, shape, data=p.data, device=p.device) for p in self.plans)
                 if len(shape) <= len(self.plans[0].shape):
@@ -116,7 +117,7 @@ def kink_corners(cell: Cell) -> Inputs:
 
 
 def _row_written(row: Any) -> tuple[Any, ...]:
-    """Function, values, derivatives, arguments, keywords and wholeness of a row, as a case writes them."""
+    """Function, values, derivatives, arguments, keywords and what acts together in a row, as a case writes them."""
     permitted = tuple(
         tuple(
             None if x is None else tuple(written_number(y) for y in (x if isinstance(x, list) else [x])) for x in column
@@ -126,15 +127,15 @@ def _row_written(row: Any) -> tuple[Any, ...]:
     args = tuple(written_number(x) for x in getattr(row, "args", ()))
     values = tuple(tuple(float(x) for x in column) for column in getattr(row, "operands", ()))
     keywords = tuple(getattr(row, "keywords", {}).items())
-    return row.function, values, permitted, args, keywords, getattr(row, "whole", False)
+    return row.function, values, permitted, args, keywords, getattr(row, "whole", False), getattr(row, "along", False)
 
 
 def make_kink(device: str, shape: tuple[int, ...], layout: str, dtype: str, written: tuple[Any, ...]) -> Kink:
     """The case of one choice of each factor; a second operand is laid out otherwise."""
-    function, values, permitted, args, keywords, whole = written
+    function, values, permitted, args, keywords, *together = written
     layouts = (layout, "transposed" if layout == "contiguous" else "contiguous")
     plans = tuple(strided(dtype, shape, where, data, device) for data, where in zip(values, layouts, strict=False))
-    return Kink(function, plans, permitted, args, keywords, whole)
+    return Kink(function, plans, permitted, args, keywords, *together)
 
 
 def active_corners(cell: Cell) -> Inputs:

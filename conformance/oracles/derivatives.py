@@ -12,31 +12,35 @@ from typing import Any
 import numpy as np
 import torch
 
-from conformance.inputs.derivations import OPERAND_NAMES, Derivation, loss_weights
+from conformance.inputs.derivations import OPERAND_NAMES, Derivation, in_double_precision, loss_weights
+from conformance.inputs.dtypes import dtype_name
 from conformance.inputs.layouts import row_major
 from conformance.inputs.weights import weights_for
+from conformance.oracles import expect
 from conformance.oracles.expect import Mismatch
-from conformance.oracles.gradients import STEP, check_gradient, close_gradients, numbers_of
+from conformance.oracles.gradients import STEP, TOLERANCES_BY_TYPE, check_gradient, close_gradients, numbers_of
 
 SECOND_DIFFERENCE = 5e-5
+HALVES = ("bfloat16", "float16")
+LARGEST_FACTOR = 4.0
 DENSE = ("contiguous", "transposed", "offset", "channels_last")
 
 
 class LossAlong:
-    """The loss of a call as a function of the real numbers in one operand."""
+    """The loss of a call, times a factor, as a function of the real numbers in one operand."""
 
-    def __init__(self, case: Derivation, number: int) -> None:
-        self.case, self.number, self.starts = case, number, case.starts()
+    def __init__(self, case: Derivation, number: int, factor: float = 1.0) -> None:
+        self.case, self.number, self.starts, self.factor = case, number, case.starts(), factor
 
     def __call__(self, numbers: np.ndarray) -> float:
         shape, kind = self.starts[self.number].shape, self.starts[self.number].dtype
         moved = np.ascontiguousarray(numbers).view(kind).reshape(shape)
-        return self.case.loss({**self.starts, self.number: moved})
+        return self.factor * self.case.loss({**self.starts, self.number: moved})
 
 
 def real_numbers(array: np.ndarray) -> np.ndarray:
     """The numbers of an array in a row; of a complex one the parts, one after the other."""
-    return np.ascontiguousarray(array).reshape(array.size).view(np.float64)
+    return in_double_precision(np.ascontiguousarray(array)).reshape(array.size).view(np.float64)
 
 
 def gradient_names(case: Derivation) -> list[str]:
@@ -49,14 +53,34 @@ def zero_if_none(gradient: torch.Tensor | None, plan: Any) -> np.ndarray:
     return np.zeros(plan.shape, plan.array.dtype) if gradient is None else numbers_of(gradient)
 
 
-def right_gradients(case: Derivation, gradients: list[torch.Tensor | None]) -> None:
-    """Expect the gradients of the loss by every leaf to be those of finite differences."""
+def accuracy_of(case: Derivation, results: list[torch.Tensor]) -> str:
+    """The coarsest type in which the call computes: of its results, and of operands in half precision."""
+    halves = [plan.dtype for plan in case.operands if plan.dtype in HALVES]
+    return max((*halves, *(dtype_name(x.dtype) for x in results)), key=lambda name: TOLERANCES_BY_TYPE.get(name, 0.0))
+
+
+def right_gradients(case: Derivation) -> None:
+    """Expect the gradients of the loss by every leaf to be those of finite differences, in the leaf's type."""
+    operands = case.tensors()
+    results = [x for x in case.outputs(operands) if x.requires_grad]
+    accuracy = accuracy_of(case, results)
+    gradients = case.gradients_of(results, operands)
     for number, gradient, name in zip(case.leaf_numbers(), gradients, gradient_names(case), strict=True):
         plan = case.operands[number]
+        if gradient is not None:
+            expect.equal(plan.dtype, dtype_name(gradient.dtype), f"element type of the {name}")
         found = zero_if_none(gradient, plan)
         if found.shape != plan.shape:
             raise Mismatch(name, f"shape {plan.shape}", f"shape {found.shape}")
-        check_gradient(LossAlong(case, number), real_numbers(plan.array), real_numbers(found), name)
+        factor = 1.0 if accuracy not in HALVES else factor_to_one(found)
+        loss = LossAlong(case, number, factor)
+        check_gradient(loss, real_numbers(plan.array), factor * real_numbers(found), name, accuracy)
+
+
+def factor_to_one(gradient: np.ndarray) -> float:
+    """What makes the largest number one, within limits: tolerances of coarse types are meant of a number near one."""
+    largest = float(abs(gradient).max(initial=0.0))
+    return min(1 / largest, LARGEST_FACTOR) if 0 < largest < 1 else 1.0
 
 
 def directions(case: Derivation) -> dict[int, np.ndarray]:

@@ -413,3 +413,13 @@ def a_thread_frees_what_is_to_be_retained() -> AbstractContextManager[Any]:
         return {"retain_graph": False} if forgets else {}
 
     return optioned(change)
+
+
+@falsifies(f"{AREA}.convex-kink-takes-the-shortest-subgradient", subject="vector_norm-2-of-a-zero-row")
+def a_zero_row_spoils_all_norms() -> AbstractContextManager[Any]:
+    """The gradient of the norms of the rows is NaN where one of several rows is zero."""
+
+    def when(x: torch.Tensor) -> bool:
+        return x.dim() > 1 and bool((x == 0).all(-1).any())
+
+    return misleading("vector_norm", when, lambda g, x, v: g * float("nan"), torch.linalg)

@@ -430,3 +430,49 @@ def unconjugated_determinant() -> AbstractContextManager[Any]:
 def running_product_once_only() -> AbstractContextManager[Any]:
     """With create_graph the gradient of cumprod along the last dimension is detached."""
     return wrong(torch, "cumprod", lambda x, dim: dim == -1, 0, CutOff)
+
+
+@falsifies(f"{AREA}.methods-have-the-gradients-of-their-values", subject="tanh_")
+def tanh_in_half_precision() -> AbstractContextManager[Any]:
+    """The gradient of tanh is wrong in float16 only."""
+    return everywhere("tanh", lambda x: x.dtype is torch.float16)
+
+
+@falsifies(f"{AREA}.functions-have-the-gradients-of-their-values", subject="nn.functional.softmax")
+def softmax_in_bfloat16() -> AbstractContextManager[Any]:
+    """The gradient of softmax is wrong in bfloat16 only."""
+    return wrong(torch.nn.functional, "softmax", lambda x, *rest, **options: x.dtype is torch.bfloat16, 0)
+
+
+@falsifies(f"{AREA}.functions-have-the-gradients-of-their-values", subject="mul")
+def factor_without_dimensions() -> AbstractContextManager[Any]:
+    """The gradient of a factor without dimensions is wrong beside one with three."""
+    return wrong(torch, "mul", lambda x, y: not y.dim() and x.dim() == 3, 1)
+
+
+@falsifies(f"{AREA}.functions-have-the-gradients-of-their-values", subject="div")
+def real_divisor_of_complex_numbers() -> AbstractContextManager[Any]:
+    """The gradient of a real divisor is wrong where complex numbers are divided."""
+    return wrong(torch, "div", lambda x, y: x.is_complex() and not y.is_complex(), 1)
+
+
+@falsifies(f"{AREA}.functions-have-the-gradients-of-their-values", subject="matmul")
+def broadcast_batches() -> AbstractContextManager[Any]:
+    """The gradient of the second factor of matmul is wrong where batches broadcast."""
+    return wrong(torch, "matmul", lambda x, y: min(x.dim(), y.dim()) > 2 and x.shape[:-2] != y.shape[:-2], 1)
+
+
+@falsifies(f"{AREA}.functions-have-the-gradients-of-their-values", subject="indexed_by_integers")
+def counted_from_the_end() -> AbstractContextManager[Any]:
+    """The gradient of indexing is wrong where an index is negative."""
+
+    def rare(x: torch.Tensor, index: Any) -> bool:
+        return isinstance(index, torch.Tensor) and index.dtype is torch.int64 and bool((index < 0).any())
+
+    return wrong(torch.Tensor, "__getitem__", rare, 0)
+
+
+@falsifies(f"{AREA}.functions-have-second-derivatives", subject="prod")
+def product_of_two_zeros_once_only() -> AbstractContextManager[Any]:
+    """The gradient of a product of two zeros is detached."""
+    return wrong(torch, "prod", lambda x, *rest, **options: int((x == 0).sum()) > 1, 0, CutOff)
