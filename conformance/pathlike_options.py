@@ -20,17 +20,32 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Start anew with ``--option=FILE`` where pytest was led astray by ``--option FILE``."""
+    """Start anew with ``--option=FILE`` where pytest is led astray by ``--option FILE``, or will be.
+
+    A run record that is not there yet is there when xdist replaces a worker, which has the same arguments.
+    """
     given = [str(argument) for argument in early_config.invocation_params.args]
     joined = join(given)
-    if early_config.invocation_params.dir != ROOT or early_config.rootpath == ROOT or joined == given:
+    if early_config.invocation_params.dir != ROOT or joined == given or not any(map(outside, values(joined))):
         return
     if given == sys.argv[1:]:
         capture = early_config.pluginmanager.getplugin("capturemanager")
         if capture is not None:
             capture.stop_global_capturing()  # or the new process would write where nobody looks
         os.execv(sys.executable, [sys.executable, "-m", "pytest", *joined])
+    if early_config.rootpath == ROOT:
+        return
     raise pytest.UsageError(f"expected {' '.join(joined)!r} (pytest takes the file after a space for a test path)")
+
+
+def values(joined: list[str]) -> list[str]:
+    """The values of ``OPTIONS`` among joined arguments."""
+    return [argument.partition("=")[2] for argument in joined if argument.partition("=")[0] in OPTIONS]
+
+
+def outside(value: str) -> bool:
+    """Whether a file lies outside this project, where pytest looks for another configuration."""
+    return ROOT not in Path(value).resolve().parents
 
 
 def join(arguments: list[str]) -> list[str]:

@@ -69,8 +69,8 @@ def _kind(old: Cell | None, new: Cell | None, second: Run) -> Kind | None:
         assert new is not None
         return "broken" if group(new.verdict) == "failed" else "added"
     if new is None:
-        if whole(second) or not _told(old):
-            return "removed"
+        if second.complete or not _told(old):
+            return "removed"  # nobody asked for it in the second run
         return "lost"  # the second run was cut off before it
     if old.verdict == new.verdict:
         return None
@@ -126,7 +126,11 @@ def text(first: Run, second: Run, found: list[Difference], longest: int = 50) ->
 
 
 def _doubt(run: Run) -> str:
-    return "" if whole(run) and not run.errors else ", incomplete" if not whole(run) else ", with suite errors"
+    if not run.complete:
+        return ", incomplete"
+    if not whole(run):
+        return ", a selection"
+    return ", with suite errors" if run.errors else ""
 
 
 def _word(verdict: Verdict | None) -> str:

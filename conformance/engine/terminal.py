@@ -108,12 +108,17 @@ class Terminal:
             self.shown = now
             self._progress(now)
 
-    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+    def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int) -> None:
         """One row an area, then where the record lies."""
         self._clear()
-        if not self.cells:
-            return
         write = terminalreporter.write_line
+        if not self.cells:
+            if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+                write(
+                    "expected a path, a node id, -k or -m that fits a cell; found none that does: no record is written"
+                )
+                write("cells: python -m conformance list --cells; an id serves: -k 'inplace.returns-self[add_-cpu]'")
+            return
         if terminalreporter.stats.get("failed"):
             write("")  # pytest leaves none below the last failure
         terminalreporter.section("conformance")
