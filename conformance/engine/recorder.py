@@ -32,7 +32,9 @@ class Recorder:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
         """Start the record with the cells that the workers collected."""
-        self._plan([name for name in ids if is_area_module(self.config.rootpath / name.partition("::")[0])])
+        if self.record is None:
+            areas = {module for module in _modules(ids) if is_area_module(self.config.rootpath / module)}
+            self._plan([name for name in ids if name.partition("::")[0] in areas])
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keep a collection error for the record."""
@@ -62,9 +64,7 @@ class Recorder:
         if not nodes or self.record is not None or self.config.option.collectonly:
             return
         areas, behaviours = _tables(self.config.rootpath, nodes)
-        available = _available(
-            {specs_of(self.config.rootpath / node.partition("::")[0]) for node in nodes}, self.settings
-        )
+        available = _available({specs_of(self.config.rootpath / name) for name in _modules(nodes)}, self.settings)
         self._start().plan(len(nodes), available, areas, behaviours)
 
     def _start(self) -> RunRecord:
@@ -79,6 +79,11 @@ class Recorder:
         if self.config.option.record_note:
             Path(self.config.option.record_note).write_text(str(self.settings.record), encoding="utf-8")
         return self.record
+
+
+def _modules(nodes: list[str]) -> set[str]:
+    """The files of some node ids."""
+    return {node.partition("::")[0] for node in nodes}
 
 
 def _available(folders: set[Path], settings: Settings) -> int:
