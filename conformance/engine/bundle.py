@@ -61,6 +61,7 @@ class Bundle:
     def __init__(self) -> None:
         self.imports: dict[str, str] = {}
         self.order: list[tuple[str, str]] = []
+        self.reached: set[tuple[str, str]] = set()
         self.owners: dict[str, str] = {}
         self.spaces: dict[str, set[str]] = {}  # module of this project, by the name it was imported as -> names used
         self.modules: dict[str, str] = {}
@@ -87,9 +88,8 @@ class Bundle:
                 self._follow_class(module, name)
             if before == (len(self.order), len(self.attributes)):
                 break
-        order = sorted(set(self.order), key=self.order.index)
         pieces = []
-        for key in self._sorted(order):
+        for key in self._sorted(self.order):
             pieces.append(self._piece(*key))
             pieces += [f"{alias} = {name}" for alias, name in self.aliases.items() if name == key[1]]
             # at once, since a constant or a base class may need it while the script is read
@@ -112,8 +112,9 @@ class Bundle:
         if isinstance(node, ast.Import | ast.ImportFrom):
             self._import(node, name)
             return
-        if (module, name) in self.order:
+        if (module, name) in self.reached:
             return
+        self.reached.add((module, name))
         self._claim(name, module)
         self.order.append((module, name))
         if not isinstance(node, ast.ClassDef):
@@ -171,9 +172,8 @@ class Bundle:
 
     def _follow(self, module: str, node: ast.AST, skip_decorators: bool = False) -> None:
         """Reach all that one statement names."""
-        for inner in _walk(node, skip_decorators):
-            if isinstance(inner, ast.ImportFrom) and (inner.module or "").split(".")[0] == PACKAGE:
-                raise BundleError(f"import of {inner.module} in a function of {module}: expected at its top level")
+        for imported in _imports_within(node, skip_decorators):
+            raise BundleError(f"import of {imported} in a function of {module}: expected at its top level")
         for name in _free_names(node, skip_decorators):
             self._reach(module, name)
         for value, attribute in _attributes(node, skip_decorators):
@@ -203,7 +203,7 @@ class Bundle:
 
     def _sorted(self, order: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """Constants and base classes before what needs them at import; otherwise as reached, callees first."""
-        done: list[tuple[str, str]] = []
+        done: dict[tuple[str, str], None] = {}
         names = {name: (module, name) for module, name in order}
         active: set[tuple[str, str]] = set()
 
@@ -217,11 +217,11 @@ class Bundle:
                 needed = self.aliases.get(needed, needed)
                 if needed in names:
                     visit(names[needed])
-            done.append(key)
+            done[key] = None
 
         for key in order:
             visit(key)
-        return done
+        return list(done)
 
     def _piece(self, module: str, name: str) -> str:
         source = _source(module)
@@ -255,12 +255,22 @@ def _walk(node: ast.AST, skip_decorators: bool = False) -> Iterator[ast.AST]:
                 yield from _walk(child)
 
 
+# Many scripts of one run reach the same definitions, so each statement is read once.
+@cache
 def _free_names(node: ast.AST, skip_decorators: bool = False) -> list[str]:
     return list(dict.fromkeys(n.id for n in _walk(node, skip_decorators) if isinstance(n, ast.Name)))
 
 
+@cache
 def _attributes(node: ast.AST, skip_decorators: bool = False) -> list[tuple[ast.expr, str]]:
     return [(n.value, n.attr) for n in _walk(node, skip_decorators) if isinstance(n, ast.Attribute)]
+
+
+@cache
+def _imports_within(node: ast.AST, skip_decorators: bool = False) -> list[str]:
+    """The modules of this project that a statement imports from within a function."""
+    found = (n.module or "" for n in _walk(node, skip_decorators) if isinstance(n, ast.ImportFrom))
+    return [module for module in found if module.split(".")[0] == PACKAGE]
 
 
 def _is_method(member: ast.stmt) -> bool:

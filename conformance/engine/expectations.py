@@ -45,11 +45,15 @@ class Listed(Model):
         parts = [{"*": ".*", "?": "."}.get(c, re.escape(c)) for c in self.cells]
         return re.compile("".join(parts))
 
+    def speaks_of_this_torch(self) -> bool:
+        """Whether this entry is about the torch under test."""
+        return matches(torch.__version__, self.torch)
+
     def speaks_of(self, cell: Cell) -> bool:
         """Whether this entry is about ``cell`` on the torch under test."""
         if self.devices is not None and cell.target.type not in self.devices:
             return False
-        return matches(torch.__version__, self.torch) and self.pattern.fullmatch(cell.id) is not None
+        return self.speaks_of_this_torch() and self.pattern.fullmatch(cell.id) is not None
 
     @property
     def link(self) -> str | None:
@@ -89,14 +93,17 @@ class Expectations:
         ]
         self.deviations = [deviation for each in found for deviation in each.deviations]
         self.refusals = [refusal for each in found for refusal in each.refusals]
+        # asked of every cell: what is about other releases is left out once
+        self._deviations_here = [deviation for deviation in self.deviations if deviation.speaks_of_this_torch()]
+        self._refusals_here = [refusal for refusal in self.refusals if refusal.speaks_of_this_torch()]
 
     def of(self, cell: Cell) -> Deviation | None:
         """The first deviation that speaks of ``cell``."""
-        return next((d for d in self.deviations if d.speaks_of(cell)), None)
+        return next((d for d in self._deviations_here if d.speaks_of(cell)), None)
 
     def refused(self, cell: Cell) -> frozenset[str]:
         """The element types of which a refusal in some cases of ``cell`` is no failure."""
-        return frozenset(name for refusal in self.refusals if refusal.speaks_of(cell) for name in refusal.dtypes)
+        return frozenset(name for refusal in self._refusals_here if refusal.speaks_of(cell) for name in refusal.dtypes)
 
     def silent(self, cells: Iterable[str]) -> list[str]:
         """Patterns of the user's files that fit none of these cell ids, on whatever torch: misspelt, most likely."""

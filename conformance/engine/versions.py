@@ -8,11 +8,13 @@ the API and are ignored.
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 
+@cache
 def release(version: str) -> Version:
     """The release that a version string counts as; raises ValueError where it is none."""
     try:
@@ -35,6 +37,7 @@ def out_of_range(version: str, since: str | None, until: str | None) -> str | No
     return None
 
 
+@cache
 def matches(version: str, specifier: str | None) -> bool:
     """Whether a PEP 440 specifier (``">=2.4,<2.6"``, None for any) admits the release of ``version``."""
     return specifier is None or SpecifierSet(specifier).contains(release(version), prereleases=True)
