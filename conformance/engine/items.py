@@ -143,3 +143,19 @@ def sendable(value: Any) -> Any:
     if isinstance(value, Real):
         return float(value) if isfinite(value) else None
     return visible(str(value))
+
+
+def by_subject(items: list[pytest.Item]) -> list[pytest.Item]:
+    """The same items, file by file, the cells of one subject side by side.
+
+    pytest-xdist hands out neighbours together: a worker that meets all cells of a subject makes its inputs once,
+    and no other worker makes them again.
+    """
+    places: dict[tuple[str, str | None], int] = {}
+    for item in items:
+        places.setdefault(_place(item), len(places))
+    return sorted(items, key=lambda item: places[_place(item)])
+
+
+def _place(item: pytest.Item) -> tuple[str, str | None]:
+    return str(item.path), item.cell.subject_name if isinstance(item, CellItem) else None

@@ -21,7 +21,7 @@ import torch
 from conformance.engine import crumbs
 from conformance.engine.claim import Claim
 from conformance.engine.isolation import Isolation
-from conformance.engine.items import NOTE, SETTINGS, AreaModule, CellItem, settle
+from conformance.engine.items import NOTE, SETTINGS, AreaModule, CellItem, by_subject, settle
 from conformance.engine.recorder import Recorder
 from conformance.engine.settings import Settings, UsageError, seconds_allowed
 from conformance.engine.specs import is_area_module
@@ -131,6 +131,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         gone = set(map(id, kept))
         config.hook.pytest_deselected(items=[item for item in items if id(item) not in gone])
         items[:] = kept
+    if hasattr(config, "workerinput"):
+        items[:] = by_subject(items)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -1,0 +1,30 @@
+"""Items are cells, as pytest collects, orders and runs them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from conformance.engine.items import CellItem, by_subject
+
+
+def item(file: str, behaviour: str, subject: str | None) -> Any:
+    """An item of ``file``, without a collector."""
+    made = CellItem.__new__(CellItem)
+    made.path, made.name = Path(file), behaviour
+    made.cell = SimpleNamespace(subject_name=subject)  # type: ignore[assignment]
+    return made
+
+
+def test_the_cells_of_one_subject_are_side_by_side():
+    """Workers get all cells of a subject together, in the order of the spec file, and files stay together."""
+    items = [item("a", "first", "x"), item("a", "first", "y"), item("a", "alone", None), item("a", "second", "x"),
+             item("b", "first", "x"), item("a", "third", "y")]  # fmt: skip
+
+    found = [(str(each.path), each.cell.subject_name, each.name) for each in by_subject(items)]
+
+    assert found == [
+        ("a", "x", "first"), ("a", "x", "second"), ("a", "y", "first"), ("a", "y", "third"), ("a", None, "alone"),
+        ("b", "x", "first"),
+    ]  # fmt: skip
