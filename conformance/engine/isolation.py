@@ -11,6 +11,7 @@ import pytest
 from conformance.engine import crumbs
 from conformance.engine.crashes import outcome_of
 from conformance.engine.items import settle
+from conformance.engine.patience import Patience
 from conformance.engine.recorder import Recorder
 from conformance.engine.settings import Settings, seconds_allowed
 from conformance.engine.watchdog import ENDLESS
@@ -27,6 +28,7 @@ class Isolation:
         self.folder = tempfile.TemporaryDirectory(prefix="conformance-crumbs-")
         self.collected: set[Any] = set()
         self.stillborn = 0
+        self.patience = Patience(seconds_allowed(config), Path(self.folder.name) / "hangs")
 
     def pytest_configure_node(self, node: Any) -> None:
         """Tell a worker where its crumbs go, and beside which record its reproducers."""
@@ -57,10 +59,13 @@ class Isolation:
     def pytest_handlecrashitem(self, crashitem: str, report: Any) -> None:
         """Give the cell that killed its worker its verdict and its reproducer."""
         crumb = crumbs.read(Path(self.folder.name) / f"{report.node.gateway.id}.crumb")
-        found = outcome_of(self.config.rootpath, crashitem, crumb, self.settings, seconds_allowed(self.config))
+        found = outcome_of(self.config.rootpath, crashitem, crumb, self.settings, self.patience.seconds(crashitem))
         if found is None:
             return
         cell, check, outcome = found
+        if outcome.verdict is Verdict.TIMEOUT:
+            outcome.reason = f"{outcome.reason}{self.patience.explained(crashitem)}"
+            self.patience.note(crashitem)
         report.conformance = settle(cell, check, outcome, self.settings, crashitem, kills=True)
         report.when = "call"
         report.longrepr = report.conformance["message"]

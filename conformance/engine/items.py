@@ -13,6 +13,7 @@ import pytest
 from conformance.engine.binding import bind
 from conformance.engine.cells import Cell, cells_of
 from conformance.engine.failure import describe
+from conformance.engine.patience import Patience
 from conformance.engine.reproducer import visible
 from conformance.engine.runner import Outcome, Plan, own_fault, run_cell
 from conformance.engine.settings import Settings
@@ -21,6 +22,7 @@ from conformance.engine.words import BROKEN, Verdict
 from conformance.engine.yamlfile import SpecError
 
 SETTINGS = pytest.StashKey[Settings]()
+PATIENCE = pytest.StashKey[Patience]()
 
 
 class CellFailed(Exception):
@@ -77,6 +79,10 @@ class CellItem(pytest.Item):
         except (SystemExit, pytest.skip.Exception, pytest.fail.Exception) as error:
             outcome = Outcome(Verdict.ERROR, reason=own_fault("the check left in a way that is no answer", error))
         kills = outcome.verdict is Verdict.TIMEOUT
+        if kills:
+            patience = self.config.stash[PATIENCE]
+            outcome.reason = f"{outcome.reason}{patience.explained(self.nodeid)}"
+            patience.note(self.nodeid)
         self.result = settle(self.cell, self.check, outcome, settings, self.nodeid, kills)
         verdict = Verdict(self.result["verdict"])
         if settings.fails(self.cell.behaviour.level, verdict):

@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_timeout
 import torch
 
 from conformance.engine import crumbs
 from conformance.engine.claim import Claim
 from conformance.engine.isolation import Isolation
-from conformance.engine.items import NOTE, SETTINGS, AreaModule, CellItem, by_subject, settle
+from conformance.engine.items import NOTE, PATIENCE, SETTINGS, AreaModule, CellItem, by_subject, settle
+from conformance.engine.patience import Patience
 from conformance.engine.recorder import Recorder
 from conformance.engine.settings import Settings, UsageError, seconds_allowed
 from conformance.engine.specs import is_area_module
@@ -92,12 +94,14 @@ def pytest_configure(config: pytest.Config) -> None:
     limit = 0.0 if debugging else seconds_allowed(config)
     if worker is not None:
         torch.set_num_threads(1)
+        config.stash[PATIENCE] = Patience(limit, Path(worker["crumbs"]) / "hangs")
         trail = crumbs.Crumbs(Path(worker["crumbs"]) / f"{worker['workerid']}.crumb")
         config.stash[CRUMBS], config.stash[NOTE] = trail, trail.note
-        config.stash[WATCHDOG] = Watchdog(trail.dump, limit)
+        config.stash[WATCHDOG] = Watchdog(trail.dump)
     else:
+        config.stash[PATIENCE] = Patience(limit)
         # a copy, since pytest captures the one with this number while a cell runs
-        config.stash[WATCHDOG] = Watchdog(os.dup(2), limit)
+        config.stash[WATCHDOG] = Watchdog(os.dup(2))
         if config.option.__dict__.get("maxworkerrestart") is None:
             config.option.maxworkerrestart = "1000000"  # every crash is a verdict; none may end the run
         recorder = Recorder(config, settings)
@@ -166,7 +170,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
     trail = item.config.stash.get(CRUMBS, None)
     if trail is not None:
         trail.start(item.nodeid)
-    item.config.stash[WATCHDOG].feed()
+    item.config.stash[WATCHDOG].feed(item.config.stash[PATIENCE].seconds(item.nodeid))
     hook = item.ihook
     hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     capture = item.config.pluginmanager.getplugin("capturemanager")
@@ -177,6 +181,18 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
     if report.failed and call.excinfo is not None:
         hook.pytest_exception_interact(node=item, call=call, report=report)
     hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> bool | None:
+    """Give a cell less time where the same thing hung before."""
+    if not isinstance(item, CellItem):
+        return None
+    seconds = item.config.stash[PATIENCE].seconds(item.nodeid)
+    if not seconds or seconds >= settings.timeout:
+        return None
+    pytest_timeout.pytest_timeout_set_timer(item, settings._replace(timeout=seconds))
     return True
 
 

@@ -25,16 +25,17 @@ ENDLESS = "expected: an end of the collection within {:g} s (--collection-timeou
 class Watchdog:
     """One process' watchdog, which writes the stack of every thread to ``file`` before it ends the process."""
 
-    def __init__(self, file: IO[str] | int, limit: float) -> None:
-        self.file, self.limit = file, limit
+    def __init__(self, file: IO[str] | int) -> None:
+        self.file = file
         self.set_at: float | None = None
+        self.set_to = 0.0
 
-    def feed(self) -> None:
-        """Give the item that starts now its full time."""
+    def feed(self, limit: float) -> None:
+        """Give the item that starts now its time, ``limit`` seconds, 0 for any."""
         now = time.monotonic()
-        if self.limit and (self.set_at is None or now - self.set_at > RENEW):
-            faulthandler.dump_traceback_later(self.limit + GRACE + RENEW, exit=True, file=self.file)
-            self.set_at = now
+        if limit and (self.set_at is None or limit != self.set_to or now - self.set_at > RENEW):
+            faulthandler.dump_traceback_later(limit + GRACE + RENEW, exit=True, file=self.file)
+            self.set_at, self.set_to = now, limit
 
     def forget(self) -> None:
         """Note that somebody else may have called the watchdog off: the next item sets it anew."""

@@ -166,7 +166,7 @@ def environment(**changes: str) -> dict[str, str]:
 def launch(folder: Path, *arguments: str, **changes: str) -> Found:
     """Run pytest in ``folder`` in a process of its own."""
     done = subprocess.run(
-        command(*arguments), cwd=folder, env=environment(**changes), capture_output=True, text=True, timeout=110
+        command(*arguments), cwd=folder, env=environment(**changes), capture_output=True, text=True, timeout=300
     )
     return found(folder, done.returncode, done.stdout + done.stderr)
 
