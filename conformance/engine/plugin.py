@@ -154,10 +154,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Let go of the record, and give the garbage collector back as it was, but in a worker, which ends here."""
+    """Let go of the record, and give the garbage collector back as it was: libraries count what it never freed."""
     if CLAIM in config.stash:
         config.stash[CLAIM].release()
-    if COLLECTOR in config.stash and not hasattr(config, "workerinput"):
+    if COLLECTOR in config.stash:
         gc.set_threshold(*config.stash[COLLECTOR])
         gc.unfreeze()
 
