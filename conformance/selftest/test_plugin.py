@@ -190,8 +190,17 @@ def test_junit_has_the_failures(run: Runner, tmp_path: Path) -> None:
         (("--level", "all"), "--level: expected one of must, should, may; found 'all'"),
         (("--fail-on", "may"), "--fail-on: expected one of must, should, none; found 'may'"),
         (("--expectations", "gone.yaml"), "--expectations: gone.yaml: expected a readable YAML file"),
-        (("--run-record", "vendor"), "--run-record: expected a file that can be written; found vendor"),
-        (("--seed", "x"), "--seed: invalid int value: 'x'"),
+        (
+            ("--run-record", "vendor"),
+            "--run-record: expected a file that can be written, such as run.json; found 'vendor'",
+        ),
+        (
+            ("--run-record", "specs/demo.yaml"),
+            "found 'specs/demo.yaml': a file that is no run record, and that would be",
+        ),
+        (("--seed", "x"), "--seed: expected a whole number from 0 to 9007199254740991; found 'x'"),
+        (("--collection-timeout", "-1"), "--collection-timeout: expected seconds from 0 (any time) to 8640000"),
+        (("--timeout", "nan"), "--timeout: expected seconds from 0 (any time) to 8640000, such as 300; found 'nan'"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
@@ -202,6 +211,24 @@ def test_a_bad_option_is_a_usage_error(run: Runner, arguments: tuple[str, ...], 
     assert (4, None) == (result.status, result.record)
     assert 1 == sum(expected in line for line in result.output.splitlines()), result.output
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("-k", "a b", "Wrong expression passed to '-k': a b: at column 3: expected end of input; "),
+        ("-m", "foo(", "Wrong expression passed to '-m': foo(: at column "),
+    ],
+)
+def test_a_bad_expression_is_a_usage_error_with_workers_too(
+    tmp_path: Path, option: str, value: str, expected: str
+) -> None:
+    """What ``-k`` and ``-m`` cannot be is told by the process that was given it, before any worker is."""
+    run = launch(project(tmp_path / "p", {"passes": "must"}), "-n", "1", option, value)
+
+    assert (4, None) == (run.status, run.record)
+    assert 1 == sum(line.startswith(f"ERROR: {expected}") for line in run.output.splitlines()), run.output
+    assert "INTERNALERROR" not in run.output
 
 
 @pytest.mark.parametrize(
@@ -291,9 +318,10 @@ def test_a_stopped_clock_is_a_timeout(run: Runner, tmp_path: Path) -> None:
 def test_collecting_leaves_the_last_record_alone(run: Runner) -> None:
     """``--collect-only`` lists the cells and writes nothing, even where there are errors."""
     before = run("-k", "passes").record
-    after = run("--collect-only", "-q")
+    after = run("--collect-only", "-q", "--run-record", "new/run.json")
 
     assert before == after.record
+    assert not Path("new").exists()
     assert "vendor/test_demo.py::test_passes[cpu]" in after.output.splitlines()
 
 
