@@ -31,9 +31,10 @@ class Option(NamedTuple):
 
 OPTIONS: dict[str, tuple[Option, ...]] = {
     "which cells run": (
-        Option("--device", "NAME", "device to test, repeatable; default: every device that torch can use here", "cuda:0",
-               repeatable=True),
-        Option("--level", "LEVEL", "run behaviours of this level and above: must, should, may (default)", "must", "may"),
+        Option("--device", "NAME", "device to test, repeatable; default: every device that torch can use here",
+               "cuda:0", repeatable=True),
+        Option("--level", "LEVEL", "run behaviours of this level and above: must, should, may (default)",
+               "must", "may"),
         Option("--shard", "I/N", "run the I-th of N shards of the cells", "1/4"),
     ),
     "which cases they meet": (

@@ -52,7 +52,8 @@ def pytest_configure(config: pytest.Config) -> None:
             "markers", f"{level.value}: cells of behaviours that the documentation states as '{level.value}'"
         )
     try:
-        settings = Settings.of(config.option, tuple(config.invocation_params.args), config.rootpath)
+        given = config.invocation_params
+        settings = Settings.of(config.option, tuple(given.args), config.rootpath, given.dir)
         config.option.collection_timeout = seconds_of("--collection-timeout", config.option.collection_timeout)
         seconds_allowed(config)
     except UsageError as error:

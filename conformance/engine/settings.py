@@ -12,6 +12,7 @@ from typing import Any
 
 from conformance.engine.cells import Cell
 from conformance.engine.expectations import SHIPPED, Expectations
+from conformance.engine.standpoint import Stands
 from conformance.engine.targets import Target, choose
 from conformance.engine.words import PROFILES, Level, Profile, Verdict
 from conformance.engine.yamlfile import SpecError, shown
@@ -38,9 +39,10 @@ class Settings:
     files: tuple[Path, ...]
     record: Path
     arguments: tuple[str, ...]
+    stands: Stands
 
     @classmethod
-    def of(cls, option: Any, arguments: tuple[str, ...], root: Path) -> Settings:
+    def of(cls, option: Any, arguments: tuple[str, ...], root: Path, folder: Path | None = None) -> Settings:
         """Settings from pytest's parsed options; raises UsageError."""
         if "" in (option.expectations or ()):
             raise UsageError("--expectations: expected the path of a YAML file; found ''")
@@ -58,6 +60,7 @@ class Settings:
             targets, _profile(option.profile), _level("--level", option.level), _fail_on(option.fail_on), _seed(option),
             _shard(option.shard), expectations, tuple(files),
             record.resolve() if option.collectonly else _writable(record, option.run_record), arguments,
+            Stands(folder or root, root),
         )  # fmt: skip
 
     @property

@@ -153,6 +153,14 @@ def behaviour_lines(path: Path, key: str) -> dict[str, int]:
     return lines
 
 
+def entry_lines(path: Path, key: str) -> list[int]:
+    """Line of each entry of the list ``key``."""
+    root = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=_Loader)
+    pairs = root.value if isinstance(root, yaml.MappingNode) else []
+    lists = [node for name, node in pairs if name.value == key and isinstance(node, yaml.SequenceNode)]
+    return [entry.start_mark.line + 1 for node in lists for entry in node.value]
+
+
 def shown(path: Path) -> str:
     """``path`` as messages name it: relative to the working directory where it lies below it."""
     try:

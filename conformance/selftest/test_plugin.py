@@ -170,6 +170,83 @@ def test_two_runs_with_one_seed_are_equal(run: Runner) -> None:
     assert "--seed 3" in first.cell("fails")["rerun"]
 
 
+def test_a_selection_is_no_incomplete_run(run: Runner, tmp_path: Path) -> None:
+    """What was asked for and ran is whole, and told as a selection, other tests beside it or not."""
+    project(tmp_path / "p", LEVELS)
+    (tmp_path / "p" / "vendor" / "test_other.py").write_text("def test_it():\n    pass\n")
+    part, whole = run("-k", "passes or it"), run()
+
+    assert part.record is not None
+    assert part.record["complete"]
+    assert {"selection:    1 of the 5 cells here, as asked for", "run record:   reports/runs/latest.json"} <= set(
+        part.output.splitlines()
+    )
+    assert not [found for found in (part, whole) if "INCOMPLETE" in found.output]
+    assert "selection:" not in whole.output
+
+
+def test_an_allowed_failure_is_told_as_a_forbidden_one_is(run: Runner, tmp_path: Path) -> None:
+    """On the screen and in the XML: the whole message, and that it is allowed."""
+    from xml.etree import ElementTree
+
+    project(tmp_path / "p", {"fails": "should", "passes": "must"})
+    allowed, strict = run("--junitxml", "junit.xml"), run("--fail-on", "should")
+
+    skipped = next(ElementTree.parse(tmp_path / "p" / "junit.xml").getroot().iter("skipped"))
+    told = allowed.cell("fails")["message"].replace("\n", " (should: allowed)\n", 1)
+    assert told.startswith("FAIL demo.fails[cpu] (should: allowed)\nshould: A number fails.\n")
+    assert told == skipped.get("message")
+    assert told in allowed.output
+    assert "FAIL demo.fails[cpu] (should: allowed) value: expected at most 2; found 3" in allowed.output.splitlines()
+    assert allowed.cell("fails")["message"] in strict.output
+    assert "allowed)" not in strict.output
+    assert "ALLOWED FAILURES" not in run("--tb", "no").output
+
+
+def test_a_pattern_is_judged_whatever_is_asked_for(run: Runner, tmp_path: Path) -> None:
+    """A misspelt pattern of an expectations file is told in a selection and in a shard, by the cells that there are."""
+    entry = "- {cells: 'demo.FAILS[*]', reason: accepted for now, issue: unreported, date: 2026-01-01}\n"
+    project(tmp_path / "p", LEVELS)
+    (tmp_path / "p" / "e.yaml").write_text(
+        f"deviations:\n{entry.replace('FAILS', 'fails')}{entry.replace('FAILS', 'fals')}"
+    )
+    words = (
+        "cells: expected a pattern that fits a cell; found 'demo.fals[*]', which fits none; nearest: demo.fails[cpu]"
+    )
+    for arguments in ((), ("-k", "passes"), ("--level", "must"), ("--shard", "1/1", "-k", "passes")):
+        assert f"expectations: e.yaml:3: {words}" in run("--expectations", "e.yaml", *arguments).output.splitlines()
+
+
+def test_the_rerun_line_works_where_the_user_stands(run: Runner, tmp_path: Path) -> None:
+    """Pasted into a shell in the folder of the run, the line runs the cell; the record has it as of the checkout."""
+    import subprocess
+
+    elsewhere = tmp_path / "else where"
+    elsewhere.mkdir()
+    folder = project(tmp_path / "p's own", {"passes": "must", "fails": "must"})
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", str(folder), "-n", "0", "--device", "cpu", "--profile", "smoke"],
+        cwd=elsewhere, env=environment(), capture_output=True, text=True, timeout=110,
+    )  # fmt: skip
+    line = next(line for line in done.stdout.splitlines() if line.startswith("rerun:"))
+    again = subprocess.run(
+        line.partition(":")[2],
+        shell=True,
+        cwd=elsewhere,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+
+    assert "FAIL demo.fails[cpu] (must) value: expected at most 2; found 3" in again.stdout.splitlines(), again.stderr
+    assert "1 failed in" in again.stdout
+    record = json.loads((folder / "reports" / "runs" / "latest.json").read_text(encoding="utf-8"))
+    assert (
+        "pytest -n 1 --device cpu --profile smoke 'vendor/test_demo.py::test_fails[cpu]'" == record["cells"][0]["rerun"]
+    )
+
+
 def test_junit_has_the_failures(run: Runner, tmp_path: Path) -> None:
     """The XML for other tools says which cells failed, in well-formed XML whatever they print."""
     from xml.etree import ElementTree
