@@ -29,7 +29,7 @@ class Listed(Model):
 
     cells: str = Field(min_length=1, description=OF_CELLS)
     torch: Annotated[str, AfterValidator(check_specifier)] | None = Field(None, description="PEP 440 specifier.")
-    devices: list[str] | None = Field(None, description="Device types; any where left out.")
+    devices: list[str] | None = Field(None, min_length=1, description="Device types; any where left out.")
     reason: str = Field(
         pattern=worded(r"\S[\s\S]{8,}\S", "at least 10 characters that give a reason"),
         description="Why it is accepted, in a few words.",

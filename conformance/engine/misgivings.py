@@ -79,8 +79,10 @@ def _nearest(pattern: str, cells: list[str]) -> str:
     inside = [cell for cell in cells if _area(cell) in taken]
     names = sorted({_behaviour(cell) for cell in inside})
     fitting = [each for each in names if re.fullmatch(_expression(behaviour), each)]
-    fitting = fitting or get_close_matches(behaviour, names, NEAREST, 0.4)
-    found = [cell for cell in inside if _behaviour(cell) in fitting]
+    fitting = (
+        fitting or get_close_matches(behaviour, names, NEAREST) or get_close_matches(behaviour, names, NEAREST, 0.4)
+    )
+    found = [cell for name in fitting for cell in inside if _behaviour(cell) == name]
     if bracket and len(found) > NEAREST:
         ends = [cell.partition("[")[2] for cell in found]
         near = get_close_matches(parameters, sorted(set(ends)), NEAREST, 0.5)

@@ -105,6 +105,8 @@ class Terminal:
         verdict = Verdict(entry["verdict"])
         if verdict in BROKEN or verdict in (Verdict.ERROR, Verdict.FIXED):
             self._say(entry, verdict)
+        if entry["evidence"].get("left_switched"):
+            self._say_left(entry)
         now = time.monotonic()
         if self.config.get_verbosity() == 0 and now - self.shown >= (0.2 if self.live else EVERY):
             self.shown = now
@@ -154,6 +156,11 @@ class Terminal:
             write(f"run record:   {os.path.relpath(record.path)}{whole}")
             if record.available is not None and record.planned < record.available:
                 write(f"selection:    {record.planned:,} of the {record.available:,} cells here, as asked for")
+            leaving = sum(bool(cell["evidence"].get("left_switched")) for cell in self.cells.values())
+            if leaving:
+                write(
+                    f"left behind:  {leaving} cells left torch switched otherwise, as their evidence says", yellow=True
+                )
             write(f"report:       {self.settings.stands.report(record.path)}")
             for line in recorder.misgivings:
                 write(f"expectations: {line}", yellow=True)
@@ -176,6 +183,15 @@ class Terminal:
         else:
             brief = f" {found[-1] if found else ''}"
         reporter.write(brief[:300] + "\n")
+
+    def _say_left(self, entry: dict[str, Any]) -> None:
+        """A cell after which torch was switched otherwise than before: it is not the cells after it that are broken."""
+        self._clear()
+        reporter = self._reporter()
+        if reporter is not None and self.config.get_verbosity() == 0:
+            reporter.ensure_newline()
+            reporter.write(f"LEFT SWITCHED {entry['id']}", yellow=True, bold=True)
+            reporter.write(f" {'; '.join(entry['evidence']['left_switched'])}"[:300] + "\n")
 
     def _allows(self, entry: dict[str, Any]) -> bool:
         """Whether a cell is broken in a way that fails no run of these settings."""

@@ -123,7 +123,7 @@ CELLS += ["other.holds[cpu]", "other.lasts[cpu]"]
         ("other.holds[mps]", None),
         ("elsewhere.stays-smal[*]", None),
         ("demo.stay[*]", "fits none; nearest: demo.stays-even[add_-cpu], "),
-        ("demo.stays-smal[ad_-cpu]", "fits none; nearest: demo.stays-small[add_-cpu], demo.stays-even[add_-cpu], "),
+        ("demo.stays-smal[ad_-cpu]", "fits none; nearest: demo.stays-small[add_-cpu], "),
         ("demo.stays-small[ad_-cpu]", "fits none; nearest: demo.stays-small[add_-cpu], demo.stays-small[mul_-cpu]"),
         ("damo.stays-small[add_-cpu]", "fits none; nearest: demo.stays-small[add_-cpu], "),
         ("demo.stays-small[add_-gpu]", "fits none; nearest: demo.stays-small[add_-cpu], "),
