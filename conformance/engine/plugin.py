@@ -93,7 +93,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _check_expressions(config: pytest.Config) -> None:
     """Have pytest read ``-k`` and ``-m`` at once: with workers it is they who would choke on one, one by one."""
     marks = config.pluginmanager.get_plugin("mark")
-    if hasattr(marks, "pytest_collection_modifyitems"):
+    if marks is not None and hasattr(marks, "pytest_collection_modifyitems"):
         marks.pytest_collection_modifyitems(items=[], config=config)
 
 

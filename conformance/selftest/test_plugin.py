@@ -333,7 +333,7 @@ def test_a_bad_expression_is_a_usage_error_with_workers_too(
         ({"spec": lambda text: "\t" + text}, ["specs/demo.yaml:1: expected valid YAML, found: "]),
         (
             {"spec": lambda text: ""},
-            ["specs/demo.yaml:1: the file: expected: a mapping of keys to values; found: None"],
+            ["specs/demo.yaml:1: the file: expected: a mapping of keys to values; found: nothing"],
         ),
         ({"module": lambda text: text + "\nimport no_such_package\n"}, ["No module named 'no_such_package'"]),
         ({"module": lambda text: text + "\ndef broken(:\n"}, ["SyntaxError: invalid syntax"]),
