@@ -11,14 +11,23 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from conformance.engine.options import FURTHER, OPTIONS
+
 ROOT = Path(__file__).resolve().parents[1]
+
+
+RUN_USAGE = "python -m conformance run [--report DIR] [options of the suite and of pytest] [area file or node id …]"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit status is that of the command."""
     parser = argparse.ArgumentParser(prog="python -m conformance", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", help="run pytest with the arguments given, then build the report")
+    run = commands.add_parser(
+        "run", help="run pytest with the arguments given, then build the report", usage=RUN_USAGE,
+        description="Run the suite where you are, with pytest, then build the page from its run record.",
+        epilog=options_in_words(), formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     run.add_argument("--report", metavar="DIR", help="folder of the page (default: reports/out of the checkout)")
     listing = commands.add_parser("list", help="list the behaviours, or the cells of every device here")
     listing.add_argument("--cells", action="store_true", help="one line a cell instead of one a behaviour")
@@ -34,6 +43,20 @@ def main(arguments: list[str] | None = None) -> int:
     if options.command == "schema":
         return keep_schemas(options.check)
     return list_behaviours(options.area, options.cells, options.json)
+
+
+def options_in_words() -> str:
+    """The suite's options by what they are for, each with an example, and the most used ones of pytest."""
+    parts = []
+    for purpose, options in OPTIONS.items():
+        rows = [(f"{option.name} {option.example}", option.says) for option in options]
+        parts.append((purpose, rows))
+    parts.append(("of pytest and its plugins (python -m pytest --help has all)", list(FURTHER)))
+    width = max(len(example) for _, rows in parts for example, _ in rows)
+    lines = [
+        line for title, rows in parts for line in ("", f"{title}:", *(f"  {e:{width}}  {says}" for e, says in rows))
+    ]
+    return "\n".join(lines).lstrip("\n").replace("%", "%%")
 
 
 def run_suite(arguments: list[str], report: str | None) -> int:
@@ -103,4 +126,10 @@ def list_behaviours(areas: list[str], cells: bool, as_json: bool) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads has read enough, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    sys.exit(status)

@@ -6,7 +6,7 @@ A cell that a deviation matches and that fails is ``known``; one that passes is 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -21,14 +21,15 @@ from conformance.engine.versions import check_specifier, matches
 from conformance.engine.yamlfile import load, worded
 
 SHIPPED = SPECS / "deviations.yaml"
+OF_CELLS = "Pattern of cell ids; * stands for any text, ? for one character."
 
 
 class Listed(Model):
     """What an entry of an expectations file says of some cells on some builds."""
 
-    cells: str = Field(min_length=1, description="Pattern of cell ids; * stands for any text, ? for one character.")
+    cells: str = Field(min_length=1, description=OF_CELLS)
     torch: Annotated[str, AfterValidator(check_specifier)] | None = Field(None, description="PEP 440 specifier.")
-    devices: list[str] | None = Field(None, description="Device types; any where left out.")
+    devices: list[str] | None = Field(None, min_length=1, description="Device types; any where left out.")
     reason: str = Field(
         pattern=worded(r"\S[\s\S]{8,}\S", "at least 10 characters that give a reason"),
         description="Why it is accepted, in a few words.",
@@ -61,8 +62,21 @@ class Listed(Model):
         return self.issue if self.issue.startswith("https://") else None
 
 
+def _narrow(pattern: str) -> str:
+    """``pattern``, or ValueError where it fits whatever there is."""
+    if not re.search(r"[^*?.\[\]-]", pattern):
+        raise ValueError(
+            "a pattern that names an area at least, and better a behaviour, such as 'inplace.*[lerp_-cpu]'"
+        )
+    return pattern
+
+
 class Deviation(Listed):
     """A documented behaviour that some released build is known not to have."""
+
+    cells: Annotated[str, AfterValidator(_narrow)] = Field(
+        min_length=1, description=f"{OF_CELLS} It names an area at least."
+    )
 
 
 class Refusal(Listed):
@@ -88,9 +102,7 @@ class Expectations:
     def __init__(self, files: list[Path]) -> None:
         """Load ``files``; raises SpecError."""
         found = [load(file, Deviations) for file in files]
-        self.own = [
-            d.cells for file, each in zip(files, found, strict=True) if file != SHIPPED for d in each.deviations
-        ]
+        self.files = {file: each for file, each in zip(files, found, strict=True) if file != SHIPPED}
         self.deviations = [deviation for each in found for deviation in each.deviations]
         self.refusals = [refusal for each in found for refusal in each.refusals]
         # asked of every cell: what is about other releases is left out once
@@ -105,8 +117,9 @@ class Expectations:
         """The element types of which a refusal in some cases of ``cell`` is no failure."""
         return frozenset(name for refusal in self._refusals_here if refusal.speaks_of(cell) for name in refusal.dtypes)
 
-    def silent(self, cells: Iterable[str]) -> list[str]:
-        """Patterns of the user's files that fit none of these cell ids, on whatever torch: misspelt, most likely."""
-        known = list(cells)
-        patterns = {deviation.cells: deviation.pattern for deviation in self.deviations if deviation.cells in self.own}
-        return [text for text, pattern in patterns.items() if not any(pattern.fullmatch(name) for name in known)]
+    @property
+    def own(self) -> Iterator[tuple[Path, str, int, Listed]]:
+        """The entries of the user's files: file, key of the list, place in it, entry."""
+        for file, each in self.files.items():
+            yield from ((file, "deviations", number, entry) for number, entry in enumerate(each.deviations))
+            yield from ((file, "refusals", number, entry) for number, entry in enumerate(each.refusals))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from conformance.engine import reproducer
 from conformance.engine.cells import Cell
 from conformance.engine.runner import Failure, Outcome
 from conformance.engine.settings import Settings
+from conformance.engine.standpoint import Stands
 from conformance.engine.words import Verdict
 
 LONGEST = 3000
@@ -38,12 +40,13 @@ def describe(
 ) -> Report:
     """The report of one outcome; writes the reproducer where a case failed, or says why there is none."""
     rerun = rerun_command(cell, settings, node)
+    here = rerun_command(cell, settings, node, settings.stands)
     if outcome.verdict is Verdict.ERROR:
-        return Report(f"{heading(cell, outcome)}\n\n{outcome.reason}\n\nrerun: {rerun}", rerun=rerun)
+        return Report(f"{heading(cell, outcome)}\n\n{outcome.reason}\n\nrerun: {here}", rerun=rerun)
     failure = outcome.failure
     if failure is None:
         if outcome.verdict in (Verdict.CRASH, Verdict.TIMEOUT):
-            return Report(f"{heading(cell, outcome)}\n\n{outcome.reason}\n\nrerun: {rerun}", rerun=rerun)
+            return Report(f"{heading(cell, outcome)}\n\n{outcome.reason}\n\nrerun: {here}", rerun=rerun)
         return Report()
     minimal, path, place = _written(cell, check, failure, settings, kills)
     where = f" (first difference at {failure.where})" if failure.where else ""
@@ -53,7 +56,7 @@ def describe(
         f"{failure.what}{where}\n"
         f"  expected: {_short(failure.expected)}\n  found:    {_short(failure.found)}\n\n"
         f"torch {torch.__version__}, target {cell.target.name}\n"
-        f"rerun:      {rerun}\n"
+        f"rerun:      {here}\n"
         f"reproducer: {place}"
     )
     return Report(
@@ -83,10 +86,18 @@ def heading(cell: Cell, outcome: Outcome) -> str:
     return f"{outcome.verdict.value.upper()} {cell.id}\n{behaviour.level.value}: {behaviour.statement}\n{link}"
 
 
-def rerun_command(cell: Cell, settings: Settings, node: str) -> str:
-    """The command that runs this one cell again, with the same cases."""
+def allowed(entry: dict[str, Any]) -> str:
+    """The message of a cell that is broken and fails no run: that of one that does, and that it is allowed."""
+    first, _, rest = str(entry["message"]).partition("\n")
+    return f"{first} ({entry['level']}: allowed)\n{rest}"
+
+
+def rerun_command(cell: Cell, settings: Settings, node: str, stands: Stands | None = None) -> str:
+    """The command that runs this one cell again, with the same cases: in the checkout, or where the user stands."""
     seed = f" --seed {settings.seed}" if settings.seed else ""
-    return f"pytest -n 1 --device {cell.target.name} --profile {settings.profile.name}{seed} '{node}'"
+    program, named = ("pytest", node) if stands is None else (stands.program, stands.named(node))
+    options = f"--device {shlex.quote(cell.target.name)} --profile {settings.profile.name}{seed}"
+    return f"{program} -n 1 {options} {shlex.quote(named)}"
 
 
 def _short(text: str) -> str:

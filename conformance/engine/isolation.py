@@ -10,12 +10,13 @@ import pytest
 
 from conformance.engine import crumbs
 from conformance.engine.crashes import outcome_of
+from conformance.engine.failure import allowed
 from conformance.engine.items import settle
 from conformance.engine.patience import Patience
 from conformance.engine.recorder import Recorder
 from conformance.engine.settings import Settings, seconds_allowed
 from conformance.engine.watchdog import ENDLESS
-from conformance.engine.words import Verdict
+from conformance.engine.words import BROKEN, Verdict
 
 STILLBORN = 2  # workers that may die before they run anything
 
@@ -73,7 +74,8 @@ class Isolation:
         verdict = Verdict(report.conformance["verdict"])
         if not self.settings.fails(cell.behaviour.level, verdict):
             report.outcome = "skipped"
-            report.longrepr = (str(report.location[0]), 0, f"Skipped: {verdict.value}: {outcome.reason}")
+            words = allowed(report.conformance) if verdict in BROKEN else f"{verdict.value}: {outcome.reason}"
+            report.longrepr = (str(report.location[0]), 0, f"Skipped: {words}")
 
     def pytest_unconfigure(self) -> None:
         """Sweep up the crumbs."""

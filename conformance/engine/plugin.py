@@ -23,9 +23,10 @@ from conformance.engine import crumbs
 from conformance.engine.claim import Claim
 from conformance.engine.isolation import Isolation
 from conformance.engine.items import NOTE, PATIENCE, SETTINGS, AreaModule, CellItem, by_subject, settle
+from conformance.engine.options import OPTIONS
 from conformance.engine.patience import Patience
 from conformance.engine.recorder import Recorder
-from conformance.engine.settings import Settings, UsageError, seconds_allowed
+from conformance.engine.settings import Settings, UsageError, seconds_allowed, seconds_of
 from conformance.engine.specs import is_area_module
 from conformance.engine.terminal import Terminal
 from conformance.engine.watchdog import Watchdog
@@ -40,33 +41,10 @@ COLLECTOR = pytest.StashKey[tuple[int, int, int]]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the suite's own options."""
     group = parser.getgroup("conformance", "torch-conformance")
-    devices = "device to test (cpu, cuda:0, …); repeatable; default: every device that torch can use here"
-    group.addoption("--device", action="append", metavar="NAME", help=devices)
-    group.addoption("--profile", default="default", metavar="NAME",
-                    help="smoke (corners and 5 samples a cell), default (50) or thorough (1,000)")  # fmt: skip
-    group.addoption(
-        "--level",
-        default="may",
-        metavar="LEVEL",
-        help="run behaviours of this level and above: must, should, may (default)",
-    )
-    group.addoption("--expectations", action="append", metavar="FILE", help="further listed deviations; repeatable")
-    group.addoption("--shard", metavar="I/N", help="run the I-th of N shards of the cells")
-    group.addoption(
-        "--run-record", metavar="FILE", help="where the run record goes (default: reports/runs/latest.json)"
-    )
-    collection = "how long the collection may take; 0 for any time (default: 300)"
-    group.addoption("--collection-timeout", type=float, default=300.0, metavar="SECONDS", help=collection)
+    for options in OPTIONS.values():
+        for option in options:
+            group.addoption(option.name, **option.keywords())
     group.addoption("--record-note", metavar="FILE", help=SUPPRESS)  # where to write which record the run has
-    group.addoption(
-        "--fail-on",
-        default="must",
-        metavar="LEVEL",
-        help="failing cells of this level and above fail the run: must (default), should, none",
-    )
-    group.addoption(
-        "--seed", type=int, metavar="N", help="seed of the sampled cases (default 0: the same cases every time)"
-    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -76,10 +54,15 @@ def pytest_configure(config: pytest.Config) -> None:
             "markers", f"{level.value}: cells of behaviours that the documentation states as '{level.value}'"
         )
     try:
-        settings = Settings.of(config.option, tuple(config.invocation_params.args), config.rootpath)
+        given = config.invocation_params
+        settings = Settings.of(config.option, tuple(given.args), config.rootpath, given.dir)
+        config.option.collection_timeout = seconds_of("--collection-timeout", config.option.collection_timeout)
+        seconds_allowed(config)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     worker = getattr(config, "workerinput", None)
+    if worker is None:
+        _check_expressions(config)
     if worker is not None:
         settings = replace(settings, record=Path(worker["record"]))
     claim = None if worker is not None or config.option.collectonly else Claim(settings.record)
@@ -109,6 +92,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Terminal(config, settings, claim), "conformance-terminal")
         if config.pluginmanager.hasplugin("xdist"):
             config.pluginmanager.register(Isolation(config, settings, recorder), "conformance-isolation")
+
+
+def _check_expressions(config: pytest.Config) -> None:
+    """Have pytest read ``-k`` and ``-m`` at once: with workers it is they who would choke on one, one by one."""
+    marks = config.pluginmanager.get_plugin("mark")
+    if marks is not None and hasattr(marks, "pytest_collection_modifyitems"):
+        marks.pytest_collection_modifyitems(items=[], config=config)
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> pytest.Module | None:

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from conformance.engine.cells import cells_of
+from conformance.engine.cells import Cell, cells_of
 from conformance.engine.environment import environment, suite
 from conformance.engine.items import CellItem
+from conformance.engine.misgivings import misgivings
 from conformance.engine.record import RunRecord
 from conformance.engine.settings import Settings, seconds_allowed
-from conformance.engine.specs import area_names, area_of, is_area_module, load_area, specs_of
+from conformance.engine.specs import SPECS, area_names, area_of, is_area_module, load_area, specs_of
 from conformance.engine.yamlfile import SpecError
 
 
@@ -24,6 +25,7 @@ class Recorder:
         self.config, self.settings = config, settings
         self.record: RunRecord | None = None
         self.errors: list[str] = []
+        self.misgivings: list[str] = []
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Start the record with the cells of this process."""
@@ -64,8 +66,12 @@ class Recorder:
         if not nodes or self.record is not None or self.config.option.collectonly:
             return
         areas, behaviours = _tables(self.config.rootpath, nodes)
-        available = _available({specs_of(self.config.rootpath / name) for name in _modules(nodes)}, self.settings)
-        self._start().plan(len(nodes), available, areas, behaviours)
+        folders = {specs_of(self.config.rootpath / name) for name in _modules(nodes)}
+        cells, unread = _available(folders, self.settings)
+        if self.settings.expectations.files:
+            elsewhere = unread | (frozenset() if SPECS in folders else frozenset(area_names()))
+            self.misgivings = misgivings(self.settings.expectations, [cell.id for cell in cells], elsewhere)
+        self._start().plan(len(nodes), len(cells), areas, behaviours)
 
     def _start(self) -> RunRecord:
         timeout = seconds_allowed(self.config)
@@ -86,17 +92,18 @@ def _modules(nodes: list[str]) -> set[str]:
     return {node.partition("::")[0] for node in nodes}
 
 
-def _available(folders: set[Path], settings: Settings) -> int:
-    """How many cells all areas of these spec folders have on the run's targets, asked for or not."""
-    found = 0
+def _available(folders: set[Path], settings: Settings) -> tuple[list[Cell], frozenset[str]]:
+    """The cells of all areas of these folders on the run's targets, asked for or not; areas that cannot be read."""
+    found: list[Cell] = []
+    unread = set()
     for folder in folders:
         for name in area_names(folder):
             try:
                 loaded = load_area(name, folder)
-                found += sum(1 for b in loaded.area.behaviours for _ in cells_of(loaded, b, settings.targets))
+                found += [cell for b in loaded.area.behaviours for cell in cells_of(loaded, b, settings.targets)]
             except SpecError:
-                continue  # said by the collection, where it matters
-    return found
+                unread.add(name)  # said by the collection, where it matters
+    return found, frozenset(unread)
 
 
 def _tables(root: Path, nodes: list[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

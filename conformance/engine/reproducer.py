@@ -88,7 +88,7 @@ GUARDED = '''TIME_LIMIT = 120  # seconds
 
 
 def guarded() -> int:
-    """Run ``main`` in a process of its own: the fault kills or hangs it."""
+    """Run ``main`` in a process of its own, since the fault kills it or never lets it end."""
     if "--in-process" in sys.argv:
         return main()
     print(f"The case runs in a process of its own, for up to {TIME_LIMIT} seconds.", flush=True)
@@ -97,8 +97,11 @@ def guarded() -> int:
     except subprocess.TimeoutExpired:
         print(f"BROKEN: expected: an answer; found: none within {TIME_LIMIT} seconds")
         return 1
+    if child.returncode < 0:
+        print(f"BROKEN: expected: an answer; found: the process was killed by {signal.Signals(-child.returncode).name}")
+        return 1
     if child.returncode not in (0, 1, 2):
-        print(f"BROKEN: expected: a process that ends by itself; found: exit status {child.returncode}")
+        print(f"BROKEN: expected: an answer; found: the process ended without one, with exit status {child.returncode}")
         return 1
     return child.returncode
 
@@ -126,7 +129,7 @@ def script(cell: Cell, check: Callable[[Any], Any], case: Any, expected: str, fo
     bundle.add_names(repr(case), *_homes(case))
     imports, definitions = bundle.script()
     needed = {"import sys", "import traceback", "import warnings", "import numpy as np", "import torch"}
-    needed |= {"import subprocess"} if kills else set()
+    needed |= {"import signal", "import subprocess"} if kills else set()
     lines = sorted(needed | set(imports.splitlines()), key=_import_order)
     main = MAIN.format(check=check.__name__, start="guarded()" if kills else "main()")
     if kills:

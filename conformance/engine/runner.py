@@ -19,6 +19,7 @@ from conformance.engine.evidence import Evidence, FacetError
 from conformance.engine.minimal import minimize
 from conformance.engine.mismatch import Discard, Mismatch
 from conformance.engine.sampling import sample
+from conformance.engine.switches import put_back, snapshot
 from conformance.engine.words import Verdict
 
 # What a target says when it cannot: torch's own wordings, beside NotImplementedError.
@@ -76,13 +77,20 @@ class Plan:
 def run_cell(cell: Cell, check: Callable[[Any], Any], plan: Plan) -> Outcome:
     """Run one cell to its verdict; never raises for anything that torch or the suite does."""
     started = time.perf_counter()
-    outcome = _decide(cell, check, plan)
+    before = snapshot()
+    left: list[str] = []
+    try:
+        outcome = _decide(cell, check, plan, before, left)
+    finally:
+        left += put_back(before)
     outcome.seconds = time.perf_counter() - started
+    if left:
+        outcome.evidence["left_switched"] = list(dict.fromkeys(left))
     outcome.evidence["documentation"] = standing(cell.behaviour.docs, cell.subject_name)
     return outcome
 
 
-def _decide(cell: Cell, check: Callable[[Any], Any], plan: Plan) -> Outcome:
+def _decide(cell: Cell, check: Callable[[Any], Any], plan: Plan, before: tuple[Any, ...], left: list[str]) -> Outcome:
     reason = cell.out_of_scope()
     if reason is not None:
         return Outcome(Verdict.NOT_APPLICABLE, reason=reason)
@@ -98,7 +106,7 @@ def _decide(cell: Cell, check: Callable[[Any], Any], plan: Plan) -> Outcome:
             if not plan.timed_out(stopped):
                 raise
             return Outcome(Verdict.TIMEOUT, reason=f"while the inputs were made: {_first_line(stopped)}")
-        attempt = _Attempt(check, evidence, plan)
+        attempt = _Attempt(check, evidence, plan, before, left)
         try:
             failure = attempt.corners(corners)
             if failure is None and inputs.samples is not None and plan.samples:
@@ -129,10 +137,16 @@ def _decide(cell: Cell, check: Callable[[Any], Any], plan: Plan) -> Outcome:
 
 
 class _Attempt:
-    """The cases of one cell, run one by one and counted."""
+    """The cases of one cell, run one by one and counted.
 
-    def __init__(self, check: Callable[[Any], Any], evidence: Evidence, plan: Plan) -> None:
+    ``before`` are the switches of torch as the cell found them, ``left`` tells which of them its cases left otherwise.
+    """
+
+    def __init__(
+        self, check: Callable[[Any], Any], evidence: Evidence, plan: Plan, before: tuple[Any, ...], left: list[str]
+    ) -> None:
         self.check, self.evidence, self.plan = check, evidence, plan
+        self.before, self.left = before, left
         self.refused: list[tuple[Any, BaseException]] = []
         self.phase, self.case = "", None
         self.failing: tuple[Any, BaseException] | None = None  # the first, until a simpler one is found
@@ -148,11 +162,46 @@ class _Attempt:
                 check(case)
                 met(case)
             except Exception as error:
-                if not self.settle(case, error):
+                if not self.settle(case, error) and not self.led_astray(corners[:index], case):
                     return self.simplest(case, error)
             else:
                 self.evidence.corner += 1
+        self.clean()
         return None
+
+    def clean(self) -> bool:
+        """Put back what the cases so far have left switched otherwise; whether there was anything."""
+        found = put_back(self.before)
+        self.left += found
+        return bool(found)
+
+    def led_astray(self, earlier: list[Any], case: Any) -> bool:
+        """Whether a case failed only since one before it left torch switched otherwise: a fault, but not its own.
+
+        It is so where the case passes with the switches put back, and an earlier case leaves them otherwise again. Then
+        it counts as passed; anything else is a failure of the case itself.
+        """
+        if not self.clean():
+            return False
+        passes = self.passes(case)
+        self.clean()
+        if not passes:
+            return False
+        for other in earlier:
+            self.passes(other)
+            if self.clean():
+                self.evidence.met(case)
+                self.evidence.corner += 1
+                return True
+        return False
+
+    def passes(self, case: Any) -> bool:
+        """Whether the check has nothing to say against a case."""
+        try:
+            self.check(case)
+        except Exception:
+            return False
+        return True
 
     def samples(self, strategy: Any, count: int, number: int) -> Failure | None:
         """``count`` cases of ``strategy``; the failing one as Hypothesis shrinks it."""
@@ -173,6 +222,8 @@ class _Attempt:
                     raise
             else:
                 self.evidence.sampled += self.failing is None
+            finally:
+                self.clean()
 
         found = sample(strategy, one, count, number)
         return None if found is None else explain(found[0], found[1], "sampled")
@@ -198,6 +249,8 @@ class _Attempt:
                 self.check(candidate)
             except Exception as found:
                 return found if _kind(found) == _kind(error) and not is_refusal(found) else None
+            finally:
+                self.clean()
             return None
 
         smallest, smaller_error = minimize(case, fails)

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from conformance.engine import catalogue as operators
-from conformance.engine.specs import SPECS, Model, Subjects
+from conformance.engine.specs import SPECS, Model, Subjects, VersionText
 from conformance.engine.yamlfile import Faults, SpecError, load, shown, worded
 
 
@@ -22,8 +22,8 @@ class Row(BaseModel):
         pattern=worded(r"^[^\s\[\]:/\\]+$", "a name without blanks, brackets, colons and slashes"),
         description="Part of the node id; without blanks, brackets, colons, slashes.",
     )
-    since: str | None = None
-    until: str | None = None
+    since: VersionText | None = None
+    until: VersionText | None = None
 
 
 class Rows(Model):

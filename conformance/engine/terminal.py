@@ -14,10 +14,12 @@ import pytest
 import torch
 
 from conformance.engine.claim import Claim
+from conformance.engine.failure import allowed
 from conformance.engine.settings import Settings
 from conformance.engine.words import BROKEN, Level, Verdict
 
 EVERY = 5.0  # seconds between progress lines where the output is no terminal
+EARLY, LATE = 5.0, 60.0  # seconds: before the one no cells, before the other no 3 % of them, say how long all take
 COLUMNS = [verdict.value for verdict in Verdict]
 
 
@@ -86,8 +88,8 @@ class Terminal:
         verdict = Verdict(entry["verdict"])
         category = {"passed": "passed", "failed": "failed"}.get(report.outcome, verdict.value)
         category = verdict.value if verdict is Verdict.FIXED else category
-        if category == "fail":
-            category = f"fail ({entry['level']}, allowed)"
+        if verdict in BROKEN and not report.failed:
+            category = f"{category} ({entry['level']}, allowed)"
         markup = {"red": report.failed, "green": report.passed, "yellow": report.skipped}
         return category, "", (verdict.value.upper(), markup)
 
@@ -103,6 +105,8 @@ class Terminal:
         verdict = Verdict(entry["verdict"])
         if verdict in BROKEN or verdict in (Verdict.ERROR, Verdict.FIXED):
             self._say(entry, verdict)
+        if entry["evidence"].get("left_switched"):
+            self._say_left(entry)
         now = time.monotonic()
         if self.config.get_verbosity() == 0 and now - self.shown >= (0.2 if self.live else EVERY):
             self.shown = now
@@ -121,6 +125,7 @@ class Terminal:
             return
         if terminalreporter.stats.get("failed"):
             write("")  # pytest leaves none below the last failure
+        self._tell_allowed(terminalreporter)
         terminalreporter.section("conformance")
         verdicts = [v for v in COLUMNS if any(c["verdict"] == v for c in self.cells.values())]
         areas: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -144,18 +149,21 @@ class Terminal:
         write(f"broken cells: {broken or 'none'}", red=bool(by_level["must"]), bold=bool(broken), green=not broken)
         recorder = self.config.pluginmanager.get_plugin("conformance-recorder")
         if recorder is not None and recorder.record is not None:
-            path = os.path.relpath(recorder.record.path)
-            whole = "" if len(self.cells) == self.total and not recorder.errors else (
-                f" (INCOMPLETE: {len(self.cells)} of {self.total} cells)"
+            record = recorder.record
+            whole = "" if len(self.cells) == record.planned and not recorder.errors else (
+                f" (INCOMPLETE: {len(self.cells)} of {record.planned} cells)"
             )  # fmt: skip
-            write(f"run record:   {path}{whole}")
-            write(f"report:       python -m reports build {path} -o reports/out")
-            if recorder.record.planned == recorder.record.available and self.settings.shard is None:
-                for stale in self.settings.expectations.silent(self.cells):
-                    write(
-                        f"expectations: {stale!r}: expected a pattern of cell ids; found no cell that it fits",
-                        yellow=True,
-                    )
+            write(f"run record:   {os.path.relpath(record.path)}{whole}")
+            if record.available is not None and record.planned < record.available:
+                write(f"selection:    {record.planned:,} of the {record.available:,} cells here, as asked for")
+            leaving = sum(bool(cell["evidence"].get("left_switched")) for cell in self.cells.values())
+            if leaving:
+                write(
+                    f"left behind:  {leaving} cells left torch switched otherwise, as their evidence says", yellow=True
+                )
+            write(f"report:       {self.settings.stands.report(record.path)}")
+            for line in recorder.misgivings:
+                write(f"expectations: {line}", yellow=True)
 
     def _say(self, entry: dict[str, Any], verdict: Verdict) -> None:
         self._clear()
@@ -163,9 +171,11 @@ class Terminal:
         if reporter is None or self.config.get_verbosity() != 0:
             return
         reporter.ensure_newline()
+        allowed = ": allowed" if self._allows(entry) else ""
         reporter.write(
-            f"{verdict.value.upper()} {entry['id']} ({entry['level']})", red=verdict is not Verdict.FIXED, bold=True
-        )
+            f"{verdict.value.upper()} {entry['id']} ({entry['level']}{allowed})",
+            red=verdict is not Verdict.FIXED, bold=True,
+        )  # fmt: skip
         found = (entry["found"] or entry["reason"] or "").strip().splitlines()
         expected = (entry["expected"] or "").strip().splitlines()
         if expected and verdict not in (Verdict.CRASH, Verdict.TIMEOUT):
@@ -173,6 +183,31 @@ class Terminal:
         else:
             brief = f" {found[-1] if found else ''}"
         reporter.write(brief[:300] + "\n")
+
+    def _say_left(self, entry: dict[str, Any]) -> None:
+        """A cell after which torch was switched otherwise than before: it is not the cells after it that are broken."""
+        self._clear()
+        reporter = self._reporter()
+        if reporter is not None and self.config.get_verbosity() == 0:
+            reporter.ensure_newline()
+            reporter.write(f"LEFT SWITCHED {entry['id']}", yellow=True, bold=True)
+            reporter.write(f" {'; '.join(entry['evidence']['left_switched'])}"[:300] + "\n")
+
+    def _allows(self, entry: dict[str, Any]) -> bool:
+        """Whether a cell is broken in a way that fails no run of these settings."""
+        verdict = Verdict(entry["verdict"])
+        return verdict in BROKEN and not self.settings.fails(Level(entry["level"]), verdict)
+
+    def _tell_allowed(self, reporter: Any) -> None:
+        """What pytest shows of failures only: the whole message of cells that are broken and fail no run."""
+        broken = [entry for entry in self.cells.values() if self._allows(entry)]
+        if not broken or self.config.option.tbstyle == "no":
+            return
+        reporter.section("ALLOWED FAILURES")
+        for entry in broken:
+            reporter.write_sep("_", entry["id"])
+            reporter.write_line(allowed(entry))
+        reporter.write_line("")
 
     def _say_plain(self, report: Any) -> None:
         """What pytest itself says only at the end: a test of another kind that failed, and with which words."""
@@ -189,10 +224,9 @@ class Terminal:
         done = len(self.cells)
         if not self.total or not done:
             return
-        left = (now - self.started) / done * (self.total - done)
         counts = Counter(Verdict(c["verdict"]) in BROKEN for c in self.cells.values())
         share = f"{100 * done // self.total:3d} %  {done} of {self.total} cells"
-        text = f"{share}, about {_duration(left)} left, {counts[True]} broken"
+        text = f"{share}{self._left(done, now)}, {counts[True]} broken"
         reporter = self._reporter()
         if reporter is None:
             return
@@ -201,6 +235,13 @@ class Terminal:
             self.line = text
         else:
             reporter.write_line(text)
+
+    def _left(self, done: int, now: float) -> str:
+        """How much longer it takes, as soon as there is something to judge it by."""
+        elapsed = now - self.started
+        if done == self.total or elapsed < EARLY or (elapsed < LATE and 100 * done < 3 * self.total):
+            return ""
+        return f", about {_duration(elapsed / done * (self.total - done))} left"
 
     def _clear(self) -> None:
         reporter = self._reporter()

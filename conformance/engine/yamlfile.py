@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Hashable, Iterator
+from datetime import date
 from pathlib import Path
 from reprlib import Repr
 from typing import Any, TypeVar
@@ -14,6 +16,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 DEEPEST = 50
 LARGEST = 1_000_000
+LONGEST = 4_000_000
 NOTHING = "nothing"
 
 _SHORT = Repr()
@@ -76,6 +79,14 @@ def load(path: Path, model: type[ModelT], shown_as: str | None = None) -> ModelT
     """The content of ``path`` as ``model``; raises SpecError with one line a fault."""
     name = shown_as or shown(path)
     try:
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):  # what is no file may have no end
+            kind = "a folder" if stat.S_ISDIR(state.st_mode) else "no plain file"
+            raise SpecError(f"{name}: expected a readable YAML file, found: {kind}")
+        if state.st_size > LONGEST:
+            raise SpecError(
+                f"{name}: expected a YAML file of at most {LONGEST:,} bytes, found: {state.st_size:,} bytes"
+            )
         content = path.read_bytes()
     except OSError as error:
         raise SpecError(f"{name}: expected a readable YAML file, found: {error.strerror}") from None
@@ -106,10 +117,22 @@ def _parsed(text: str, name: str) -> tuple[Any, yaml.Node | None]:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise SpecError(f"{name}:{line}: expected valid YAML, found: {error.problem or error}") from None
+        raise SpecError(f"{name}:{line}: expected valid YAML, found: {_problem(text, error)}") from None
     except yaml.YAMLError as error:
         line = text.count("\n", 0, getattr(error, "position", 0) or 0) + 1
         raise SpecError(f"{name}:{line}: expected valid YAML, found: {str(error).splitlines()[0]}") from None
+
+
+def _problem(text: str, error: yaml.MarkedYAMLError) -> str:
+    """What the parser stumbled over, with the two usual reasons in words of people."""
+    mark = error.problem_mark
+    lines = text.splitlines()
+    rest = lines[mark.line][max(mark.column - 1, 0) :] if mark and mark.line < len(lines) else ""
+    if "\t" in rest[:2] and "tag" not in str(error.problem):
+        return "a tab where spaces indent"
+    if rest.lstrip()[:1] == "*":
+        return "a star that begins an alias (text that begins with * stands in quotes)"
+    return str(error.problem or error).removeprefix("found ").removeprefix("but found ")
 
 
 def _check_depth(text: str) -> None:
@@ -153,11 +176,19 @@ def behaviour_lines(path: Path, key: str) -> dict[str, int]:
     return lines
 
 
+def entry_lines(path: Path, key: str) -> list[int]:
+    """Line of each entry of the list ``key``."""
+    root = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=_Loader)
+    pairs = root.value if isinstance(root, yaml.MappingNode) else []
+    lists = [node for name, node in pairs if name.value == key and isinstance(node, yaml.SequenceNode)]
+    return [entry.start_mark.line + 1 for node in lists for entry in node.value]
+
+
 def shown(path: Path) -> str:
     """``path`` as messages name it: relative to the working directory where it lies below it."""
     try:
         return str(path.resolve().relative_to(Path.cwd()))
-    except ValueError:
+    except (ValueError, OSError, RuntimeError):  # elsewhere, or a link to itself
         return str(path)
 
 
@@ -184,12 +215,13 @@ def _flat(error: ValidationError) -> Iterator[tuple[tuple[str | int, ...], str, 
             for keys, expected, found in own.faults:
                 yield (*fault["loc"], *keys), expected, found
         else:
-            yield fault["loc"], _expected(fault), NOTHING if fault["type"] == "missing" else brief(fault["input"])
+            empty = fault["type"] == "missing" or (not fault["loc"] and fault["input"] is None)
+            yield fault["loc"], _expected(fault), NOTHING if empty else brief(fault["input"])
 
 
 def brief(value: Any) -> str:
     """A value as messages show it: its repr, cut short."""
-    found = _SHORT.repr(value)
+    found = str(value) if isinstance(value, date) else _SHORT.repr(value)
     return found if len(found) <= 120 else found[:120] + "…"
 
 
@@ -211,11 +243,17 @@ def _place(loaded: Any, keys: tuple[str | int, ...], missing: bool) -> tuple[str
     return tuple(place)
 
 
+A_DATE = "a date such as 2026-01-31"
 _WORDS = {
     "model_type": "a mapping of keys to values",
     "dict_type": "a mapping of keys to values",
     "list_type": "a list",
     "string_type": "text (in quotes where it looks like a number)",
+    "too_short": "a list of at least one entry",
+    "date_type": A_DATE,
+    "date_parsing": A_DATE,
+    "date_from_datetime_parsing": A_DATE,
+    "date_from_datetime_inexact": A_DATE,
     "extra_forbidden": "no such key (see the schema in specs/schema/)",
 }
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import listings
 from conformance.inputs.covering import enumerated
 from conformance.inputs.tensors import Strided, strided
 
@@ -103,14 +104,7 @@ class Anomaly:
 
     def code(self) -> str:
         """The same in plain torch."""
-        lines = [f"x = {self.plan.code()}.requires_grad_()", f"with torch.autograd.{self.switch}(…):"]
-        if self.nesting:
-            return "# detection: " + ", in it ".join(self.nesting)
-        computed = {"root": "(x * 0).sqrt()", "logarithm": "torch.log(x * 0) * 0", "quotient": "x / (x * 0)",
-                    "power": "(x * 0) ** 0.5", "sound": "x * x * 0.5"}  # fmt: skip
-        return "\n".join(
-            [*lines, f"    y = {computed.get(self.trouble, self.trouble)}", "    y.backward(torch.ones_like(y))"]
-        )
+        return listings.anomaly(self.plan.code(), self.trouble, self.switch, self.nesting)
 
 
 def troubled(cell: Cell) -> Inputs:

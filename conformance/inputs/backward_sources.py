@@ -33,7 +33,7 @@ def several_uses(cell: Cell) -> Inputs:
     return backward_passes(
         cell,
         forms=("2", "3", "4"),
-        shown="y = {use} + …  # and {form} more uses of x: x * 2, x.view_as(x), …\n{run}",
+        shown="uses = [x * 2, x.view_as(x), (x * 2).unsqueeze(0)[0] * 3, -x][:{form}]\ny = sum(uses, {use})\n{run}",
     )
 
 
@@ -42,7 +42,9 @@ def several_roots(cell: Cell) -> Inputs:
     return backward_passes(
         cell,
         forms=("apart", "nested", "twice", "mixed"),
-        shown="y = {use} - other\n# from y and another root ({form}), with a gradient for each",
+        shown="y = {use} - other\none = torch.zeros((), requires_grad=True) * 1.0\n"
+        "roots = {{'apart': [other * 2, y], 'nested': [y, y * 3], 'twice': [y, y], 'mixed': [one, y]}}['{form}']\n"
+        "torch.autograd.backward(roots, [None if roots[0] is one else v, v])",
     )
 
 
@@ -51,7 +53,7 @@ def retained_passes(cell: Cell) -> Inputs:
     return backward_passes(
         cell,
         forms=("2", "3"),
-        shown="y = ({use}) * other\n# {run} {form} times, with retain_graph=True but for the last",
+        shown="y = ({use}) * other\nfor left in reversed(range({form})):\n    {open}, retain_graph=left > 0)",
     )
 
 
@@ -91,7 +93,10 @@ def misfitting_passes(cell: Cell) -> Inputs:
         cell,
         forms=("longer", "narrow", "wide", "transposed", "flat"),
         shapes=((2, 3), (1, 3, 1), (2, 3, 4)),
-        shown="y = {use} - other\n# {run}, with v of another shape ({form})",
+        shown="y = {use} - other\n*most, last = x.shape\n"
+        "shapes = {{'longer': (*most, last + 1), 'narrow': (*most, 2 if last == 1 else 1), 'wide': (1, *x.shape),\n"
+        "          'transposed': (*x.shape, 1), 'flat': ()}}\n"
+        "v = torch.ones(shapes['{form}'], dtype=x.dtype)\n{run}",
     )
 
 
@@ -102,8 +107,13 @@ def shared_storages(cell: Cell) -> Inputs:
         cell,
         forms=("same", "disjoint", "overlapping", "transposed"),
         shapes=shapes,
-        shown="# a and b: two leaves in the storage of x ({form})\n"
-        "# twice: torch.autograd.backward([a * 2, b * -3], [va, vb])",
+        shown="whole = x.detach()\nn = len(whole) if whole.dim() else 0\n"
+        "a, b = {{'same': lambda: (whole, whole.detach()), 'transposed': lambda: (whole, whole.transpose(0, -1)),\n"
+        "        'disjoint': lambda: (whole[: n // 2], whole[n // 2 :]),\n"
+        "        'overlapping': lambda: (whole, whole[n // 3 :])}}['{form}' if n else 'same']()\n"
+        "a.requires_grad_(), b.requires_grad_()\n"
+        "for _ in range(2):\n"
+        "    torch.autograd.backward([a * 2, b * -3], [torch.ones_like(a), torch.ones_like(b)])",
     )
 
 
@@ -113,7 +123,9 @@ def refused_passes(cell: Cell) -> Inputs:
         cell,
         forms=("no gradient", "longer", "freed"),
         shapes=((2,), (2, 3), (1, 3, 1), (2, 3, 4)),
-        shown="y = {use} * other\n{run}\n# once more, and it raises: {form}",
+        shown="y = ({use}) * other\n{open}, retain_graph={form!r} != 'freed')\n*most, last = x.shape\n"
+        "wrong = {{'no gradient': None, 'longer': torch.ones((*most, last + 1), dtype=x.dtype), 'freed': v}}\n"
+        "y.backward(wrong['{form}'])  # raises",
     )
 
 
@@ -122,7 +134,11 @@ def unused_passes(cell: Cell) -> Inputs:
     return backward_passes(
         cell,
         forms=("alone", "first", "last", "elsewhere", "scalar"),
-        shown="y = {use} - other\n# torch.autograd.grad(y, …, v) by an unused leaf too ({form})",
+        shown="y = {use} - other\nunused = torch.ones((3, 2), dtype=x.dtype, requires_grad=True)\n"
+        "one = torch.ones((), dtype=x.dtype, requires_grad=True)\n"
+        "inputs = {{'alone': [unused], 'first': [unused, x, other], 'last': [x, other, unused],\n"
+        "          'elsewhere': [x, unused, other], 'scalar': [x, one, other]}}['{form}']\ntorch.cos(unused)\n"
+        "print(torch.autograd.grad(y, inputs, v, allow_unused=True))",
     )
 
 
@@ -131,7 +147,9 @@ def chosen_inputs(cell: Cell) -> Inputs:
     return backward_passes(
         cell,
         forms=("tensor", "list", "tuple of three", "tensor, set", "list of three, set", "tuple, set"),
-        shown="y = {use} - other  # and three times each further input\n# by x, given as a {form}",
+        shown="more = [torch.ones_like(x).requires_grad_() for _ in range(2 * ('three' in '{form}'))]\n"
+        "inputs = {{'tens': x, 'list': [x, *more], 'tupl': (x, *more)}}['{form}'[:4]]\n"
+        "y = {use} - other + sum(3 * each for each in more)\n{open}, inputs=inputs)",
     )
 
 
@@ -141,7 +159,10 @@ def inner_inputs(cell: Cell) -> Inputs:
         cell,
         forms=("result", "view", "both", "with a leaf"),
         uses=("times", "minus", "chain", "clone"),
-        shown="inner = {use}\nview = inner.view_as(inner)\ny = view * 3 - other\n# {run}, by: {form}",
+        shown="inner = {use}\nview = inner.view_as(inner)\ny = view * 3 - other\n"
+        "inputs = {{'result': [inner], 'view': [view], 'both': [inner, view],\n"
+        "          'with a leaf': [inner, other]}}['{form}']\n"
+        "{open}, inputs=inputs)",
     )
 
 
@@ -153,7 +174,7 @@ def graph_options(cell: Cell) -> Inputs:
         forms=forms,
         uses=("times",),
         shapes=((2, 3), (), (0,), (1,), (2, 3, 4)),
-        shown="y = ({use}) * other\n# {run}, with create_graph, retain_graph = {form}",
+        shown="y = ({use}) * other\ncreate, retain = {form}\n{open}, create_graph=create, retain_graph=retain)\n{run}",
     )
 
 
@@ -172,7 +193,9 @@ def mistyped_passes(cell: Cell) -> Inputs:
     return backward_passes(
         cell,
         shapes=((2, 3), (1,), (2, 3, 4), ()),
-        shown="y = {use} - other\n# {run}, with v in another element type",
+        shown="y = {use} - other\nother_types = {{torch.float64: torch.float32, torch.complex128: torch.complex64,\n"
+        "               torch.complex64: torch.complex128}}\n"
+        "v = v.to(other_types.get(v.dtype, torch.float64))\n{run}",
     )
 
 
@@ -183,7 +206,9 @@ def batched_passes(cell: Cell) -> Inputs:
         forms=("1", "2, two outputs", "3", "2, with a history"),
         shapes=((2, 3), (), (1,), (1, 3, 1), (2, 3, 4)),
         shown="y = ({use}) * other\n"
-        "# torch.autograd.grad(y, [x, other], [v, …], is_grads_batched=True), a batch of {form}",
+        "roots = [y, x * 3] if 'two' in '{form}' else [y]\n"
+        "batches = [torch.stack([v] * {form[0]})] * len(roots)\n"
+        "print(torch.autograd.grad(roots, [x, other], batches, is_grads_batched=True))",
     )
 
 

@@ -127,7 +127,9 @@ class Pass:
         """The same in plain torch."""
         other = whole_numbers(self.plan.dtype, self.plan.shape, "contiguous", self.plan.device, 3)
         run = _ENTRY_CODE[self.entry]
-        shown = (self.shown or "y = {use} - other\n{run}").format(use=_USE_CODE[self.use], run=run, form=self.form)
+        shown = (self.shown or "y = {use} - other\n{run}").format(
+            use=_USE_CODE[self.use], run=run, form=self.form, open=run.removesuffix(")")
+        )
         return "\n".join(
             [
                 f"x = {self.plan.code()}.requires_grad_()",

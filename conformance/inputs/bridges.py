@@ -91,6 +91,10 @@ class Seen:
         for base in self.base.reductions():
             yield replace(self, base=base)
 
+    def code(self) -> str:
+        """The same in plain torch."""
+        return "\n".join(self.statements("x"))
+
 
 @dataclass(frozen=True, eq=False)
 class Buffer:
@@ -150,6 +154,10 @@ class Buffer:
         if self.kind not in ("bytearray", "bytes", "readonly"):
             yield replace(self, kind="bytearray")
 
+    def code(self) -> str:
+        """The same in plain torch."""
+        return "\n".join(self.statements("x"))
+
 
 def _rows(memory: bytes) -> int:
     """How many rows of equal length the bytes are cut into."""
@@ -184,6 +192,10 @@ class Data:
             for left_out in range(len(self.value)):
                 yield Data(type(self.value)(x for number, x in enumerate(self.value) if number != left_out))
 
+    def code(self) -> str:
+        """The same in plain torch."""
+        return "\n".join(self.statements("x"))
+
 
 @dataclass(frozen=True, eq=False)
 class Scalar:
@@ -211,6 +223,10 @@ class Scalar:
     def facets(self) -> dict[str, str]:
         """What evidence counts of this plan."""
         return {"dtypes": self.dtype}
+
+    def code(self) -> str:
+        """The same in plain torch."""
+        return "\n".join(self.statements("x"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,7 +258,8 @@ class Applied:
     def code(self) -> str:
         """The input and the call, in plain torch."""
         made = self.plan.statements("x") if hasattr(self.plan, "statements") else [f"x = {self.plan.code()}"]
-        return "\n".join([*made, f"found = {self.expression}"])
+        imports = ["import types"] if "types." in self.expression else []
+        return "\n".join([*imports, *made, f"found = {self.expression}"])
 
     def facets(self) -> dict[str, Any]:
         """What evidence counts of this case."""

@@ -17,6 +17,7 @@ import torch
 import torch.utils.checkpoint
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import listings
 from conformance.inputs.covering import crossed
 from conformance.inputs.layouts import DISJOINT
 from conformance.inputs.regions import REGIONS, Holder
@@ -244,10 +245,8 @@ class CheckpointUse:
             yield replace(self, state="leaf")
 
     def code(self) -> str:
-        """What the case does, in words of plain torch."""
-        made = {"leaf": "leaf", "product": "leaf * 1", "view": "leaf[...]"}[self.state]
-        call = f"checkpoint(function, x, use_reentrant={self.mode == 'reentrant'})"
-        return f"leaf = {self.plan.code()}.requires_grad_()\nx = {made}\ny = {call}  # {self.way}"
+        """The same in plain torch."""
+        return listings.checkpointed(self, REGIONS)
 
 
 CHECKPOINT_DTYPES = ("float64", "float32", "float16", "bfloat16", "complex64", "complex128")

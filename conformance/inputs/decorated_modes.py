@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import listings
 from conformance.inputs.covering import covering
 from conformance.inputs.grad_modes import (
     ENABLE_GRAD,
@@ -58,6 +59,10 @@ class Decorated:
                 yield replace(self, called_in=self.called_in[:number] + self.called_in[number + 1 :])
         if self.called_in != ((),):
             yield replace(self, called_in=((),))
+
+    def code(self) -> str:
+        """The same in plain torch."""
+        return listings.decorated(self)
 
 
 def decorated(mode: str, kind: str, body: Callable[..., Any]) -> Callable[..., Any]:
@@ -137,6 +142,10 @@ class Driven:
             move, modes = self.moves[number]
             if modes:
                 yield replace(self, moves=(*self.moves[:number], (move, ()), *self.moves[number + 1 :]))
+
+    def code(self) -> str:
+        """The same in plain torch."""
+        return listings.driven(self.mode, self.moves)
 
 
 def moved(generator: Any, move: str) -> Any:

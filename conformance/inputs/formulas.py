@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 _REAL_POINTS = (0.5, 1.25, 0.75, 1.0, 0.25, 1.75)
 _COMPLEX_POINTS = (0.5 + 0.25j, 1.25 - 0.5j, -0.75 + 0.5j, 1.0 + 0j, 0.25 - 0.75j, -0.5 - 0.25j)
+_REAL_CODE = {
+    "squared-modulus": "(x * x.conj()).real", "cosine": "torch.exp(1j * x).real + y",
+    "modulus": "torch.complex(x, y).abs()", "polar": "torch.polar(x, y).imag",
+    "product": "(torch.complex(x, y) * torch.complex(y, x)).imag", "square": "(torch.complex(x, y) ** 2).real",
+    "logarithm": "torch.log(torch.complex(x, y)).imag",
+}  # fmt: skip
 _WAYS = ("grad", "backward")
 FORMULA_SHAPES = ((2, 3), (), (1,), (1, 3, 1), (2, 3, 4), (17,))
 FORMULA_LAYOUTS = ("contiguous", "transposed", "stepped", "offset", "expanded")
@@ -80,8 +86,13 @@ class Formula:
     def code(self) -> str:
         """The same in plain torch."""
         args = "".join(f", {x!r}" for x in self.args)
-        called = "(x * x.conj()).real" if self.function == "squared-modulus" else f"{self.function}(x{args})"
-        return f"x = {self.plan.code()}.requires_grad_()\ny = {called}\n# then its gradients, by {self.way}"
+        called = _REAL_CODE.get(self.function, f"{self.function}(x{args})")
+        made = [f"x = {self.plan.code()}.requires_grad_()"]
+        made += ["y = torch.flip(x.detach(), (0,)) if x.dim() else x.detach() * 1"] if "y" in called else []
+        data = (1.5 - 1j, -0.5 + 0.25j, 2j, 1 + 0j, -1.25 - 0.5j)
+        upstream = f"torch.tensor({data}).repeat(found.numel())[: found.numel()].reshape(found.shape)"
+        upstream = f"({upstream} if found.is_complex() else {upstream}.real).to(found.dtype)"
+        return "\n".join([*made, f"found = {called}", f"print(torch.autograd.grad(found, x, {upstream}))"])
 
 
 def twice_differentiable(cell: Cell) -> Inputs:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import listings
 from conformance.inputs.covering import covering
 from conformance.inputs.tensors import corner
 
@@ -90,6 +91,10 @@ class Frozen:
         for bit in range(8):
             if self.picked >> bit & 1:
                 yield replace(self, picked=self.picked & ~(1 << bit))
+
+    def code(self) -> str:
+        """The same in plain torch."""
+        return listings.frozen(self)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import listings
 from conformance.inputs.covering import crossed
 from conformance.inputs.layouts import DISJOINT
 from conformance.inputs.tensors import Strided, corner, strided
@@ -219,12 +220,25 @@ class FunctionUse:
             yield replace(self, outputs=self.outputs - 1)
 
     def code(self) -> str:
-        """What the case does, in words of plain torch."""
-        style = "forward(ctx, …)" if self.style == "ctx" else "forward(…) and setup_context(…)"
-        lines = [f"x{i} = {self.plan.code()}  # {state}" for i, state in enumerate(self.states)]
+        """The same in plain torch."""
+        made = [f"leaf{i} = {self.plan.code()}" for i, s in enumerate(self.states) if s != "same"]
+        flags = [f"leaf{i}.requires_grad_()" for i, s in enumerate(self.states) if s not in ("same", "constant")]
+        forms = {"product": "leaf{0} * 1", "view": "leaf{0}[...]", "same": "x0"}
+        taken = [f"x{i} = {forms.get(s, 'leaf{0}').format(i)}" for i, s in enumerate(self.states)]
         inputs = ", ".join(f"x{i}" for i in range(len(self.states)))
-        said = f"# a custom function with {style}, and {self.outputs} outputs, of which go on: {self.used}"
-        return "\n".join([*lines, said, f"out = Function.apply(spy, {inputs})  # {self.way}"])
+        upstream = ", ".join(self.upstream(k).code() for k in self.chosen())
+        called = f"out = Function.apply({inputs})  # {self.way}" if self.way else f"out = Function.apply({inputs})"
+        return "\n".join(
+            [
+                listings.spread_function(self.style, len(self.states), self.outputs),
+                *made,
+                *flags,
+                *taken,
+                called,
+                "outputs = out if isinstance(out, tuple) else (out,)",
+                f"torch.autograd.backward([outputs[k] for k in {list(self.chosen())}], [{upstream}])",
+            ]
+        )
 
 
 class Refusing:

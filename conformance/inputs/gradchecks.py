@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import listings
 from conformance.inputs.covering import crossed
 from conformance.inputs.functions import function_of, function_styles
 from conformance.inputs.layouts import DISJOINT
@@ -204,13 +205,16 @@ class Checked:
             yield replace(self, mode="slow")
 
     def code(self) -> str:
-        """What the case does, in words of plain torch."""
+        """The same in plain torch."""
         options = "".join(f", {name}={value}" for name, value in self.options().items())
+        forward = self.mode == "forward" or "tangent" in self.flaw
+        options += ", check_forward_ad=True" if forward and self.mode != "forward" else ""
         names = "xyz"[: len(self.inputs())]
         plans = zip(names, (self.plan, self.other, self.other), strict=False)
-        made = "\n".join(f"{name} = {plan.code()}.requires_grad_()" for name, plan in plans)
-        said = f"# x * x * y and x + y * y by a custom function; wrong: {self.flaw}"
-        return f"{made}\n{said}\ntorch.autograd.gradcheck(function, ({', '.join(names)}){options})"
+        made = [f"{name} = {plan.code()}.requires_grad_()" for name, plan in plans]
+        checked = "Function.apply" if len(names) == 2 else "lambda x, y, z: (*Function.apply(x, z), x * y)"
+        called = f"torch.autograd.gradcheck({checked}, ({', '.join(names)}){options})"
+        return "\n".join([listings.judged_function(self.flaw, forward), *made, called])
 
 
 GRADCHECK_SHAPES = ((2,), (), (1,), (1, 2, 1))

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from conformance.inputs import listings
 from conformance.inputs.dtypes import ELEMENT_TYPES
 from conformance.inputs.hook_steps import STEP_CODES, stepped, stepped_values
 from conformance.inputs.layouts import REPEATING
@@ -169,21 +170,11 @@ class HookedGraph:
             yield replace(self, leaves=tuple(plain))
 
     def code(self) -> str:
-        """The graph in words of plain torch."""
-        lines = [f"t{n} = {plan.code()}.requires_grad_()" for n, plan in enumerate(self.leaves)]
+        """The graph, its hooks and its backward calls in plain torch."""
+        steps = []
         for n, (name, *numbers) in enumerate(self.steps, len(self.leaves)):
-            lines.append(f"t{n} = {STEP_CODES[name].format(*(f't{k}' for k in numbers))}")
-        lines += [f"t{n}.retain_grad()" for n in self.retained]
-        for n, hook in enumerate(self.hooks):
-            result = "returns None" if hook.factor is None else f"multiplies by {hook.factor}"
-            gone = "" if hook.removed is None else f", removed before call {hook.removed}"
-            lines.append(f"# hook {n}: {hook.kind} hook at t{hook.at}, {result}{gone}")
-        if self.gathered:
-            lines.append(f"# multi-grad hook ({self.mode}) on {', '.join(f't{n}' for n in self.gathered)}")
-        wanted = ", ".join(f"t{n}" for n in self.wanted)
-        roots = ", ".join(f"t{n}" for n in self.roots)
-        lines.append(f"# {self.passes} x {self.entry} of {roots}" + (f" for [{wanted}]" if wanted else ""))
-        return "\n".join(lines)
+            steps.append(f"t{n} = {STEP_CODES[name].format(*(f't{k}' for k in numbers))}")
+        return listings.hooked(self, steps, [self.seed(root).code() for root in self.roots])
 
 
 def unlike_default(plan: Any) -> str:

@@ -5,6 +5,7 @@ Reference: https://docs.pytorch.org/cppdocs/notes/inference_mode.html
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -89,6 +90,9 @@ class Inferred:
     def code(self) -> str:
         """The tensor and the call in plain torch."""
         lines = [f"x = {self.plan.code()}", f"with {', '.join(self.made_in)}:", f"    x = {self.origin}"]
+        if re.search(r"\by\b", self.expression):
+            other = planned(self.plan.device, self.plan.dtype, (self.plan.shape, "contiguous"), 1)
+            lines.append(f"y = {other.code()}.requires_grad_()")
         last = f"found = {self.expression}"
         return "\n".join([*lines, *([f"with {', '.join(self.modes)}:", f"    {last}"] if self.modes else [last])])
 

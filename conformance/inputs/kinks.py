@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import listings
 from conformance.inputs.covering import enumerated
 from conformance.inputs.tensors import Strided, strided
 
@@ -103,8 +104,7 @@ class Kink:
         args = [f"float('{x}')" if x.lstrip("-") in ("inf", "nan") else x for x in args]
         given = ", ".join([*names, *args, *(f"{k}={v!r}" for k, v in self.keywords)])
         lines.append(f"y = {self.function}({given})")
-        lines.append(f"y.backward(torch.tensor({list(KINK_WEIGHTS)}, …))  # repeated over the shape of y")
-        return "\n".join(lines)
+        return "\n".join([*lines, f"y.backward({listings.repeated(KINK_WEIGHTS, 'y')})"])
 
 
 def kink_corners(cell: Cell) -> Inputs:
@@ -200,9 +200,8 @@ class Tie:
     def code(self) -> str:
         """The same in plain torch."""
         given = "" if self.dim is None else f", dim={self.dim}, keepdim={self.keepdim}"
-        return (
-            f"x = {self.plan.code()}.requires_grad_()\ny = {self.function}(x{given})\n# then backward from the values"
-        )
+        made = f"x = {self.plan.code()}.requires_grad_()\ny = {self.function}(x{given})"
+        return f"{made}\n(y if torch.is_tensor(y) else y[0]).sum().backward()\nprint(x.grad)"
 
 
 TIED = ((2.0, 2.0, -1.0, 2.0, -1.0), (3.0,), (-1.0, 4.0, 4.0), (0.0, 0.0, -0.0, 0.0))
@@ -308,7 +307,7 @@ class Selection:
 
     def code(self) -> str:
         """The same in plain torch."""
-        made = f"x = {self.plan.code()}.requires_grad_()\ny = …  # {self.name} of x"
+        made = f"x = {self.plan.code()}.requires_grad_()\ny = {listings.selected(self.name, self.used)}"
         return f"{made}\ny.backward(torch.full_like(y, float('nan')))"
 
 
@@ -367,7 +366,12 @@ class Division:
     def code(self) -> str:
         """The same in plain torch."""
         divisor = strided(self.plan.dtype, self.plan.shape, "contiguous", (0.0, 2.0), self.plan.device)
-        return f"x = {self.plan.code()}.requires_grad_()\ndiv = {divisor.code()}\ny = x / div  # masked by {self.way}"
+        kept = {
+            "index": "y[div != 0]", "where": "torch.where(div != 0, y, torch.zeros_like(y))",
+            "masked_fill": "y.masked_fill(div == 0, 0.0)", "masked_select": "y.masked_select(div != 0)",
+        }[self.way]  # fmt: skip
+        made = f"x = {self.plan.code()}.requires_grad_()\ndiv = {divisor.code()}\ny = x / div"
+        return f"{made}\n{kept}.sum().backward()\nprint(x.grad)"
 
 
 def divisions(cell: Cell) -> Inputs:

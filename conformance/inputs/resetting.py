@@ -63,7 +63,7 @@ def preset_passes(cell: Cell) -> Inputs:
     return backward_passes(
         cell,
         forms=("contiguous", "transposed", "stepped", "offset", "sliced"),
-        shown="x.grad = …  # whole numbers, {form}\ny = {use} - other\n{run}",
+        shown="x.grad = torch.ones_like(x) * 2  # here: of whole numbers, {form}\ny = {use} - other\n{run}",
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import listings
 from conformance.inputs.chains import CHAIN_SEED
 from conformance.inputs.covering import covering
 from conformance.inputs.leaves import DIFFERENTIABLE_TYPES, planned
@@ -89,7 +90,7 @@ class RetainedWrite:
         """The computation in plain torch."""
         lines = [f"leaf = {self.plan.code()}.requires_grad_()", "base = leaf * 1", f"view = {self.view}"]
         lines += [f"{name}.retain_grad()" for name in self.kept] + [f"{self.target}.{self.write.format(self.target)}"]
-        return "\n".join([*lines, f"{self.root}.backward(gradient)  # of the numbers {CHAIN_SEED}, repeated"])
+        return "\n".join([*lines, f"{self.root}.backward({listings.repeated(CHAIN_SEED, self.root)})"])
 
 
 def reshaped_array(array: np.ndarray, write: str) -> np.ndarray:

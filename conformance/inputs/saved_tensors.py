@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import listings
 from conformance.inputs.covering import crossed
 from conformance.inputs.functions import function_of
 from conformance.inputs.layouts import DISJOINT
@@ -91,7 +92,7 @@ SAVING_CODE = {
     "sine": "x.sin()",
     "sigmoid": "x.sigmoid()",
     "reciprocal": "x.reciprocal()",
-    "function": "Function.apply(x)  # which saves x, None, its result and x again",
+    "function": "Function.apply(x)",
 }
 
 # --- cases ----------------------------------------------------------------------------------------------------
@@ -136,7 +137,8 @@ class SavedUse:
         """The program without its hooks, in plain torch."""
         made = "leaf * 1" if "product" in self.state else "leaf"
         seen = f"({made}).transpose(0, -1)" if "view" in self.state else made
-        lines = [f"leaf = {self.plan.code()}.requires_grad_()", f"x = {seen}"]
+        lines = [listings.kept_product()] if self.operation == "function" else []
+        lines += [f"leaf = {self.plan.code()}.requires_grad_()", f"x = {seen}"]
         return "\n".join([*lines, f"y = {SAVING_CODE[self.operation]}", f"# saved tensors: {self.way}"])
 
 
@@ -321,6 +323,13 @@ class Nest:
     def x(self) -> torch.Tensor:
         """A leaf."""
         return corner("float64", (2, 3), "contiguous", "ordinary", "any", self.device).build().requires_grad_()
+
+    def code(self) -> str:
+        """The same in plain torch."""
+        made = corner("float64", (2, 3), "contiguous", "ordinary", "any", self.device).code()
+        lines = [listings.kept_product()] if self.operation == "function" else []
+        lines.append(f"x = {made}.requires_grad_()")
+        return listings.nested_pairs(self.depth, SAVING_CODE[self.operation], "\n".join(lines), self.leaving)
 
 
 def nested_hooks(cell: Cell) -> Inputs:

@@ -51,7 +51,9 @@ class SharedLeaves:
     def code(self) -> str:
         """The leaves in plain torch."""
         made = [f"x = {self.plan.code()}.requires_grad_()", f"y = {self.sharing}.requires_grad_()"]
-        return "\n".join([*made, f"# backward from x * 2 and y * -3, {self.uses[0]} and {self.uses[1]} times"])
+        for name, factor, times in zip("xy", (2, -3), self.uses, strict=True):
+            made += [f"for _ in range({times}):", f"    ({name} * {factor}).backward(torch.ones_like({name}))"]
+        return "\n".join(made)
 
 
 def make_shared(device: str, sharing: str, dtype: str, form: Form, uses: tuple[int, int]) -> SharedLeaves:

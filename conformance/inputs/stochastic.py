@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import listings
 from conformance.inputs.checkpoints import BOTH_MODES, CheckpointUse, seeded
 from conformance.inputs.covering import covering
 from conformance.inputs.tensors import corner
@@ -61,9 +62,21 @@ class StochasticUse(CheckpointUse):
 
     def code(self) -> str:
         """What the case does, in plain torch."""
-        step = f"step = torch.{self.makes}  # args {self.args}, options {dict(self.options)}, applied as {self.call!r}"
-        call = f"y = checkpoint(step, x, use_reentrant={self.mode == 'reentrant'})"
-        return f"torch.manual_seed({self.seed})\nx = {self.plan.code()}.requires_grad_()\n{step}\n{call}"
+        options = "".join(f", {name}={value!r}" for name, value in self.options)
+        given = {"attention": "x, x, x", "query": "x, x, x", "memory": "x, x", "copied": "x * 1"}.get(self.call, "x")
+        if self.call == "factor":
+            step = f"step = lambda x: (x * torch.{self.makes}(x.detach(){options})).sin()"
+        elif self.call in ("function", "query"):
+            step = f"step = lambda x: torch.{self.makes}({given}{options})"
+        else:
+            made = ", ".join([*map(repr, self.args), *([options.removeprefix(", ")] if options else [])])
+            step = f"module = torch.{self.makes}({made}).to(torch.{self.plan.dtype})\nstep = lambda x: module({given})"
+        result = "(found[0] if isinstance(found, tuple) else found).sum().backward()"
+        call = "found = step(x)" if self.mode == "plain" else (
+            f"found = checkpoint(step, x, use_reentrant={self.mode == 'reentrant'})"
+        )  # fmt: skip
+        made = f"x = {self.plan.code()}.requires_grad_()"
+        return "\n".join([listings.CHECKPOINT, f"torch.manual_seed({self.seed})", made, step, call, result])
 
 
 class RandomStep:

@@ -12,6 +12,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import listings
 from conformance.inputs.grad_modes import GRAD_MODES, GRAD_OFF, INFERENCE, NO_GRAD, mode_of, under
 
 if TYPE_CHECKING:
@@ -62,6 +63,10 @@ class ModeThreads:
             yield replace(self, here=self.here[:number] + self.here[number + 1 :])
         for number in range(len(self.there)):
             yield replace(self, there=self.there[:number] + self.there[number + 1 :])
+
+    def code(self) -> str:
+        """The same in plain torch."""
+        return listings.threads_in_modes(self.here, self.there)
 
 
 class ModeWorker:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from conformance.engine.options import OPTIONS
 from conformance.selftest.projects import ROOT, environment
 
 QUIET = ("-n", "0", "-p", "no:cacheprovider", "--device", "cpu", "--profile", "smoke")
@@ -55,6 +57,43 @@ def test_paths_belong_to_the_folder_the_user_stands_in(tmp_path: Path) -> None:
     assert {"run record:   new/run.json", "page:         page/index.html"} <= set(done.stdout.splitlines())
     assert (tmp_path / "page" / "index.html").exists()
     assert {"e.yaml", "junit.xml", "new", "page"} == {path.name for path in tmp_path.iterdir()}
+
+
+def test_a_listing_may_be_cut_off(tmp_path: Path) -> None:
+    """A reader that has read enough ends a listing without a word."""
+    command = f"{shlex.quote(sys.executable)} -m conformance list --cells | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=110
+    )
+
+    assert (0, "", 1) == (done.returncode, done.stderr, len(done.stdout.splitlines()))
+
+
+def test_help_has_every_option_with_an_example(tmp_path: Path) -> None:
+    """``run --help`` shows what the suite adds, by what it is for, and what of pytest is used most; pytest has ours."""
+    shown = called(tmp_path, "conformance", "run", "--help").stdout.splitlines()
+    of_pytest = " ".join(called(ROOT, "pytest", "--help").stdout.split())
+
+    for purpose, options in OPTIONS.items():
+        for option in options:
+            place = next(n for n, line in enumerate(shown) if line.startswith(f"  {option.name} {option.example} "))
+            assert shown.index(f"{purpose}:") < place
+            assert f"{option.name}={option.metavar} {option.says}; such as {option.name} {option.example}" in of_pytest
+    assert [line for line in shown if line.startswith("  -k 'inplace.returns-self[add_-cpu]' ")]
+
+
+def test_the_report_line_works_where_the_user_stands(tmp_path: Path) -> None:
+    """Pasted into a shell, the line under the summary makes the page of the record."""
+    done = called(
+        tmp_path, "conformance", "run", *QUIET, "-k", "inplace.returns-self[add_-cpu]", "--run-record", "r.json"
+    )
+    line = next(line for line in done.stdout.splitlines() if line.startswith("report:"))
+    made = subprocess.run(
+        line.partition(":")[2], shell=True, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=110
+    )
+
+    assert (0, "reports/out/index.html") == (made.returncode, made.stdout.strip()), made.stderr
+    assert (tmp_path / "reports" / "out" / "index.html").exists()
 
 
 def test_a_test_file_is_the_users_too(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,9 +12,12 @@ import pytest
 import torch
 
 from conformance.engine.expectations import SHIPPED, Deviation, Expectations
+from conformance.engine.misgivings import misgivings
 from conformance.engine.targets import Target
+from conformance.engine.yamlfile import SpecError
 from conformance.selftest.examples import cell
 
+ENTRY = "- {{cells: '{}', torch: '>=1.0', reason: an accepted one, issue: unreported, date: 2026-01-01}}\n"
 CUDA = Target("cuda:0", "cuda:0", "cuda", "Example H200")
 
 
@@ -31,7 +35,7 @@ def deviation(cells: str, **changes: Any) -> Deviation:
         ("demo.stays-small[*-cpu]", True),
         ("demo.*[add_-cpu]", True),
         ("demo.stays-small[ad?_-cpu]", True),
-        ("*", True),
+        ("demo*", True),
         ("demo.stays-small*", True),
         ("demo.stays-small", False),
         ("demo.stays-small[add_-cpu", False),
@@ -52,12 +56,12 @@ def test_a_condition_on_versions_is_held(monkeypatch: pytest.MonkeyPatch, versio
     """A deviation of some releases says nothing of others, and a pre-release counts as its release."""
     monkeypatch.setattr(torch, "__version__", version)
 
-    assert expected is deviation("*", torch=">=2.4,<2.5").speaks_of(cell())
+    assert expected is deviation("demo.*", torch=">=2.4,<2.5").speaks_of(cell())
 
 
 def test_a_condition_on_devices_is_held() -> None:
     """A deviation of one type of device says nothing of the others."""
-    listed = deviation("*", devices=["cuda"])
+    listed = deviation("demo.*", devices=["cuda"])
 
     assert listed.speaks_of(cell(target=CUDA))
     assert not listed.speaks_of(cell())
@@ -95,11 +99,61 @@ def test_refusals_are_those_that_speak_of_the_cell(tmp_path: Path) -> None:
     assert {"uint8"} == listed.refused(cell(area="another"))
 
 
-def test_a_pattern_of_the_user_that_fits_no_cell_is_told(tmp_path: Path) -> None:
-    """Of the user's files, and on whatever torch: a pattern that no cell has is misspelt, most likely."""
-    entry = "- {{cells: '{}', torch: '{}', reason: an accepted one, issue: unreported, date: 2026-01-01}}\n"
-    (tmp_path / "a.yaml").write_text(
-        "deviations:\n" + entry.format("demo.stays-*", "<1.0") + entry.format("demo.stay[*]", ">=1.0")
-    )
+@pytest.mark.parametrize("pattern", ["*", "*.*", "**", "?*", "*[*]", "*.*[*]", "*-*]", "", "."])
+def test_a_pattern_of_everything_is_an_error(tmp_path: Path, pattern: str) -> None:
+    """A list that accepts whatever fails is no list of deviations: file, line, key, expected and found are told."""
+    (tmp_path / "a.yaml").write_text(f"deviations:\n{ENTRY.format(pattern)}")
+    with pytest.raises(
+        SpecError, match=r"a\.yaml:2: deviations\.0\.cells: expected: .*; found: '" + re.escape(pattern)
+    ):
+        Expectations([tmp_path / "a.yaml"])
 
-    assert ["demo.stay[*]"] == Expectations([SHIPPED, tmp_path / "a.yaml"]).silent(["demo.stays-small[add_-cpu]"])
+
+CELLS = [f"demo.{name}[{end}]" for name in ("stays-small", "stays-even") for end in ("add_-cpu", "mul_-cpu")]
+CELLS += ["other.holds[cpu]", "other.lasts[cpu]"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("demo.stays-small[*]", None),
+        ("*.stays-small[*]", None),
+        ("demo.stays-small[add_-cuda:3]", None),
+        ("demo.*[add_-cuda*]", None),
+        ("other.holds[mps]", None),
+        ("elsewhere.stays-smal[*]", None),
+        ("demo.stay[*]", "fits none; nearest: demo.stays-even[add_-cpu], "),
+        ("demo.stays-smal[ad_-cpu]", "fits none; nearest: demo.stays-small[add_-cpu], "),
+        ("demo.stays-small[ad_-cpu]", "fits none; nearest: demo.stays-small[add_-cpu], demo.stays-small[mul_-cpu]"),
+        ("damo.stays-small[add_-cpu]", "fits none; nearest: demo.stays-small[add_-cpu], "),
+        ("demo.stays-small[add_-gpu]", "fits none; nearest: demo.stays-small[add_-cpu], "),
+        ("demo.stays_small", "fits none; nearest: demo.stays-small[add_-cpu], "),
+        ("xyz", "'xyz', which fits none"),
+        ("demo.*", "expected a pattern of some cells of an area; found 'demo.*', which accepts all 4 cells of demo"),
+        ("*[*-cpu]", "which accepts all 4 cells of demo"),
+        ("*cpu]", "which accepts all 2 cells of other, all 4 cells of demo"),
+    ],
+)
+def test_a_pattern_that_is_misspelt_or_too_wide_is_told(tmp_path: Path, pattern: str, expected: str | None) -> None:
+    """By file, line and the nearest cells, on whatever torch; cells of devices and areas that are not here may be."""
+    good = ENTRY.format("demo.stays-small[add_-cpu]")
+    bad = ENTRY.format(pattern).replace("torch: '>=1.0'", "torch: '<1.0'")
+    (tmp_path / "a.yaml").write_text(f"# mine\ndeviations:\n{good}{bad}")
+    found = misgivings(Expectations([SHIPPED, tmp_path / "a.yaml"]), CELLS, frozenset({"elsewhere"}))
+
+    assert [expected is not None] == [bool(found)]
+    for line in found:
+        assert "a.yaml:4: cells: expected a pattern " in line
+        assert expected is not None
+        assert expected in line
+
+
+def test_a_misspelt_refusal_is_told_too(tmp_path: Path) -> None:
+    """Refusals are patterns of the same kind; one of every cell is no accident there."""
+    entries = "".join(
+        ENTRY.format(cells).replace("torch: '>=1.0'", "dtypes: [int8]") for cells in ("*", "demo.stay[*]")
+    )
+    (tmp_path / "a.yaml").write_text(f"deviations: []\nrefusals:\n{entries}")
+    found = misgivings(Expectations([SHIPPED, tmp_path / "a.yaml"]), CELLS)
+
+    assert ["a.yaml:4: cells: expected"] == [line[line.index("a.yaml") :][:25] for line in found]

@@ -124,7 +124,7 @@ def test_reproducers_are_written_and_repeat_the_fault(run: Found, folder: Path) 
 def test_the_terminal_tells_it_plainly(run: Found) -> None:
     """Failures come one a line while the run goes on, then in full, then a table; no stacks of other threads."""
     for line in (
-        "CRASH demo.segfaults[t3-cpu] (should) the process died: Segmentation fault",
+        "CRASH demo.segfaults[t3-cpu] (should: allowed) the process died: Segmentation fault",
         "FAIL demo.fails[cpu] (must) value: expected at most 2; found 3",
         "TIMEOUT demo.locks-up[cpu] (must) no answer within 2 s",
         "broken cells: 8 must, 6 should",
@@ -142,6 +142,20 @@ def test_junit_has_every_cell(run: Found, folder: Path) -> None:
     cases = ElementTree.parse(folder / "junit.xml").getroot().iter("testcase")  # our own file
 
     assert len(EXPECTED) + MANY == len({case.get("name") for case in cases})
+
+
+def test_an_allowed_crash_is_told_as_a_forbidden_one_is(run: Found, folder: Path) -> None:
+    """The terminal and the XML have the whole message of a crash that fails no run, and that it is allowed."""
+    from xml.etree import ElementTree
+
+    told = run.cell("segfaults")["message"].replace("\n", " (should: allowed)\n", 1)
+    cases = ElementTree.parse(folder / "junit.xml").getroot().iter("testcase")
+    words = next(each.find("skipped").get("message") for each in cases if each.get("name") == "test_segfaults[t0-cpu]")  # type: ignore[union-attr]
+
+    assert told.startswith("CRASH demo.segfaults[t0-cpu] (should: allowed)\nshould: A number segfaults.\n")
+    assert "    x = 3" in told.splitlines()
+    assert told in run.output
+    assert told == words
 
 
 def test_workers_that_die_at_once_end_the_run(tmp_path: Path) -> None:

@@ -170,6 +170,83 @@ def test_two_runs_with_one_seed_are_equal(run: Runner) -> None:
     assert "--seed 3" in first.cell("fails")["rerun"]
 
 
+def test_a_selection_is_no_incomplete_run(run: Runner, tmp_path: Path) -> None:
+    """What was asked for and ran is whole, and told as a selection, other tests beside it or not."""
+    project(tmp_path / "p", LEVELS)
+    (tmp_path / "p" / "vendor" / "test_other.py").write_text("def test_it():\n    pass\n")
+    part, whole = run("-k", "passes or it"), run()
+
+    assert part.record is not None
+    assert part.record["complete"]
+    assert {"selection:    1 of the 5 cells here, as asked for", "run record:   reports/runs/latest.json"} <= set(
+        part.output.splitlines()
+    )
+    assert not [found for found in (part, whole) if "INCOMPLETE" in found.output]
+    assert "selection:" not in whole.output
+
+
+def test_an_allowed_failure_is_told_as_a_forbidden_one_is(run: Runner, tmp_path: Path) -> None:
+    """On the screen and in the XML: the whole message, and that it is allowed."""
+    from xml.etree import ElementTree
+
+    project(tmp_path / "p", {"fails": "should", "passes": "must"})
+    allowed, strict = run("--junitxml", "junit.xml"), run("--fail-on", "should")
+
+    skipped = next(ElementTree.parse(tmp_path / "p" / "junit.xml").getroot().iter("skipped"))
+    told = allowed.cell("fails")["message"].replace("\n", " (should: allowed)\n", 1)
+    assert told.startswith("FAIL demo.fails[cpu] (should: allowed)\nshould: A number fails.\n")
+    assert told == skipped.get("message")
+    assert told in allowed.output
+    assert "FAIL demo.fails[cpu] (should: allowed) value: expected at most 2; found 3" in allowed.output.splitlines()
+    assert allowed.cell("fails")["message"] in strict.output
+    assert "allowed)" not in strict.output
+    assert "ALLOWED FAILURES" not in run("--tb", "no").output
+
+
+def test_a_pattern_is_judged_whatever_is_asked_for(run: Runner, tmp_path: Path) -> None:
+    """A misspelt pattern of an expectations file is told in a selection and in a shard, by the cells that there are."""
+    entry = "- {cells: 'demo.FAILS[*]', reason: accepted for now, issue: unreported, date: 2026-01-01}\n"
+    project(tmp_path / "p", LEVELS)
+    (tmp_path / "p" / "e.yaml").write_text(
+        f"deviations:\n{entry.replace('FAILS', 'fails')}{entry.replace('FAILS', 'fals')}"
+    )
+    words = (
+        "cells: expected a pattern that fits a cell; found 'demo.fals[*]', which fits none; nearest: demo.fails[cpu]"
+    )
+    for arguments in ((), ("-k", "passes"), ("--level", "must"), ("--shard", "1/1", "-k", "passes")):
+        assert f"expectations: e.yaml:3: {words}" in run("--expectations", "e.yaml", *arguments).output.splitlines()
+
+
+def test_the_rerun_line_works_where_the_user_stands(run: Runner, tmp_path: Path) -> None:
+    """Pasted into a shell in the folder of the run, the line runs the cell; the record has it as of the checkout."""
+    import subprocess
+
+    elsewhere = tmp_path / "else where"
+    elsewhere.mkdir()
+    folder = project(tmp_path / "p's own", {"passes": "must", "fails": "must"})
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", str(folder), "-n", "0", "--device", "cpu", "--profile", "smoke"],
+        cwd=elsewhere, env=environment(), capture_output=True, text=True, timeout=110,
+    )  # fmt: skip
+    line = next(line for line in done.stdout.splitlines() if line.startswith("rerun:"))
+    again = subprocess.run(
+        line.partition(":")[2],
+        shell=True,
+        cwd=elsewhere,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+
+    assert "FAIL demo.fails[cpu] (must) value: expected at most 2; found 3" in again.stdout.splitlines(), again.stderr
+    assert "1 failed in" in again.stdout
+    record = json.loads((folder / "reports" / "runs" / "latest.json").read_text(encoding="utf-8"))
+    assert (
+        "pytest -n 1 --device cpu --profile smoke 'vendor/test_demo.py::test_fails[cpu]'" == record["cells"][0]["rerun"]
+    )
+
+
 def test_junit_has_the_failures(run: Runner, tmp_path: Path) -> None:
     """The XML for other tools says which cells failed, in well-formed XML whatever they print."""
     from xml.etree import ElementTree
@@ -190,8 +267,17 @@ def test_junit_has_the_failures(run: Runner, tmp_path: Path) -> None:
         (("--level", "all"), "--level: expected one of must, should, may; found 'all'"),
         (("--fail-on", "may"), "--fail-on: expected one of must, should, none; found 'may'"),
         (("--expectations", "gone.yaml"), "--expectations: gone.yaml: expected a readable YAML file"),
-        (("--run-record", "vendor"), "--run-record: expected a file that can be written; found vendor"),
-        (("--seed", "x"), "--seed: invalid int value: 'x'"),
+        (
+            ("--run-record", "vendor"),
+            "--run-record: expected a file that can be written, such as run.json; found 'vendor'",
+        ),
+        (
+            ("--run-record", "specs/demo.yaml"),
+            "found 'specs/demo.yaml': a file that is no run record, and that would be",
+        ),
+        (("--seed", "x"), "--seed: expected a whole number from 0 to 9007199254740991; found 'x'"),
+        (("--collection-timeout", "-1"), "--collection-timeout: expected seconds from 0 (any time) to 8640000"),
+        (("--timeout", "nan"), "--timeout: expected seconds from 0 (any time) to 8640000, such as 300; found 'nan'"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
@@ -202,6 +288,24 @@ def test_a_bad_option_is_a_usage_error(run: Runner, arguments: tuple[str, ...], 
     assert (4, None) == (result.status, result.record)
     assert 1 == sum(expected in line for line in result.output.splitlines()), result.output
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("-k", "a b", "Wrong expression passed to '-k': a b: at column 3: expected end of input; "),
+        ("-m", "foo(", "Wrong expression passed to '-m': foo(: at column "),
+    ],
+)
+def test_a_bad_expression_is_a_usage_error_with_workers_too(
+    tmp_path: Path, option: str, value: str, expected: str
+) -> None:
+    """What ``-k`` and ``-m`` cannot be is told by the process that was given it, before any worker is."""
+    run = launch(project(tmp_path / "p", {"passes": "must"}), "-n", "1", option, value)
+
+    assert (4, None) == (run.status, run.record)
+    assert 1 == sum(line.startswith(f"ERROR: {expected}") for line in run.output.splitlines()), run.output
+    assert "INTERNALERROR" not in run.output
 
 
 @pytest.mark.parametrize(
@@ -229,7 +333,7 @@ def test_a_bad_option_is_a_usage_error(run: Runner, arguments: tuple[str, ...], 
         ({"spec": lambda text: "\t" + text}, ["specs/demo.yaml:1: expected valid YAML, found: "]),
         (
             {"spec": lambda text: ""},
-            ["specs/demo.yaml:1: the file: expected: a mapping of keys to values; found: None"],
+            ["specs/demo.yaml:1: the file: expected: a mapping of keys to values; found: nothing"],
         ),
         ({"module": lambda text: text + "\nimport no_such_package\n"}, ["No module named 'no_such_package'"]),
         ({"module": lambda text: text + "\ndef broken(:\n"}, ["SyntaxError: invalid syntax"]),
@@ -291,9 +395,10 @@ def test_a_stopped_clock_is_a_timeout(run: Runner, tmp_path: Path) -> None:
 def test_collecting_leaves_the_last_record_alone(run: Runner) -> None:
     """``--collect-only`` lists the cells and writes nothing, even where there are errors."""
     before = run("-k", "passes").record
-    after = run("--collect-only", "-q")
+    after = run("--collect-only", "-q", "--run-record", "new/run.json")
 
     assert before == after.record
+    assert not Path("new").exists()
     assert "vendor/test_demo.py::test_passes[cpu]" in after.output.splitlines()
 
 

@@ -155,7 +155,8 @@ def test_a_message_reads_in_the_order_of_need(tmp_path: Path) -> None:
         "expected: below 7",
         "found:    7",
         "torch ",
-        "rerun:      pytest -n 1 --device cpu --profile smoke 'vendor/test_demo.py::test_cell_0[cpu]'",
+        "rerun:      ",
+        "pytest -n 1 --device cpu --profile smoke 'vendor/test_demo.py::test_cell_0[cpu]'",
         "reproducer: ",
     ]
     places = [message.find(part) for part in parts]

@@ -79,7 +79,8 @@ def test_without_the_target_nothing_is_claimed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("check", "word"), [(examples.crashes, "exit status -6"), (examples.hangs, "none within 15 seconds")]
+    ("check", "word"),
+    [(examples.crashes, "found: the process was killed by SIGABRT"), (examples.hangs, "none within 15 seconds")],
 )
 def test_a_fault_that_kills_or_hangs_is_broken(tmp_path: Path, check: Any, word: str) -> None:
     """A script for such a fault watches a process of its own, and ends with 1."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from conformance.engine.settings import Settings, UsageError
+from conformance.engine.settings import LARGEST_SEED, Settings, UsageError, seconds_of
 from conformance.engine.words import Level, Verdict
 from conformance.selftest.examples import cell
 
@@ -19,7 +19,8 @@ def settings(folder: Path, **options: Any) -> Settings:
     """Settings from the options' defaults and these."""
     given = {
         "device": ["cpu"], "profile": "smoke", "level": "may", "expectations": None, "shard": None,
-        "run_record": str(folder / "run.json"), "fail_on": "must", "seed": None, "hypothesis_seed": None, **options,
+        "run_record": str(folder / "run.json"), "fail_on": "must", "seed": None, "hypothesis_seed": None,
+        "collectonly": False, **options,
     }  # fmt: skip
     return Settings.of(Namespace(**given), ("--profile", "smoke"), folder)
 
@@ -32,8 +33,32 @@ def settings(folder: Path, **options: Any) -> Settings:
         ({"fail_on": "may"}, "--fail-on: expected one of must, should, none; found 'may'"),
         *(
             ({"shard": text}, f"--shard: expected I/N with 1 <= I <= N, such as 1/4; found {text!r}")
-            for text in ("5/4", "0/4", "1/0", "0/0", "1", "-1/4", "1/4/2", "a/b", "", "1 / 4")
+            for text in (
+                "5/4",
+                "0/4",
+                "1/0",
+                "0/0",
+                "1",
+                "-1/4",
+                "1/4/2",
+                "a/b",
+                "a",
+                "",
+                "1 / 4",
+                "١/٢",
+                "1/1" + "0" * 9,
+            )
         ),
+        *(
+            (
+                {name: text},
+                f"--{name.replace('_', '-')}: expected a whole number from 0 to {LARGEST_SEED}; found {text!r}",
+            )
+            for name in ("seed", "hypothesis_seed")
+            for text in ("x", "", "-1", "1.5", "1e400", "٣", " 1", "9007199254740992", "9" * 5000)
+        ),
+        ({"expectations": [""]}, "--expectations: expected the path of a YAML file; found ''"),
+        ({"run_record": ""}, "--run-record: expected the path of a file, such as run.json; found ''"),
     ],
 )
 def test_a_bad_option_says_what_is_possible(tmp_path: Path, options: dict[str, Any], expected: str) -> None:
@@ -42,6 +67,16 @@ def test_a_bad_option_says_what_is_possible(tmp_path: Path, options: dict[str, A
         settings(tmp_path, **options)
 
     assert expected == str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["x", "", "-1", "nan", "inf", "-inf", "1e300", "٣ s", "1:00", "8640001"])
+def test_a_number_of_seconds_is_one(text: str) -> None:
+    """What no timer takes is told in one line, whatever the option."""
+    with pytest.raises(
+        UsageError, match=r"^--collection-timeout: expected seconds from 0 .any time. to 8640000, such as"
+    ):
+        seconds_of("--collection-timeout", text)
+    assert [0.0, 1.5, 300.0] == [seconds_of("--collection-timeout", good) for good in ("0", 1.5, "3e2")]
 
 
 def test_a_bad_device_says_what_is_there(tmp_path: Path) -> None:
@@ -53,11 +88,33 @@ def test_a_bad_device_says_what_is_there(tmp_path: Path) -> None:
 def test_a_record_must_be_a_plain_file(tmp_path: Path) -> None:
     """Folders, files below files and devices such as /dev/null, which the record would replace, are refused."""
     (tmp_path / "file").touch()
-    for name in (tmp_path, tmp_path / "file" / "below.json", Path("/dev/null")):
-        with pytest.raises(UsageError, match=r"^--run-record: expected a file that can be written; found "):
+    for name in (tmp_path, tmp_path / "file" / "below.json", Path("/dev/null"), tmp_path / ("a" * 300)):
+        with pytest.raises(UsageError, match=r"^--run-record: expected a file that can be written, such as run.json; "):
             settings(tmp_path, run_record=str(name))
 
     assert Path("/dev/null").is_char_device()
+
+
+@pytest.mark.parametrize("text", ["area: demo\n", "{}", "[1]", '{"$schema": "x", "schema": "y"}', "{", "\udcff"])
+def test_a_record_replaces_nothing_but_a_record(tmp_path: Path, text: str) -> None:
+    """A spec file, a test or any other file in the record's place is told and left alone; a record is replaced."""
+    path = tmp_path / "run.json"
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(UsageError, match=r"run.json'?: a file that is no run record, and that would be lost$"):
+        settings(tmp_path)
+
+    assert text.encode(errors="surrogateescape") == path.read_bytes()
+    for record in ("", '{"schema": 1, "complete": false, "cells": [', '{"cells": [],\n "schema": 1}'):
+        path.write_text(record)
+        assert path == settings(tmp_path).record
+
+
+def test_collecting_makes_no_folder(tmp_path: Path) -> None:
+    """``--collect-only`` writes nothing, so that it needs no place for a record."""
+    found = settings(tmp_path, collectonly=True, run_record=str(tmp_path / "new" / "run.json"))
+
+    assert [] == list(tmp_path.iterdir())
+    assert tmp_path / "new" / "run.json" == found.record
 
 
 def test_a_bad_expectations_file_is_named(tmp_path: Path) -> None:

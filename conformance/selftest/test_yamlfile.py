@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -84,11 +85,11 @@ def test_a_sound_file_is_loaded(tmp_path: Path) -> None:
             "'2.1'",
         ),
         (GOOD.replace("https:", "http:"), 3, "page", "begins with https:", "'http:"),
-        (GOOD.split("behaviours")[0] + "behaviours: []\n", 4, "behaviours", "at least 1", "[]"),
+        (GOOD.split("behaviours")[0] + "behaviours: []\n", 4, "behaviours", "a list of at least one entry", "[]"),
         (GOOD.split("behaviours")[0] + "behaviours: 3\n", 4, "behaviours", "a list", "3"),
         ("- area\n", 1, "the file", "a mapping", "['area']"),
-        ("", 1, "the file", "a mapping", "None"),
-        ("# nothing but a remark\n", 1, "the file", "a mapping", "None"),
+        ("", 1, "the file", "a mapping", "nothing"),
+        ("# nothing but a remark\n", 1, "the file", "a mapping", "nothing"),
     ],
 )
 def test_a_fault_of_content_names_its_key(
@@ -106,7 +107,9 @@ def test_a_fault_of_content_names_its_key(
     ("content", "line", "found"),
     [
         (GOOD.replace("    level: must\n", "    level: must\n    level: may\n"), 8, "key 'level': expected once"),
-        (GOOD.replace("  - id", "\t- id"), 5, "character that cannot start any token"),
+        (GOOD.replace("  - id", "\t- id"), 5, "found: a tab where spaces indent"),
+        (GOOD.replace("    level", "\tlevel"), 7, "found: a tab where spaces indent"),
+        ("a: *\n", 1, "found: a star that begins an alias (text that begins with * stands in quotes)"),
         ("area: [", 2, "node content"),
         ("area: !!python/object/apply:os.system [ls]", 1, "no constructor"),
         ("a: 1\n---\nb: 2\n", 2, "another document"),
@@ -137,9 +140,36 @@ def test_what_is_not_utf8_names_its_line(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     """A folder, and a file that is not there, are faults like any other."""
-    for path, reason in ((tmp_path, "Is a directory"), (tmp_path / "gone.yaml", "No such file or directory")):
+    (tmp_path / "loop.yaml").symlink_to("loop.yaml")
+    os.mkfifo(tmp_path / "pipe.yaml")  # to read it would never end
+    for path, reason in (
+        (tmp_path, "a folder"), (tmp_path / "gone.yaml", "No such file or directory"),
+        (tmp_path / "loop.yaml", "Too many levels of symbolic links"), (tmp_path / "pipe.yaml", "no plain file"),
+    ):  # fmt: skip
         with pytest.raises(SpecError, match=f"{path.name}: expected a readable YAML file, found: {reason}"):
             load(path, Area)
+
+
+def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
+    """Nobody writes so much; the message says how much may be."""
+    with open(tmp_path / "huge.yaml", "wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(
+        SpecError, match=r"huge.yaml: expected a YAML file of at most 4,000,000 bytes, found: 1,099,511"
+    ):
+        load(tmp_path / "huge.yaml", Area)
+
+
+@pytest.mark.parametrize("text", ["yesterday", "20260101", "2026-01-01 10:00:00", "''", "[2026]"])
+def test_a_date_is_one(tmp_path: Path, text: str) -> None:
+    """What is no date is told as YAML has it, beside one that is."""
+    entry = f"deviations:\n- {{cells: a.b, reason: an accepted one, issue: unreported, date: {text}}}\n"
+    (tmp_path / "e.yaml").write_text(entry)
+    with pytest.raises(
+        SpecError, match=r"e.yaml:2: deviations.0.date: expected: a date such as 2026-01-31; found: "
+    ) as e:
+        load(tmp_path / "e.yaml", Deviations)
+    assert "datetime" not in str(e.value)
 
 
 def test_aliases_cannot_blow_up(tmp_path: Path) -> None:
