@@ -10,8 +10,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from reports import differences, merging, page, schema, summary
-from reports.reading import Record, UnreadableError, load, one_line
+from reports import differences, merging, page, schema, summary, tally
+from reports.faults import Fault, UnreadableError, one_line
+from reports.opening import same_file
+from reports.reading import Record, load
 from reports.tally import counted
 from reports.writing import write
 
@@ -36,9 +38,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout = None  # or the interpreter complains when it flushes
         return GOOD
     except OSError as error:
-        print(f"python -m reports {options.command}: {error.filename}: {error.strerror}", file=sys.stderr)
+        print(one_line(f"python -m reports {options.command}: {_unwritten(error, options)}"), file=sys.stderr)
         return FAULTS
     return status
+
+
+def _unwritten(error: OSError, options: argparse.Namespace) -> str:
+    """Why an output could not be written: where, what was expected, what was found. What was there before still is."""
+    output = getattr(options, "output", None)
+    place = f"-o {output}" if output is not None else "the terminal"
+    kind = "a folder that can be written to" if options.command == "build" else "a file that can be written"
+    what = error.filename2 or error.filename
+    if isinstance(error, IsADirectoryError):
+        found = f"the folder {what}"
+    elif isinstance(error, (FileExistsError, NotADirectoryError)):
+        found = f"the file {what}"
+    else:
+        found = f"{what}: {error.strerror}" if what else str(error.strerror or error)
+    return f"{place}: expected {kind}, found {found}; nothing was written, so name another"
 
 
 @contextmanager
@@ -141,8 +158,26 @@ def _load(paths: Sequence[Path]) -> list[Record]:
     return records
 
 
+def _twice(records: Sequence[Record]) -> list[Fault]:
+    """The runs that are named more than once, by whatever path: two columns of one run say nothing."""
+    found = []
+    for number, record in enumerate(records):
+        for earlier in records[:number]:
+            if same_file(earlier.path, record.path) or _same_run(earlier, record):
+                again = f"the run of {earlier.path} again"
+                found.append(Fault(str(record.path), "", "each run once", again, "name it once"))
+                break
+    return found
+
+
+def _same_run(one: Record, other: Record) -> bool:
+    return one.run.started == other.run.started and one.run == other.run
+
+
 def _build(options: argparse.Namespace) -> int:
     records = _load(options.runs)
+    if faults := _twice(records):
+        raise UnreadableError(faults)
     target: Path = options.output / "index.html"
     write(target, page.html(records))
     print(target)
@@ -168,7 +203,8 @@ def _merge(options: argparse.Namespace) -> int:
     output: Path = options.output
     merged = merging.merge(records, output, allow_gaps=options.allow_gaps)
     write(output, json.dumps(merged.model_dump(mode="json", by_alias=True, exclude_unset=True), indent=1) + "\n")
-    state = "" if merged.complete else ", incomplete"
+    found = tally.limit(merged)
+    state = f", incomplete: {found.says}" if found and not merged.complete else ""
     print(f"{output}: {counted(len(merged.cells), 'cell')} of {counted(len(records), 'record')}{state}")
     return GOOD
 

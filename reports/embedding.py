@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shlex
 import zlib
 from collections.abc import Hashable, Sequence
 from dataclasses import asdict
@@ -19,7 +20,7 @@ from reports.headline import headline
 from reports.labels import labels
 from reports.model import Behaviour, Cell
 from reports.reading import Record
-from reports.tally import Tally, by_level, share, standing, whole
+from reports.tally import Tally, by_level, limit, share, standing
 from reports.verdicts import GROUP_MEANINGS, LEVELS, MEANINGS, VERDICTS
 
 LONGEST_TEXT = 64 * 1024
@@ -147,7 +148,8 @@ def _runs(records: Sequence[Record]) -> list[dict[str, Any]]:
                 "file": record.path.name,
                 "standing": asdict(standing(run)),
                 "share": share(run, tally),
-                "whole": whole(run),
+                "limit": asdict(found) if (found := limit(run)) else None,
+                "command": shlex.join(["pytest", *run.settings.arguments]),
                 "counts": tally.counts,
                 "levels": {level: found.counts for level, found in by_level(run).items()},
                 **run.model_dump(mode="json", exclude={"schema_", "areas", "behaviours", "cells"}),

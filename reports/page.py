@@ -11,8 +11,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports.embedding import details, index, script_json
+from reports.faults import one_line
 from reports.labels import labels
-from reports.reading import Record, one_line
+from reports.reading import Record
 from reports.tally import Tally, by_area, by_level, standing
 from reports.verdicts import GROUP_MEANINGS, GROUPS, LEVELS
 

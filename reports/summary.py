@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from reports.faults import one_line
 from reports.headline import headline
 from reports.model import Cell, Run
-from reports.reading import one_line
 from reports.tally import Tally, by_area, by_level, counted, share, standing
 from reports.verdicts import GROUP_MEANINGS, GROUPS, LEVELS, group
 

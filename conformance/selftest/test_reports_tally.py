@@ -10,7 +10,7 @@ from conformance.selftest import records
 from reports.labels import labels, letter
 from reports.model import Run
 from reports.reading import Record
-from reports.tally import Tally, share, standing
+from reports.tally import Tally, limit, share, standing, whole
 from reports.verdicts import MEANINGS, VERDICTS
 
 
@@ -45,8 +45,13 @@ def test_could_not_test_is_neither_passed_nor_failed() -> None:
         (run("timeout", "crash", "known"), "Not conformant", "2 cells of 1 behaviour break a must. 1 listed deviation"),
         (run("fail", complete=False, planned=5), "Not conformant", "1 of 5 planned cells have a verdict."),
         (run("pass", complete=False, planned=5), "Incomplete", "The run was cut off: 1 of 5 planned cells"),
-        (run("pass", settings=records.settings(shard="1/4")), "Incomplete", "This is shard 1/4 alone."),
-        (run("pass", available=9), "Incomplete", "Only 1 of 9 cells were asked for."),
+        (run("pass", settings=records.settings(shard="1/4")), "A part: no must fails", "This is shard 1/4 alone"),
+        (run("pass", available=9), "A selection: no must fails", "1 of 9 cells was asked for."),
+        (run("pass", "known", available=9), "A selection: no must fails but for 1 listed deviation", "2 of 9 cells"),
+        (run("fail", available=9), "Not conformant", "1 cell of 1 behaviour breaks a must. 1 of 9 cells was asked"),
+        (run("unsupported", available=9), "Not tested", "No must could be tested. 1 of 9 cells was asked for."),
+        (run("pass", "error", available=9), "Undecided", "2 of 9 cells were asked for."),
+        (run("pass", complete=False, planned=5, available=9), "Incomplete", "was cut off: 1 of 5 planned cells"),
         (run("pass", "error"), "Undecided", "The suite itself broke in 1 place."),
         (run("pass", errors=["no such catalogue"]), "Undecided", "The suite itself broke in 1 place."),
         (run("unsupported", "inconclusive"), "Not tested", "No must could be tested."),
@@ -59,6 +64,16 @@ def test_the_standing_says_what_the_run_allows(found: Run, words: str, detail: s
 
     assert said.words == words
     assert detail in said.detail
+
+
+def test_only_a_run_that_lost_something_is_incomplete() -> None:
+    """A selection is a selection: it is complete, and it is not the whole."""
+    found = limit(run("pass", available=9))
+
+    assert found is not None
+    assert found.kind == "part"
+    assert whole(run("pass", available=9)) is False
+    assert limit(run("pass")) is None
 
 
 def test_behaviours_of_two_areas_are_two() -> None:

@@ -18,7 +18,7 @@ const ENVIRONMENT = [
   ["fails the run", (run) => run.settings.fail_on],
   ["shard", (run) => run.settings.shard],
   ["expectations", (run) => run.settings.expectations.join(", ")],
-  ["command", (run) => ["pytest", ...run.settings.arguments].join(" ")],
+  ["command", (run) => run.command],
   ["started", (run) => run.started],
   ["took", (run) => (run.seconds === null ? null : seconds(run.seconds))],
   ["record", (run) => run.file],

@@ -1,6 +1,6 @@
 // The overview: is this build conformant, and if not, where?
 
-const STATE_SYMBOLS = { conformant: "✓", deviating: "◆", broken: "✕", incomplete: "…", undecided: "!", untested: "–" };
+const STATE_SYMBOLS = { conformant: "✓", deviating: "◆", broken: "✕", part: "◐", incomplete: "…", undecided: "!", untested: "–" };
 
 function overview(where) {
   return {
@@ -50,15 +50,26 @@ function soleStanding(run) {
     run.share ? h("p", { class: "aside" }, `${run.share} of the decided cells pass. What could not be tested is counted as neither.`) : null);
 }
 
+/** Several runs in one sentence. A part of the suite neither conforms nor does not: its musts fail or they do not. */
+function answer() {
+  const of = (state) => runs.filter((run) => run.standing.state === state).length;
+  const parts = runs.filter((run) => run.limit && run.limit.kind === "part").length;
+  const conform = of("conformant") + of("deviating");
+  if (!parts) {
+    const but = !of("deviating") ? null : of("conformant") ? ` ${of("deviating")} of them but for listed deviations` : " but for listed deviations";
+    return [`${conform} of ${counted(runs.length, "run")} conform${conform === 1 ? "s" : ""}`, but && h("small", {}, but)];
+  }
+  const broken = of("broken");
+  return [broken ? `${broken} of ${runs.length} runs break${broken === 1 ? "s" : ""} a must` : `No must fails in any of ${runs.length} runs`,
+    h("small", {}, parts === runs.length ? " none of them is of the whole suite" : ` ${parts} of them ${parts === 1 ? "is" : "are"} of a part of the suite`)];
+}
+
 /** Several runs: a row for each. */
 function standings() {
-  const conformant = runs.filter((run) => run.standing.state === "conformant").length;
-  const deviating = runs.filter((run) => run.standing.state === "deviating").length;
   const differing = new Set();
   for (let cell = 0; cell < cellCount; cell++) if (differs(cell)) differing.add(behaviourOf[cell]);
   return h("section", { class: "hero", "aria-label": "Standing" },
-    h("p", { class: "answer" }, `${conformant + deviating} of ${counted(runs.length, "run")} conform`,
-      deviating ? h("small", {}, deviating === conformant + deviating ? " but for listed deviations" : ` ${deviating} of them but for listed deviations`) : null),
+    h("p", { class: "answer" }, answer()),
     h("p", { class: "lede" }, differing.size
       ? h("a", { href: address({ view: "matrix", q: "is:different" }) }, `The runs disagree about ${counted(differing.size, "behaviour")}`)
       : "The runs agree about every behaviour", "."),

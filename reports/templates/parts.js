@@ -66,20 +66,18 @@ function bar(groups, missing = 0) {
   }));
 }
 
+function lowered(text) {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}
+
 /** What stands above every view: runs that were cut off, and places where the suite itself broke. */
 function notices() {
   const found = [];
   for (const run of runs) {
     const name = `Run ${run.letter}, torch ${run.torch}`;
-    if (!run.complete) {
-      found.push(h("div", { class: "notice incomplete" }, h("p", {}, h("b", {}, "Incomplete. "),
-        `${name}: the run was cut off. ${run.cells.toLocaleString("en")} of ${run.planned.toLocaleString("en")} planned cells have a verdict; nothing is known of the others.`)));
-    } else if (run.settings.shard) {
-      found.push(h("div", { class: "notice incomplete" }, h("p", {}, h("b", {}, "A part. "),
-        `${name}: this is shard ${run.settings.shard} alone. Merge the shards to see the whole run.`)));
-    } else if (run.available !== null && run.planned < run.available) {
-      found.push(h("div", { class: "notice incomplete" }, h("p", {}, h("b", {}, "A selection. "),
-        `${name}: ${run.planned.toLocaleString("en")} of ${run.available.toLocaleString("en")} cells were asked for; nothing is known of the others.`)));
+    if (run.limit) {
+      found.push(h("div", { class: `notice ${run.limit.kind}` }, h("p", {}, h("b", {}, `${run.limit.name}. `),
+        `${name}: ${lowered(run.limit.says)} Nothing is known of the others.`)));
     }
     const broken = run.counts.error;
     if (run.errors.length || broken) {
