@@ -115,6 +115,41 @@ def test_runs_of_one_torch_are_told_apart_by_what_differs() -> None:
         "B 2.13.0+cpu (cpu, Python 3.12.1)",
         "C 2.14.0 (cuda:0)",
     ]
+    assert [label.short for label in labels(runs)] == [
+        "2.13.0+cpu, Python 3.11.7",
+        "2.13.0+cpu, Python 3.12.1",
+        "2.14.0",
+    ]
+
+
+def made(path: str = "run.json", **changes: object) -> Record:
+    """A record of one torch."""
+    return Record(Path(path), run("pass", **changes))
+
+
+CUDA = [records.environment("2.13.0", ["cuda:0"]), records.environment("2.13.0", ["cuda:0"])]
+CUDA[1]["targets"][0]["device"] = "Example B200"
+
+
+@pytest.mark.parametrize(
+    ("pair", "expected"),
+    [
+        ([made(), made(environment=records.environment("2.14.0", ["cpu"]))], ["2.13.0+cpu", "2.14.0"]),
+        ([made(environment=CUDA[0]), made(environment=CUDA[1])], ["Example H200", "Example B200"]),
+        ([made(), made(settings=records.settings(seed=7))], ["seed 0", "seed 7"]),
+        ([made(), made(settings=records.settings(profile="default"))], ["smoke profile", "default profile"]),
+        ([made(), made(settings=records.settings(shard="1/2"))], ["no shard", "shard 1/2"]),
+        ([made(), made(started="2026-11-22T00:30:00+02:00")], ["2026-11-21 01:36 UTC", "2026-11-21 22:30 UTC"]),
+        ([made("a.json"), made("b.json")], ["a.json", "b.json"]),
+        ([made("a/run.json"), made("b/run.json", started="2026-11-21T01:36:50Z")], ["a/run.json", "b/run.json"]),
+        ([made(), made(started="2026-11-21T01:36:50Z")], ["2026-11-21 01:36:44 UTC", "2026-11-21 01:36:50 UTC"]),
+        ([made(), made()], ["A 2.13.0+cpu", "B 2.13.0+cpu"]),
+        ([made(started="9999-99-99T99:99:99Z"), made()], ["9999-99-99T99:99:99Z", "2026-11-21 01:36 UTC"]),
+    ],
+)
+def test_a_short_name_is_what_tells_a_run_apart(pair: list[Record], expected: list[str]) -> None:
+    """Two runs never have one name: the torch version, or else the device, seed, profile, date or file."""
+    assert [label.short for label in labels(pair)] == expected
 
 
 def test_letters_go_on_after_z() -> None:

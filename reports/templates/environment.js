@@ -42,6 +42,6 @@ function environmentTable() {
           row.values.map((value) => h("td", {}, value || h("span", { class: "muted" }, "none"))));
       })))),
     runs.map((run) => run.environment.torch.config
-      ? h("details", {}, h("summary", {}, runs.length > 1 ? `Build configuration of ${run.letter}` : "Build configuration"), h("pre", {}, run.environment.torch.config))
+      ? h("details", {}, h("summary", {}, runs.length > 1 ? `Build configuration of ${fullName(run)}` : "Build configuration"), h("pre", {}, run.environment.torch.config))
       : null));
 }

@@ -18,7 +18,7 @@ const QUICK = [
 const main = document.getElementById("main");
 const box = h("input", {
   type: "search", id: "query", autocomplete: "off", spellcheck: "false", autocapitalize: "off", "aria-keyshortcuts": "/",
-  placeholder: "status:fail area:inplace level:must dtype:float16 …", "aria-describedby": "found", oninput: () => ask(box.value),
+  placeholder: "status:fail area:inplace level:must dtype:float16 …", oninput: () => ask(box.value),
 });
 const ownTitle = document.title;
 const scrolled = new Map();
@@ -37,6 +37,8 @@ function render(focus) {
     else link.removeAttribute("aria-current");
   }
   for (const chip of document.querySelectorAll("#search .chip")) chip.setAttribute("aria-pressed", String(words(where.q).includes(chip.dataset.term)));
+  if (document.getElementById("found")) box.setAttribute("aria-describedby", "found");
+  else box.removeAttribute("aria-describedby");
   if (current.announce) document.getElementById("status").textContent = current.announce;
   if (focus) document.getElementById(focus)?.focus();
 }
@@ -98,7 +100,9 @@ function along(step, event) {
   rows[at < 0 ? 0 : Math.max(0, Math.min(rows.length - 1, at + step))].focus();
 }
 
-fill(document.getElementById("notices"), notices());
+const told = notices();
+if (told.length) fill(document.getElementById("notices"), told);
+else document.getElementById("notices").remove();
 fill(document.getElementById("views"), Object.entries(VIEWS).filter(([, view]) => view.name).map(([key, view]) =>
   h("a", { href: address({ view: key }), "data-view": key }, view.name)));
 fill(document.getElementById("search"),

@@ -1,0 +1,247 @@
+"""The page under hands: clicks and keys in a real browser, narrow screens, and what axe-core finds.
+
+``tox -e browser`` has what this needs: selenium, and in ``AXE`` the path of axe-core's ``axe.min.js``. With ``SHOTS``
+a folder, every view is photographed into it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.selftest import records
+from reports import page
+from reports.reading import load
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: tox -e browser has it")
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+AXE = os.environ.get("AXE")
+SHOTS = os.environ.get("SHOTS")
+pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="Chromium and chromedriver are not both installed")
+
+VIEWS = {
+    "overview": "",
+    "matrix": "#/matrix",
+    "nothing": "#/matrix?q=status:perhaps",
+    "behaviour": "#/behaviour/inplace.returns-self",
+    "cell": "#/cell/inplace.returns-self[sub_-cpu]?run=B",
+    "unsupported": "#/cell/inplace.returns-self[mul_-cpu]?run=B",
+    "nowhere": "#/cell/none",
+}
+
+
+class Hands:
+    """A browser with a page open, and what somebody does with it."""
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+        self.url = ""
+
+    def window(self, width: int, scheme: str = "light") -> None:
+        """Another window: its width, and the colours that the reader prefers."""
+        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 640}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+    def open(self, file: Path, place: str = "") -> Hands:
+        """Open a page anew, at a place."""
+        self.driver.get("about:blank")
+        self.driver.get(f"{file.as_uri()}{place}")
+        self.until("return document.documentElement.dataset.ready !== undefined")
+        self.until("return !document.getElementById('main').textContent.includes('Unpacking…')")
+        return self
+
+    def until(self, script: str) -> None:
+        """Wait for what a script says."""
+        for _ in range(100):
+            if self.driver.execute_script(script):
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"not within 5 s: {script}")
+
+    def run(self, script: str) -> Any:
+        """What a script returns."""
+        return self.driver.execute_script(script)
+
+    def all(self, css: str) -> list[Any]:
+        """The elements that a selector finds."""
+        return list(self.driver.find_elements(By.CSS_SELECTOR, css))
+
+    def click(self, css: str) -> None:
+        """Click the first of them."""
+        self.all(css)[0].click()
+        time.sleep(0.1)
+        self.until("return !document.getElementById('main').textContent.includes('Unpacking…')")
+
+    def press(self, *keys: str) -> None:
+        """Keys, to whatever has the focus."""
+        self.driver.switch_to.active_element.send_keys(*keys)
+
+    def text(self, css: str = "body") -> str:
+        """What an element shows, as one line of words."""
+        return " ".join(self.all(css)[0].text.split())
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One browser for all tests of this file."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for option in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking"):
+        options.add_argument(option)
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
+    driver.execute_cdp_cmd("Page.setBypassCSP", {"enabled": True})  # the page's policy lets no probe in
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def hands(browser: Any) -> Hands:
+    """Hands on a window of usual width."""
+    found = Hands(browser)
+    found.window(1280)
+    return found
+
+
+def save(folder: Path, *runs: records.Json) -> Path:
+    """A page of these runs, on the disk."""
+    paths = [records.save(folder, run, f"{n}.json", reproducers=True) for n, run in enumerate(runs)]
+    file = folder / "index.html"
+    file.write_text(page.html([load(path) for path in paths]), encoding="utf-8")
+    return file
+
+
+LONG = "tensor([" + ", ".join(["1.0000e+00"] * 40) + "], dtype=torch.bfloat16)"
+
+
+def pair() -> list[records.Json]:
+    """A good run, and one of another torch with a failure that has much to say."""
+    good, bad = records.small("pass", "pass", "pass"), records.small("pass", "fail", "unsupported")
+    bad["environment"] = records.environment("2.14.0", ["cpu"])
+    bad["cells"] = [
+        {**cell, "expected": LONG, "found": f"{LONG}.T"} if cell["verdict"] == "fail" else cell for cell in bad["cells"]
+    ]
+    return [good, bad]
+
+
+def mixed() -> list[records.Json]:
+    """Runs that have something to show on every view: all verdicts, a killed run, a broken suite, a selection."""
+    cut = records.record(areas=3, seed=3, complete=False, planned=900, torch="2.14.0", errors=["no such catalogue"])
+    every = records.small(*("pass", "fail", "unsupported", "known", "fixed", "crash", "timeout", "error"), available=99)
+    return [*pair(), cut, every]
+
+
+def test_a_red_cell_leads_in_one_click_to_all_of_it(hands: Hands, tmp_path: Path) -> None:
+    """From the red word of the matrix: what is promised, what happened, and how to see it oneself."""
+    hands.open(save(tmp_path, *pair()), "#/matrix")
+
+    hands.click("tr.behaviour a.verdict.failed")
+
+    shown = hands.text("main")
+    for expected in (
+        "An in-place operation returns the very tensor object that it was called on.",
+        "documentation",
+        "Minimal input",
+        "Expected",
+        "Found",
+        "Run this cell again",
+        "Reproducer",
+    ):
+        assert expected in shown
+    assert "fail" in hands.text(".tabs [aria-current]")
+
+
+def test_counts_lead_to_their_cells(hands: Hands, tmp_path: Path) -> None:
+    """A number of the overview is a link to the cells that it counts, of its level, area and run."""
+    hands.open(save(tmp_path, *pair()))
+
+    hands.click("table.areas a.verdict.failed")
+
+    assert "1 behaviour and 1 cell match" in hands.text("#found")
+    assert hands.run("return document.getElementById('query').value") == "status:failed level:must run:b"
+
+
+@pytest.mark.parametrize("clipboard", ["modern", "old", "none"])
+def test_copy_works_from_a_file(hands: Hands, tmp_path: Path, clipboard: str) -> None:
+    """The reproducer gets into the clipboard with the new way, with the old way, or by the reader's own Ctrl+C."""
+    hands.open(save(tmp_path, *pair()), VIEWS["cell"])
+    assert hands.run("return location.protocol") == "file:"
+    if clipboard != "modern":
+        hands.run("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    if clipboard == "none":
+        hands.run("document.execCommand = () => false")
+    button = hands.all("button[aria-label='Copy the reproducer']")[0]
+
+    button.send_keys(Keys.ENTER)
+    expected = "Selected: press Ctrl+C" if clipboard == "none" else "Copied"
+    hands.until(f"return document.activeElement.textContent === '{expected}'")  # and the focus stays on the button
+    if clipboard == "none":
+        copied = hands.run("return String(getSelection())")
+    else:
+        hands.run("const box = document.createElement('textarea'); box.id = 'paste'; document.body.append(box)")
+        hands.all("#paste")[0].send_keys(Keys.CONTROL, "v")
+        copied = hands.run("return document.getElementById('paste').value")
+
+    assert copied.rstrip() == (tmp_path / "reproducers" / "inplace" / "returns-self-sub_-cpu.py").read_text().rstrip()
+
+
+def test_every_copy_button_is_reached_by_keyboard(hands: Hands, tmp_path: Path) -> None:
+    """Minimal input, command and reproducer: a button each, met with the Tab key, and the code after it scrolls."""
+    hands.open(save(tmp_path, *pair()), VIEWS["cell"])
+    hands.run("document.getElementById('main').focus()")
+    met = []
+    for _ in range(40):
+        hands.press(Keys.TAB)
+        met.append(hands.run("return document.activeElement.getAttribute('aria-label') || ''"))
+
+    for name in ("the minimal input", "the command", "the reproducer"):
+        assert met.index(f"Copy {name}") < met.index(name)
+
+
+@pytest.mark.parametrize("width", [1280, 390, 360])
+@pytest.mark.parametrize("view", ["overview", "matrix", "behaviour", "cell"])
+def test_nothing_is_cut_off_and_nothing_sticks_out(hands: Hands, tmp_path: Path, view: str, width: int) -> None:
+    """The page never scrolls sideways; expected and found can be read to their ends, however narrow the screen is."""
+    hands.window(width)
+    hands.open(save(tmp_path, *pair()), VIEWS[view])
+    cut = """return [...document.querySelectorAll("main *")].filter((e) => {
+      const style = getComputedStyle(e);
+      const hides = style.overflowX === "hidden" || style.overflowY === "hidden" || style.textOverflow === "ellipsis";
+      const more = e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1;
+      return hides && more && !e.matches(".unseen, .bar");
+    }).map((e) => e.className)"""
+
+    assert hands.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+    assert hands.run(cut) == []
+
+
+@pytest.mark.skipif(not AXE, reason="AXE does not name axe-core's axe.min.js: tox -e browser has it")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("view", VIEWS)
+def test_axe_finds_nothing(hands: Hands, tmp_path: Path, view: str, width: int, scheme: str) -> None:
+    """No violation of WCAG 2.1 A and AA, on any view, in either scheme, wide or narrow."""
+    hands.window(width, scheme)
+    hands.open(save(tmp_path, *mixed()), VIEWS[view])
+    hands.run("for (const each of document.querySelectorAll('details')) each.open = true")
+    hands.run(Path(str(AXE)).read_text(encoding="utf-8"))
+
+    found = hands.driver.execute_async_script(
+        "axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] }).then(arguments[0])"
+    )
+    if SHOTS:
+        Path(SHOTS).mkdir(parents=True, exist_ok=True)
+        hands.driver.save_screenshot(str(Path(SHOTS) / f"{view}-{width}-{scheme}.png"))
+
+    assert [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found["violations"]] == []
