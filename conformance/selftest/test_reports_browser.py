@@ -131,7 +131,8 @@ def test_doubts_stand_above_every_view(show: Show, place: str) -> None:
     shown = text(show(place, *three()))
 
     assert (
-        "Incomplete. Run C, torch 2.13.0+cpu, 2.json: the run was cut off. 1 of 3 planned cells have a verdict" in shown
+        "Incomplete. Run C, torch 2.13.0+cpu, 2.json: the run was cut off: 1 of 3 planned cells have a verdict."
+        in shown
     )
     assert "Suite errors. Run C, torch 2.13.0+cpu, 2.json: the suite itself broke in 1 place." in shown
     assert "CollectionError: specs/inplace.yaml:12" in shown
@@ -189,7 +190,7 @@ def test_a_failing_cell_shows_all_that_it_has(show: Show) -> None:
         "the quoted phrase is in the documentation of this build",
         "pytest 'conformance/test_inplace.py::test_returns_self[sub_-cpu]' --profile smoke --seed 0",
         "# inplace.returns-self[sub_-cpu] import sys import torch",
-        "The whole message AssertionError: An in-place operation",
+        "The whole message Copy AssertionError: An in-place operation",
         "cases 120 corner, 5 sampled",
         "largest error 0.5 ULP",
         "layouts contiguous transposed",

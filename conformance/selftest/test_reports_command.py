@@ -10,6 +10,7 @@ import pytest
 
 from conformance.selftest import records
 from reports.command import main, parser
+from reports.parser import EXAMPLES
 from reports.reading import load
 
 Capture = pytest.CaptureFixture[str]
@@ -286,7 +287,7 @@ def test_diff_counts_what_an_incomplete_run_did_not_reach(tmp_path: Path, capsys
 
     out = capsys.readouterr().out
     assert status == 1
-    assert "1 cell: can no longer be told" in out
+    assert "1 cell can no longer be told:" in out
     assert "✓ pass → · no verdict  must    inplace.returns-self[sub_-cpu]" in out
     assert "B  torch 2.13.0+cpu, 1 cell, incomplete" in out
 
@@ -318,11 +319,54 @@ def test_summary_lets_nothing_become_markup(tmp_path: Path, capsys: Capture, tex
     assert not [part for part in plain if "<img" in part or "<svg" in part]
 
 
-@pytest.mark.parametrize("command", ["build", "validate", "schema", "summary", "merge", "diff"])
+COMMAND_NAMES = ["build", "validate", "schema", "summary", "merge", "diff", "junit", "badge"]
+
+
+@pytest.mark.parametrize("command", COMMAND_NAMES)
 def test_every_command_has_help(capsys: Capture, command: str) -> None:
-    """``--help`` says what the command is for."""
+    """``--help`` says what the command is for, gives an example, and tells what each exit status means."""
     with pytest.raises(SystemExit) as caught:
         parser().parse_args([command, "--help"])
 
+    out = capsys.readouterr().out
     assert caught.value.code == 0
-    assert f"usage: python -m reports {command}" in capsys.readouterr().out
+    assert f"usage: python -m reports {command}" in out
+    assert f"\nExample:\n  python -m reports {command} " in out
+    assert "\nExit status:\n  0  " in out
+    assert "\n  2  a record, an option or the output is at fault; nothing was written\n" in out
+    assert ("\n  1  B is worse than A\n" in out) is (command == "diff")
+
+
+@pytest.mark.parametrize("command", COMMAND_NAMES)
+def test_every_example_is_a_command_line_that_is_understood(command: str) -> None:
+    """The example of the help can be typed."""
+    line = EXAMPLES[command].partition(" >> ")[0].removeprefix("python -m reports ")
+
+    assert parser().parse_args(line.split()).command == command
+
+
+def test_no_command_is_answered_with_the_commands(capsys: Capture) -> None:
+    """Somebody who types only the name sees what there is, and what was expected; status 2."""
+    status = main([])
+
+    captured = capsys.readouterr()
+    assert (status, captured.out) == (2, "")
+    assert captured.err.endswith("\nexpected a command, found none\n")
+    for command in COMMAND_NAMES:
+        assert f"\n    {command} " in captured.err
+
+
+def test_an_interruption_is_one_line(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl+C leaves no traceback and no half-made file."""
+
+    def interrupted(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("reports.page.html", interrupted)
+    run = records.save(tmp_path / "run", records.small("pass"))
+
+    status = main(arguments("build", run, "-o", tmp_path / "out"))
+
+    assert status == 130
+    assert capsys.readouterr().err == "python -m reports build: interrupted; nothing was written\n"
+    assert not (tmp_path / "out").exists()
