@@ -18,7 +18,7 @@ KINDS: dict[Kind, tuple[str, str]] = {
     "lost": ("can no longer be told", "can no longer be told"),
     "repaired": ("fails no more", "fail no more"),
     "gained": ("can be told now", "can be told now"),
-    "changed": ("has another verdict of the same kind", "have another verdict of the same kind"),
+    "changed": ("differs in another way", "differ in another way"),
     "added": ("is in B only", "are in B only"),
     "removed": ("is in A only", "are in A only"),
 }

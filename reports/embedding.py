@@ -16,6 +16,8 @@ from dataclasses import asdict
 from typing import Any
 
 from reports import reproducer
+from reports.deviations import deviations
+from reports.differences import KINDS
 from reports.headline import headline
 from reports.labels import labels
 from reports.model import Behaviour, Cell
@@ -80,6 +82,7 @@ def index(records: Sequence[Record]) -> dict[str, Any]:
             subjects.append(strings.number(cell.subject or ""))
             targets.append(strings.number(cell.target))
     ids = [cell.id for cells in order.values() for cell in cells]
+    numbers = {name: number for number, name in enumerate(ids)}
     return {
         "verdicts": [{"verdict": verdict, **asdict(MEANINGS[verdict])} for verdict in VERDICTS],
         "groups": {name: asdict(meaning) for name, meaning in GROUP_MEANINGS.items()},
@@ -97,6 +100,8 @@ def index(records: Sequence[Record]) -> dict[str, Any]:
         "headlines": [_headlines(cells, ids, strings) for cells in by_id],
         "sets": sets.values,
         "strings": strings.values,
+        "kinds": KINDS,
+        "deviations": [asdict(each) for each in deviations([record.run for record in records], numbers)],
     }
 
 

@@ -24,6 +24,8 @@ SCRIPTS = (
     "environment.js",
     "matrix.js",
     "behaviour.js",
+    "differences.js",
+    "deviations.js",
     "cell.js",
     "main.js",
 )

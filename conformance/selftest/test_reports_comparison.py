@@ -46,7 +46,7 @@ def test_the_order_is_that_of_interest(tmp_path: Path, capsys: Capture) -> None:
         "1 cell can no longer be told:",
         "1 cell fails no more:",
         "1 cell can be told now:",
-        "1 cell has another verdict of the same kind:",
+        "1 cell differs in another way:",
         "1 cell is in B only:",
         "1 cell is in A only:",
     ]

@@ -7,6 +7,7 @@ a folder, every view is photographed into it.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -17,7 +18,10 @@ import pytest
 
 from conformance.selftest import records
 from reports import page
+from reports.differences import differences, of_kind, said
+from reports.model import Run
 from reports.reading import load
+from reports.verdicts import VERDICTS
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: tox -e browser has it")
 from selenium.webdriver.common.by import By  # noqa: E402
@@ -36,6 +40,8 @@ VIEWS = {
     "behaviour": "#/behaviour/inplace.returns-self",
     "cell": "#/cell/inplace.returns-self[sub_-cpu]?run=B",
     "unsupported": "#/cell/inplace.returns-self[mul_-cpu]?run=B",
+    "differences": "#/differences",
+    "deviations": "#/deviations",
     "nowhere": "#/cell/none",
 }
 
@@ -129,6 +135,7 @@ def pair() -> list[records.Json]:
     """A good run, and one of another torch with a failure that has much to say."""
     good, bad = records.small("pass", "pass", "pass"), records.small("pass", "fail", "unsupported")
     bad["environment"] = records.environment("2.14.0", ["cpu"])
+    good["cells"][0] |= {"verdict": "known", "reason": "Rounds twice in half precision.", "issue": None}
     bad["cells"] = [
         {**cell, "expected": LONG, "found": f"{LONG}.T"} if cell["verdict"] == "fail" else cell for cell in bad["cells"]
     ]
@@ -210,7 +217,7 @@ def test_every_copy_button_is_reached_by_keyboard(hands: Hands, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("width", [1280, 390, 360])
-@pytest.mark.parametrize("view", ["overview", "matrix", "behaviour", "cell"])
+@pytest.mark.parametrize("view", ["overview", "matrix", "behaviour", "cell", "differences", "deviations"])
 def test_nothing_is_cut_off_and_nothing_sticks_out(hands: Hands, tmp_path: Path, view: str, width: int) -> None:
     """The page never scrolls sideways; expected and found can be read to their ends, however narrow the screen is."""
     hands.window(width)
@@ -222,8 +229,95 @@ def test_nothing_is_cut_off_and_nothing_sticks_out(hands: Hands, tmp_path: Path,
       return hides && more && !e.matches(".unseen, .bar");
     }).map((e) => e.className)"""
 
-    assert hands.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+    assert hands.run("return document.documentElement.scrollWidth") <= width  # a telephone widens its window instead
     assert hands.run(cut) == []
+
+
+EVERY = [None, *VERDICTS]
+
+
+def crossed(*, complete: bool) -> list[records.Json]:
+    """Two runs between which every verdict became every other, or none."""
+    statement = records.behaviour("inplace")
+    pairs = [(one, other) for one in EVERY for other in EVERY]
+    runs = []
+    for side in (0, 1):
+        cells = [
+            records.cell(statement, f"s{number:03}", verdict=str(pair[side]))
+            for number, pair in enumerate(pairs)
+            if pair[side] is not None
+        ]
+        runs.append({**records.small(), "cells": cells, "planned": len(cells), "available": len(cells)})
+    runs[1]["environment"] = records.environment("2.14.0", ["cpu"])
+    return [runs[0], runs[1] if complete else {**runs[1], "complete": False, "planned": 200, "available": 200}]
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_the_differences_are_those_of_the_command(hands: Hands, tmp_path: Path, complete: bool) -> None:
+    """The page and ``reports diff`` say the same of every pair of verdicts, in both directions."""
+    pair = crossed(complete=complete)
+    file = save(tmp_path, *pair)
+    for place, (one, other) in {"": pair, "?a=B&b=A": pair[::-1]}.items():
+        found = differences(Run.model_validate(one), Run.model_validate(other))
+        expected = [said(kind, len(some)) for kind, some in of_kind(found).items()]
+        if place:
+            expected = [re.sub("[AB](?= only)", lambda match: "BA"["AB".index(match[0])], words) for words in expected]
+
+        hands.open(file, f"#/differences{place}")
+
+        assert [heading.text for heading in hands.all("main h2")] == expected
+        assert all(words in hands.text("#found") for words in expected)
+
+
+def test_two_runs_are_chosen_and_the_address_keeps_them(hands: Hands, tmp_path: Path) -> None:
+    """Other runs, a search among what differs, the way back: all of it is in the address."""
+    runs = [*pair(), records.small("fail", "pass", "pass", started="2026-11-22T00:30:00+02:00")]
+    hands.open(save(tmp_path, *runs), "#/differences")
+    assert "torch 2.13.0+cpu 2.14.0" in hands.text("main .environment tbody")
+
+    hands.run("document.getElementById('select-b').value = 'C'")
+    hands.run("document.getElementById('select-b').dispatchEvent(new Event('change'))")
+    assert "1 cell" in hands.text("#found")
+    hands.all("#query")[0].send_keys("subject:sub_")
+    hands.until("return location.hash === '#/differences?a=A&b=C&q=subject:sub_'")
+    assert hands.text("#found") == "Of the cells that match: No cell differs."
+    hands.run("document.getElementById('swap').click()")
+    hands.until("return location.hash.includes('a=C&b=A')")
+
+
+def test_a_stale_deviation_is_marked(hands: Hands, tmp_path: Path) -> None:
+    """A listed deviation stands once, with its issue, and a run where it passes says that the list is stale."""
+    reason, issue = "Rounds twice in half precision.", "https://github.com/pytorch/pytorch/issues/1"
+    still, passes = records.small("known", "known", "pass"), records.small("fixed", "known", "pass")
+    gone = records.small("fixed", "fixed", "pass")
+    for number, run in enumerate((still, passes, gone)):
+        run["environment"] = records.environment(f"2.{number}.0", ["cpu"])
+        for cell in run["cells"]:
+            if cell["verdict"] != "pass":
+                told = f"passes, but is listed: {reason}" if cell["verdict"] == "fixed" else reason
+                cell |= {"reason": told, "issue": issue}
+
+    hands.open(save(tmp_path, still, passes, gone), "#/deviations")
+
+    assert hands.text("main .found").startswith("1 listed deviation, 1 of them stale: what is listed passes")
+    assert [cell.text for cell in hands.all("main tbody td")] == [
+        "◆ 2 known", "◆ 1 known ◇ 1 fixed partly stale", "◇ 2 fixed stale",
+    ]  # fmt: skip
+    assert hands.all(f"main a[href='{issue}']")
+
+
+@pytest.mark.parametrize("text", records.HOSTILE)
+def test_hostile_text_does_nothing_in_the_new_views(hands: Hands, tmp_path: Path, text: str) -> None:
+    """No string of a run becomes an element or a link that runs, among differences and deviations."""
+    before, after = records.hostile(text), records.hostile("harmless")
+    for run in (before, after):
+        run["cells"] = [{**run["cells"][0], "verdict": "known"}]
+    file = save(tmp_path, before, after)
+    for place in ("#/differences", "#/deviations"):
+        hands.open(file, place)
+
+        assert hands.run("return document.title").endswith("harmless")
+        assert not hands.all("main img, main svg, main script, main a[href^='javascript']")
 
 
 @pytest.mark.skipif(not AXE, reason="AXE does not name axe-core's axe.min.js: tox -e browser has it")

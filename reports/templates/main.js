@@ -2,7 +2,9 @@
 
 const VIEWS = {
   "": { name: "Overview", draw: overview },
-  matrix: { name: "Behaviours", draw: matrix },
+  matrix: { name: "Behaviours", draw: matrix, searches: true },
+  differences: { name: runs.length > 1 && "Differences", draw: runs.length > 1 ? differencesView : overview, searches: runs.length > 1 },
+  deviations: { name: index.deviations.length > 0 && "Deviations", draw: deviationsView },
   behaviour: { draw: behaviourView },
   cell: { draw: cellView },
 };
@@ -48,7 +50,7 @@ function words(query) { return (query || "").split(/\s+/).filter(Boolean); }
 /** Search, as somebody types. */
 function ask(query) {
   const where = place();
-  if (where.view === "matrix") {
+  if (Object.hasOwn(VIEWS, where.view) && VIEWS[where.view].searches) {
     amend({ q: query });
     render();
   } else {
@@ -100,8 +102,8 @@ function along(step, event) {
   rows[at < 0 ? 0 : Math.max(0, Math.min(rows.length - 1, at + step))].focus();
 }
 
-const told = notices();
-if (told.length) fill(document.getElementById("notices"), told);
+const toKnow = notices();
+if (toKnow.length) fill(document.getElementById("notices"), toKnow);
 else document.getElementById("notices").remove();
 fill(document.getElementById("views"), Object.entries(VIEWS).filter(([, view]) => view.name).map(([key, view]) =>
   h("a", { href: address({ view: key }), "data-view": key }, view.name)));

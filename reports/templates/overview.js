@@ -73,7 +73,7 @@ function standings() {
   return h("section", { class: "hero", "aria-label": "Standing" },
     h("p", { class: "answer" }, answer()),
     h("p", { class: "lede" }, differing.size
-      ? h("a", { href: address({ view: "matrix", q: "is:different" }) }, `The runs disagree about ${counted(differing.size, "behaviour")}`)
+      ? h("a", { href: runs.length === 2 ? address({ view: "differences" }) : address({ view: "matrix", q: "is:different" }) }, `The runs disagree about ${counted(differing.size, "behaviour")}`)
       : "The runs agree about every behaviour", "."),
     h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Runs" }, h("table", { class: "runs" },
       h("thead", {}, h("tr", {}, ["Run", "Standing", "Cells", ...(shares ? ["Passed"] : [])].map((name) => h("th", { scope: "col" }, name)))),
