@@ -59,6 +59,8 @@ function grouped({ counts }) {
   })).filter((group) => group.number);
 }
 
+const LEADING = ["failed", "error", "known"]; // what somebody wants to see the case of
+
 /**
  * What came of some cells in one run, in two lines of a narrow column: the gravest thing and how often,
  * then of how many. Where all cells have one verdict, its own word.
@@ -70,7 +72,8 @@ function outcome(found, href = null) {
   const kinds = found.counts.map((count, verdict) => (count ? verdict : -1)).filter((v) => v >= 0 && GROUP_ORDER[groupOf[v]] === gravest.name);
   const { symbol, word } = kinds.length === 1 ? index.verdicts[kinds[0]] : gravest;
   const all = groups.map((group) => `${group.number} ${group.word}`).join(", ") + (found.none ? `, ${found.none} without a verdict` : "");
-  return h(href ? "a" : "span", { class: `verdict ${gravest.name}`, title: all, href: href && href(gravest) },
+  const leads = href && LEADING.includes(gravest.name); // a link for every pass would cost half of a keystroke
+  return h(leads ? "a" : "span", { class: `verdict ${gravest.name}`, title: all, href: leads && href(gravest) },
     h("b", { "aria-hidden": "true" }, symbol), " ", total > 1 ? `${gravest.number.toLocaleString("en")} ` : "", word,
     total > gravest.number ? h("small", {}, `of ${total.toLocaleString("en")}`) : null);
 }
