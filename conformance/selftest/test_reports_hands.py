@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from reports.verdicts import VERDICTS
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: tox -e browser has it")
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.wait import WebDriverWait  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -70,11 +70,7 @@ class Hands:
 
     def until(self, script: str) -> None:
         """Wait for what a script says."""
-        for _ in range(100):
-            if self.driver.execute_script(script):
-                return
-            time.sleep(0.05)
-        raise AssertionError(f"not within 5 s: {script}")
+        WebDriverWait(self.driver, 10, poll_frequency=0.05).until(lambda driver: driver.execute_script(script), script)
 
     def run(self, script: str) -> Any:
         """What a script returns."""
@@ -87,7 +83,7 @@ class Hands:
     def click(self, css: str) -> None:
         """Click the first of them."""
         self.all(css)[0].click()
-        time.sleep(0.1)
+        self.driver.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
         self.until("return !document.getElementById('main').textContent.includes('Unpacking…')")
 
     def press(self, *keys: str) -> None:
@@ -304,6 +300,31 @@ def test_a_stale_deviation_is_marked(hands: Hands, tmp_path: Path) -> None:
         "◆ 2 known", "◆ 1 known ◇ 1 fixed partly stale", "◇ 2 fixed stale",
     ]  # fmt: skip
     assert hands.all(f"main a[href='{issue}']")
+
+
+def test_paper_gets_everything(hands: Hands, tmp_path: Path) -> None:
+    """Every cell that differs is printed, and long lines of a program go on in the next line: paper does not scroll."""
+    one, other = records.record(areas=2, seed=1), records.record(areas=2, seed=2, torch="2.14.0")
+    for run in (one, other):
+        run["cells"] = [{**cell, "minimal": "x = " + "1 + " * 200 + "1"} for cell in run["cells"]]
+    only = [{**records.cell(one["behaviours"][0], f"s{number:03}")} for number in range(150)]
+    other |= {"cells": [*other["cells"], *only], "planned": len(other["cells"]) + 150, "available": None}
+    file = save(tmp_path, one, other)
+
+    hands.open(file, "#/differences")
+    hands.run("dispatchEvent(new Event('beforeprint'))")
+    assert len(hands.all("main .kind li .what")) == sum(
+        int(number) for number in re.findall(r"(\d+) cells?", hands.text("#found"))
+    )
+
+    hands.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        hands.open(file, f"#/cell/{one['cells'][0]['id']}")
+        cut = "return [...document.querySelectorAll('main pre')].filter((e) => e.scrollWidth > e.clientWidth).length"
+        assert hands.all("main .program")
+        assert hands.run(cut) == 0
+    finally:
+        hands.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
 @pytest.mark.parametrize("text", records.HOSTILE)

@@ -80,7 +80,7 @@ function differing(a, b, cells) {
     append(list, sorted.slice(from, from + DIFFERING_SHOWN).map((cell) => differingRow(a, b, cell)));
     const left = sorted.length - from - DIFFERING_SHOWN;
     if (left <= 0) return;
-    const more = h("li", {}, h("button", { type: "button", class: "quiet", onclick: () => { more.remove(); step(from + DIFFERING_SHOWN); } }, counted(left, "more cell")));
+    const more = h("li", {}, h("button", { type: "button", class: "quiet rest", onclick: () => { more.remove(); step(from + DIFFERING_SHOWN); } }, counted(left, "more cell")));
     list.append(more);
   };
   step(0);

@@ -132,7 +132,7 @@ function cellRows(cells, from) {
   const left = cells.length - from - CELLS_SHOWN;
   if (left > 0) {
     const more = h("tr", { class: "cell" }, h("td", { colspan: runs.length + 1 },
-      h("button", { type: "button", class: "quiet", onclick: () => more.replaceWith(...cellRows(cells, from + CELLS_SHOWN)) }, `${counted(left, "more cell")}`)));
+      h("button", { type: "button", class: "quiet rest", onclick: () => more.replaceWith(...cellRows(cells, from + CELLS_SHOWN)) }, `${counted(left, "more cell")}`)));
     rows.push(more);
   }
   return rows;

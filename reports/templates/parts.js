@@ -27,6 +27,11 @@ function torchName(version) {
     [i ? h("wbr") : null, h("span", { class: part.length <= 16 ? "whole" : null }, part)]));
 }
 
+/** The detail of a run, which is broken between its parts and not within a date. */
+function detailName(detail) {
+  return detail.split(", ").map((part, i) => [i ? ", " : null, h("span", { class: part.length <= 22 ? "whole" : null }, part)]);
+}
+
 const FEW = 3; // runs whose names there is room for in a line of text; of more, the letters
 
 /** A run in a line of text: by its torch, or by its letter and what else tells it apart; where there are many, by its letter. */
@@ -48,7 +53,7 @@ function namesOf(some) {
 
 /** The heading of a run's column. */
 function runHeading(run, more) {
-  return h("span", { class: "heading-of-run" }, runs.length > 1 ? h("span", { class: "letter" }, run.letter) : null, h("span", {}, torchName(run.torch), h("small", {}, run.detail), more));
+  return h("span", { class: "heading-of-run" }, runs.length > 1 ? h("span", { class: "letter" }, run.letter) : null, h("span", {}, torchName(run.torch), h("small", {}, detailName(run.detail)), more));
 }
 
 /** Groups with their counts: [{name, symbol, word, number}], the gravest first. */
