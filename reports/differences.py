@@ -8,20 +8,22 @@ from typing import Literal
 
 from reports.headline import headline
 from reports.model import Cell, Level, Run, Verdict
-from reports.tally import counted, whole
-from reports.verdicts import MEANINGS, group
+from reports.tally import counted
+from reports.verdicts import group
 
 Kind = Literal["broken", "lost", "repaired", "gained", "changed", "added", "removed"]
 
-KINDS: dict[Kind, str] = {
-    "broken": "fails now",
-    "lost": "can no longer be told",
-    "repaired": "fails no more",
-    "gained": "can be told now",
-    "changed": "has another verdict of the same kind",
-    "added": "is in the second run only",
-    "removed": "is in the first run only",
+KINDS: dict[Kind, tuple[str, str]] = {
+    "broken": ("fails now", "fail now"),
+    "lost": ("can no longer be told", "can no longer be told"),
+    "repaired": ("fails no more", "fail no more"),
+    "gained": ("can be told now", "can be told now"),
+    "changed": ("differs in another way", "differ in another way"),
+    "added": ("is in B only", "are in B only"),
+    "removed": ("is in A only", "are in A only"),
 }
+"""What is said of one cell, and of several; the worst first."""
+
 WORSE: tuple[Kind, ...] = ("broken", "lost")
 
 
@@ -100,59 +102,13 @@ def worse(found: list[Difference]) -> bool:
     return any(each.kind in WORSE for each in found)
 
 
-def text(first: Run, second: Run, found: list[Difference], longest: int = 50) -> str:
-    """The difference for a terminal: the counts, then the cells, the worst first."""
-    lines = [
-        f"A  torch {first.environment.torch.version}, {counted(len(first.cells), 'cell')}{_doubt(first)}",
-        f"B  torch {second.environment.torch.version}, {counted(len(second.cells), 'cell')}{_doubt(second)}",
-        "",
-    ]
-    if not found:
-        return "\n".join([*lines, "No cell differs."]) + "\n"
-    for kind, says in KINDS.items():
-        of_kind = [each for each in found if each.kind == kind]
-        if not of_kind:
-            continue
-        lines.append(f"{counted(len(of_kind), 'cell')}: {says}")
-        for each in of_kind[:longest]:
-            lines.append(f"  {_word(each.before)} → {_word(each.after)}  {each.level:<6}  {each.cell}")
-            if each.detail and kind in WORSE:
-                lines.append(f"      {each.detail[:160]}")
-        if len(of_kind) > longest:
-            lines.append(f"  and {len(of_kind) - longest} more (all of them: --format json)")
-        lines.append("")
-    lines.append("B is worse than A." if worse(found) else "B is not worse than A.")
-    return "\n".join(lines) + "\n"
+def of_kind(found: list[Difference]) -> dict[Kind, list[Difference]]:
+    """The differences kind by kind, the worst first, without the kinds that there are none of."""
+    kinds = {kind: [each for each in found if each.kind == kind] for kind in KINDS}
+    return {kind: some for kind, some in kinds.items() if some}
 
 
-def _doubt(run: Run) -> str:
-    if not run.complete:
-        return ", incomplete"
-    if not whole(run):
-        return ", a selection"
-    return ", with suite errors" if run.errors else ""
-
-
-def _word(verdict: Verdict | None) -> str:
-    return f"{MEANINGS[verdict].symbol} {MEANINGS[verdict].word}" if verdict else "· no verdict"
-
-
-def document(first: Run, second: Run, found: list[Difference]) -> dict[str, object]:
-    """The difference for a program."""
-    return {
-        "worse": worse(found),
-        "first": {"torch": first.environment.torch.version, "whole": whole(first), "cells": len(first.cells)},
-        "second": {"torch": second.environment.torch.version, "whole": whole(second), "cells": len(second.cells)},
-        "counts": {kind: sum(each.kind == kind for each in found) for kind in KINDS},
-        "cells": [
-            {
-                "id": each.cell,
-                "kind": each.kind,
-                "level": each.level,
-                "before": each.before,
-                "after": each.after,
-                "detail": each.detail,
-            }
-            for each in found
-        ],
-    }
+def said(kind: Kind, number: int) -> str:
+    """``1 cell fails now``, ``7 cells fail now``."""
+    one, several = KINDS[kind]
+    return f"{counted(number, 'cell')} {one if number == 1 else several}"

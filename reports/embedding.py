@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import base64
 import json
+import shlex
 import zlib
 from collections.abc import Hashable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from reports import reproducer
+from reports.deviations import deviations
+from reports.differences import KINDS
 from reports.headline import headline
 from reports.labels import labels
 from reports.model import Behaviour, Cell
 from reports.reading import Record
-from reports.tally import Tally, by_level, share, standing, whole
+from reports.tally import Tally, by_level, limit, share, standing
 from reports.verdicts import GROUP_MEANINGS, LEVELS, MEANINGS, VERDICTS
 
 LONGEST_TEXT = 64 * 1024
@@ -79,6 +82,7 @@ def index(records: Sequence[Record]) -> dict[str, Any]:
             subjects.append(strings.number(cell.subject or ""))
             targets.append(strings.number(cell.target))
     ids = [cell.id for cells in order.values() for cell in cells]
+    numbers = {name: number for number, name in enumerate(ids)}
     return {
         "verdicts": [{"verdict": verdict, **asdict(MEANINGS[verdict])} for verdict in VERDICTS],
         "groups": {name: asdict(meaning) for name, meaning in GROUP_MEANINGS.items()},
@@ -96,6 +100,8 @@ def index(records: Sequence[Record]) -> dict[str, Any]:
         "headlines": [_headlines(cells, ids, strings) for cells in by_id],
         "sets": sets.values,
         "strings": strings.values,
+        "kinds": KINDS,
+        "deviations": [asdict(each) for each in deviations([record.run for record in records], numbers)],
     }
 
 
@@ -147,7 +153,8 @@ def _runs(records: Sequence[Record]) -> list[dict[str, Any]]:
                 "file": record.path.name,
                 "standing": asdict(standing(run)),
                 "share": share(run, tally),
-                "whole": whole(run),
+                "limit": asdict(found) if (found := limit(run)) else None,
+                "command": shlex.join(["pytest", *run.settings.arguments]),
                 "counts": tally.counts,
                 "levels": {level: found.counts for level, found in by_level(run).items()},
                 **run.model_dump(mode="json", exclude={"schema_", "areas", "behaviours", "cells"}),

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from reports.model import Run
+from reports.opening import same_file
 from reports.reading import MOST_FAULTS, Record, shown
-from reports.tally import counted
+from reports.tally import counted, limit
 
 
 class UnmergeableError(Exception):
@@ -27,7 +28,7 @@ def merge(records: Sequence[Record], into: Path, *, allow_gaps: bool = False) ->
     or was cut off: each is a reason not to merge. With ``allow_gaps`` missing and cut-off shards make an
     incomplete run instead.
     """
-    reasons = _strangers(records)
+    reasons = [*_overwritten(records, into), *_strangers(records)]
     if not reasons:  # the parts of two runs have cells in common, and nothing is gained by naming them
         reasons = [*_duplicates(records), *_contradictions(records)]
     gaps = list(_gaps(records))
@@ -45,7 +46,7 @@ def merge(records: Sequence[Record], into: Path, *, allow_gaps: bool = False) ->
         "settings": {
             **first.settings.model_dump(exclude_unset=True),
             "shard": None,
-            "arguments": _arguments(first.settings.arguments),
+            "arguments": [*_arguments(first.settings.arguments), *(_shards(runs) if gaps else [])],
         },
         "started": min(run.started for run in runs),
         "finished": max(finished) if len(finished) == len(runs) else None,
@@ -60,6 +61,29 @@ def merge(records: Sequence[Record], into: Path, *, allow_gaps: bool = False) ->
         "cells": sorted(cells, key=lambda cell: str(cell["id"])),
     }
     return Run.model_validate(merged)
+
+
+def _overwritten(records: Sequence[Record], into: Path) -> list[str]:
+    """A shard that the merged record would replace: with it, the only record of its cells would be gone."""
+    return [
+        f"{record.path}: expected an output beside the records that are merged, found -o {into}, which is this very "
+        "record: name another file"
+        for record in records
+        if same_file(record.path, into)
+    ][:1]
+
+
+def _shards(runs: Sequence[Run]) -> list[str]:
+    """The arguments that name the shards there are, so that a reader of the record knows which are not."""
+    return [f"--shard={run.settings.shard}" for run in runs if run.settings.shard is not None]
+
+
+def _loss(run: Run) -> str:
+    left = run.planned - len(run.cells)
+    if left > 0:
+        return f"the run was cut off, {counted(left, 'planned cell')} without a verdict"
+    found = limit(run)
+    return found.says.rstrip(".") if found else "the run did not end as it should"
 
 
 # What must be the same. The machine may differ: shards are made to run on several.
@@ -126,8 +150,7 @@ def _gaps(records: Sequence[Record]) -> list[str]:
     for record in records:
         run = record.run
         if not run.complete:
-            left = run.planned - len(run.cells)
-            found.append(f"{record.path}: the run was cut off, {counted(left, 'planned cell')} without a verdict")
+            found.append(f"{record.path}: {_loss(run)}")
     shards = [record.run.settings.shard for record in records]
     if all(shard is None for shard in shards):
         return found

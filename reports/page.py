@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from reports.embedding import details, index, script_json
 from reports.labels import labels
-from reports.reading import Record, one_line
+from reports.reading import Record
 from reports.tally import Tally, by_area, by_level, standing
+from reports.templating import asset, rendered
 from reports.verdicts import GROUP_MEANINGS, GROUPS, LEVELS
 
-TEMPLATES = Path(__file__).with_name("templates")
 STYLES = ("base.css", "overview.css", "matrix.css", "cell.css", "print.css")
 SCRIPTS = (
     "dom.js",
@@ -28,6 +24,8 @@ SCRIPTS = (
     "environment.js",
     "matrix.js",
     "behaviour.js",
+    "differences.js",
+    "deviations.js",
     "cell.js",
     "main.js",
 )
@@ -35,22 +33,11 @@ SCRIPTS = (
 
 def html(records: Sequence[Record]) -> str:
     """The whole page for the given runs. The same runs give the same bytes."""
-    style = "\n".join(_asset(name) for name in STYLES)
-    script = '"use strict";\n(() => {\n' + "\n".join(_asset(name) for name in SCRIPTS) + "\n})();\n"
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["line"] = one_line
-    environment.filters["number"] = lambda value: f"{value:,}"
-    return environment.get_template("page.html").render(
-        policy=_policy(style, script),
-        # Ours, word for word: autoescape is for what comes out of a run.
-        style=Markup(style),
-        script=Markup(script),
+    script = '"use strict";\n(() => {\n' + "\n".join(asset(name) for name in SCRIPTS) + "\n})();\n"
+    return rendered(
+        "page.html",
+        STYLES,
+        script,
         index=Markup(script_json(index(records))),
         details=Markup(script_json(details(records))),
         title=_title(records),
@@ -58,22 +45,6 @@ def html(records: Sequence[Record]) -> str:
         areas=_areas(records),
         levels=LEVELS,
         groups={name: GROUP_MEANINGS[name] for name in GROUPS},
-    )
-
-
-def _asset(name: str) -> str:
-    return (TEMPLATES / name).read_text(encoding="utf-8")
-
-
-def _policy(style: str, script: str) -> str:
-    """A policy under which nothing is requested, and nothing runs but this one script."""
-
-    def digest(text: str) -> str:
-        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode('ascii')}'"
-
-    return (
-        f"default-src 'none'; script-src {digest(script)}; style-src {digest(style)}; "
-        "base-uri 'none'; form-action 'none'"
     )
 
 

@@ -12,7 +12,10 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from conformance import __version__
+from reports.faults import Fault, UnreadableError
 from reports.model import SCHEMA, Run
+from reports.opening import content, markup, refuse
 
 LONGEST_FOUND = 80
 MOST_FAULTS = 20
@@ -21,38 +24,11 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
-class Fault:
-    """One thing that is wrong with a file: where, what was expected, what was found."""
-
-    file: str
-    place: str
-    expected: str
-    found: str
-
-    def __str__(self) -> str:
-        place = f": {self.place}" if self.place else ""
-        return one_line(f"{self.file}{place}: expected {self.expected}, found {self.found}")
-
-
-class UnreadableError(Exception):
-    """A file that is no valid run record."""
-
-    def __init__(self, faults: list[Fault]) -> None:
-        super().__init__("\n".join(map(str, faults)))
-        self.faults = faults
-
-
-@dataclass(frozen=True)
 class Record:
     """A run and the file that it was read from."""
 
     path: Path
     run: Run
-
-
-def one_line(text: str) -> str:
-    """The text with everything that would break a line, or move the cursor, written as an escape."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def shown(value: object) -> str:
@@ -67,19 +43,19 @@ def shown(value: object) -> str:
 
 def load(path: Path) -> Record:
     """Read a run record, or raise :class:`UnreadableError` with every fault found."""
-    run = _sound(path) or _examined(path)
+    found = content(path)
+    run = _sound(found) or _examined(path, found)
     if faults := list(_sense(path, run)):
         raise UnreadableError(faults)
     return Record(path, run)
 
 
-def _sound(path: Path) -> Run | None:
+def _sound(data: bytes) -> Run | None:
     """The run of a record without a fault, by a third of the time and memory; None where there is one to name."""
     try:
-        content = path.read_bytes()
         # pydantic takes NaN and Infinity for numbers, and JSON has neither
-        return None if _WORDS.search(content) else _lean(Run.model_validate_json(content))
-    except (OSError, ValueError):
+        return None if _WORDS.search(data) else _lean(Run.model_validate_json(data))
+    except ValueError:
         return None
 
 
@@ -93,9 +69,9 @@ def _lean(run: Run) -> Run:
     return run
 
 
-def _examined(path: Path) -> Run:
+def _examined(path: Path, data: bytes) -> Run:
     """The run of a record that may have faults, or all of them."""
-    document = _document(path)
+    document = _document(path, data)
     _version(path, document)
     try:
         return Run.model_validate(document)
@@ -103,30 +79,34 @@ def _examined(path: Path) -> Run:
         raise UnreadableError(list(_shape(path, document, error))) from None
 
 
-def _document(path: Path) -> Any:
-    def fail(place: str, expected: str, found: str) -> NoReturn:
-        raise UnreadableError([Fault(str(path), place, expected, found)])
-
+def _document(path: Path, data: bytes) -> Any:
     def constant(word: str) -> NoReturn:
-        fail("", "JSON, which has neither NaN nor Infinity", word)
+        refuse(path, "", "JSON, which has neither NaN nor Infinity", word)
 
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        fail(f"byte {error.start}", "a run record as UTF-8 text", f"byte 0x{error.object[error.start]:02x}")
-    except (OSError, ValueError) as error:
-        fail("", "a run record that can be read", getattr(error, "strerror", None) or str(error))
+        byte = f"byte 0x{error.object[error.start]:02x}"
+        refuse(
+            path, f"byte {error.start}", "a run record as UTF-8 text", byte, "this is no file that --run-record wrote"
+        )
+    if what := markup(text):
+        refuse(path, "", "a run record (JSON)", *what)
     try:
         document = json.loads(text, parse_constant=constant)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno} column {error.colno}"
         if not text.strip():
-            fail(place, "a run record", "an empty file")
+            refuse(path, place, "a run record", "an empty file", "make the run again, or copy the file again")
         if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
-            fail(place, "the rest of the run record", "the end of the file (was it cut off?)")
-        fail(place, "JSON", f"{shown(text[error.pos : error.pos + 20])} ({error.msg})")
+            end = "the end of the file (was it cut off?)"
+            refuse(
+                path, place, "the rest of the run record", end, "copy it again: a killed run leaves a whole file too"
+            )
+        what_else = f"{shown(text[error.pos : error.pos + 20])} ({error.msg})"
+        refuse(path, place, "JSON", what_else, "name the file that --run-record wrote")
     except (RecursionError, ValueError) as error:  # nested beyond all measure; integers of thousands of digits
-        fail("", "a run record", f"JSON that cannot be read ({type(error).__name__})")
+        refuse(path, "", "a run record", f"JSON that cannot be read ({type(error).__name__})")
     # A lone surrogate can be written in JSON and in nothing else that is written here.
     return _whole(document) if "\\ud" in text.lower() else document
 
@@ -142,13 +122,23 @@ def _whole(value: Any) -> Any:
 
 
 def _version(path: Path, document: Any) -> None:
+    """Refuse what is of another project, and what is of another version than the one that is known here."""
     if not isinstance(document, dict):
-        raise UnreadableError([Fault(str(path), "", "a run record (an object)", shown(document))])
-    if "schema" not in document:
-        raise UnreadableError([Fault(str(path), "schema", str(SCHEMA), "no such key: is this a run record?")])
-    found = document["schema"]
-    if found != SCHEMA or isinstance(found, bool):
-        raise UnreadableError([Fault(str(path), "schema", str(SCHEMA), shown(found))])
+        refuse(path, "", "a run record (an object)", shown(document), "name the file that --run-record wrote")
+    if not {"suite", "environment", "settings"} & document.keys():
+        names = shown(", ".join(document)) if document else "no key"
+        remedy = "this is of another program: name the file that --run-record wrote"
+        refuse(path, "", "a run record (an object with suite, environment, cells …)", f"JSON with {names}", remedy)
+    found = document.get("schema")
+    if found == SCHEMA and not isinstance(found, bool):
+        return
+    known = f"{SCHEMA} (torch-conformance {__version__} knows no other)"
+    suite = document["suite"] if isinstance(document.get("suite"), dict) else {}
+    maker = f", as torch-conformance {suite['version']} writes it" if isinstance(suite.get("version"), str) else ""
+    if isinstance(found, int) and not isinstance(found, bool) and found > SCHEMA:
+        refuse(path, "schema", known, f"{found}{maker}", "read it with that release of the suite or a newer one")
+    told = shown(found) if "schema" in document else "no such key"
+    refuse(path, "schema", known, told, "make the run again with this release: no release has written such a record")
 
 
 def _shape(path: Path, document: Any, error: ValidationError) -> Iterator[Fault]:

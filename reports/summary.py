@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from reports.headline import headline
+from reports.markdown import code, escaped
 from reports.model import Cell, Run
-from reports.reading import one_line
 from reports.tally import Tally, by_area, by_level, counted, share, standing
 from reports.verdicts import GROUP_MEANINGS, GROUPS, LEVELS, group
 
@@ -68,17 +66,3 @@ def _table(name: str, rows: list[tuple[str, Tally]]) -> list[str]:
 def _detail(cell: Cell) -> str:
     text = headline(cell)
     return f": {code(text[:LONGEST_DETAIL])}" if text else ""
-
-
-def escaped(text: str) -> str:
-    """Text that Markdown shows as it stands."""
-    text = one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_{}\[\]#!|~@:])", r"\\\1", text)
-
-
-def code(text: str) -> str:
-    """Text as code that nothing in it can end."""
-    text = one_line(text).replace("|", "¦")
-    fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
-    pad = " " if text.startswith("`") or text.endswith("`") or not text.strip() else ""
-    return f"{fence}{pad}{text}{pad}{fence}"

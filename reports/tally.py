@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +11,10 @@ from typing import Literal
 from reports.model import Cell, Level, Run
 from reports.verdicts import GROUPS, LEVELS, Group, group
 
-State = Literal["conformant", "deviating", "broken", "incomplete", "undecided", "untested"]
+State = Literal["conformant", "deviating", "broken", "part", "incomplete", "undecided", "untested"]
+
+MOST_SHARDS = 1000
+"""Beyond so many, the shards of a record are not named one by one."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,15 @@ class Tally:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """Why a run does not speak for the whole suite. Only a run of which something was lost is incomplete."""
+
+    kind: Literal["incomplete", "part"]
+    name: str
+    says: str
+
+
+@dataclass(frozen=True)
 class Standing:
     """The answer to *is this build conformant?*"""
 
@@ -48,14 +61,38 @@ class Standing:
     detail: str
 
 
+def limit(run: Run) -> Limit | None:
+    """What keeps the run from speaking for the whole suite: it broke off, or it was never asked for the whole."""
+    if not run.complete:
+        if len(run.cells) < run.planned:
+            had = f"{len(run.cells):,} of {run.planned:,} planned cells have a verdict"
+            return Limit("incomplete", "Incomplete", f"The run was cut off: {had}.")
+        if missing := missing_shards(run.settings.arguments):
+            names, verb = joined(f"{part}/{of}" for part, of in missing), "is" if len(missing) == 1 else "are"
+            shards = "Shard" if len(missing) == 1 else "Shards"
+            had = (
+                f"{counted(len(run.cells), 'cell')} of the others {'has' if len(run.cells) == 1 else 'have'} a verdict"
+            )
+            return Limit("incomplete", "Incomplete", f"{shards} {names} {verb} missing: {had}.")
+        return Limit("incomplete", "Incomplete", "The run did not end as it should.")
+    if run.settings.shard is not None:
+        return Limit("part", "A part", f"This is shard {run.settings.shard} alone: merge the shards to see the whole.")
+    if run.available is not None and run.planned < run.available:
+        were = "was" if run.planned == 1 else "were"
+        return Limit("part", "A selection", f"{run.planned:,} of {run.available:,} cells {were} asked for.")
+    return None
+
+
+def missing_shards(arguments: Iterable[str]) -> list[tuple[int, int]]:
+    """The shards that a merged run lacks: it keeps the arguments of those that it has, where it has not all."""
+    found = [re.fullmatch(r"--shard=([1-9]\d*)/([1-9]\d*)", argument) for argument in arguments]
+    parts = {(int(match[1]), int(match[2])) for match in found if match}
+    return sorted({(part, of) for _, of in parts for part in range(1, min(of, MOST_SHARDS) + 1)} - parts)
+
+
 def whole(run: Run) -> bool:
     """Whether the record speaks for the whole suite: no killed run, no single shard, no selection of cells."""
-    return run.complete and run.settings.shard is None and not selection(run)
-
-
-def selection(run: Run) -> bool:
-    """Whether only some of the cells were asked for, by ``-k``, ``--level`` or a path."""
-    return run.available is not None and run.planned < run.available
+    return limit(run) is None
 
 
 def by_level(run: Run) -> dict[Level, Tally]:
@@ -96,31 +133,44 @@ def standing(run: Run) -> Standing:
         verb = "breaks" if must["failed"] == 1 else "break"
         return Standing("broken", "Not conformant", f"{subject} {verb} a must.{listed}{more}{_doubts(run, everything)}")
     if doubts := _doubts(run, everything):
-        state: State = "undecided" if run.errors or everything["error"] else "incomplete"
-        words = "Undecided" if state == "undecided" else "Incomplete"
-        return Standing(state, words, f"No failing must so far.{listed}{more}{doubts}")
+        held = f"No failing must so far.{listed}{more}{doubts}"
+        if run.errors or everything["error"]:
+            return Standing("undecided", "Undecided", held)
+        found = limit(run)
+        assert found is not None
+        if found.kind == "incomplete":
+            return Standing("incomplete", found.name, held)
+        if must.decided:
+            but = f" but for {counted(must['known'], 'listed deviation')}" if must["known"] else ""
+            return Standing("part", f"{found.name}: no must fails{but}", f"{found.says}{more}{_untested(must)}")
+        return Standing("untested", "Not tested", f"No must could be tested.{more}{doubts}")
     if not must.decided:
         return Standing("untested", "Not tested", f"No must could be tested.{more}")
-    untested = f" {counted(must['untested'], 'cell')} could not be tested." if must["untested"] else ""
     if must["known"]:
         words = f"Conformant but for {counted(must['known'], 'listed deviation')}"
-        return Standing("deviating", words, f"No must fails that is not listed.{more}{untested}")
-    return Standing("conformant", "Conformant", f"Every must that could be tested holds.{more}{untested}")
+        return Standing("deviating", words, f"No must fails that is not listed.{more}{_untested(must)}")
+    return Standing("conformant", "Conformant", f"Every must that could be tested holds.{more}{_untested(must)}")
+
+
+def _untested(tally: Tally) -> str:
+    return f" {counted(tally['untested'], 'cell')} could not be tested." if tally["untested"] else ""
 
 
 def _doubts(run: Run, everything: Tally) -> str:
     doubts = ""
     if run.errors or everything["error"]:
         doubts += f" The suite itself broke in {counted(len(run.errors) + everything['error'], 'place')}."
-    if not run.complete:
-        doubts += f" The run was cut off: {len(run.cells):,} of {run.planned:,} planned cells have a verdict."
-    elif run.settings.shard is not None:
-        doubts += f" This is shard {run.settings.shard} alone."
-    elif selection(run):
-        doubts += f" Only {run.planned:,} of {run.available:,} cells were asked for."
+    if found := limit(run):
+        doubts += f" {found.says}"
     return doubts
 
 
 def counted(number: int, noun: str) -> str:
     """``1 cell``, ``2,810 cells``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def joined(names: Iterable[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last

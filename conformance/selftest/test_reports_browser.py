@@ -91,8 +91,8 @@ def test_each_of_several_runs_has_its_date_and_profile(show: Show) -> None:
     late = records.small("pass", settings=records.settings(profile="thorough"), started="2026-11-22T00:30:00+02:00")
     shown = text(show("", records.small("pass"), late))
 
-    assert "2026-11-21 01:36 UTC, smoke profile" in shown
-    assert "2026-11-21 22:30 UTC, thorough profile" in shown
+    assert "cpu, smoke profile 2026-11-21 01:36 UTC" in shown
+    assert "cpu, thorough profile 2026-11-21 22:30 UTC" in shown
 
 
 def test_an_incomplete_run_has_no_percentage(show: Show) -> None:
@@ -103,6 +103,26 @@ def test_an_incomplete_run_has_no_percentage(show: Show) -> None:
     assert "%" not in shown
 
 
+def test_a_selection_is_called_one(show: Show) -> None:
+    """Runs of a part of the suite are not incomplete, and are not counted as conformant or otherwise."""
+    late = records.small("pass", available=9, started="2026-11-22T00:30:00+02:00")
+    shown = text(show("", records.small("pass", available=9), late))
+
+    assert "A selection. Both runs: 1 of 9 cells was asked for. Nothing is known of the others." in shown
+    assert "No must fails in any of 2 runs none of them is of the whole suite" in shown
+    assert shown.count("A selection: no must fails") == 2
+    assert "ncomplete" not in shown
+    assert "conform " not in shown
+
+
+def test_the_command_of_a_run_can_be_pasted(show: Show) -> None:
+    """Blanks and brackets of the arguments survive the shell."""
+    node = "conformance/test_inplace.py::test_returns_self[add_-cpu]"
+    settings = records.settings(arguments=["-k", "add_ or sub_", node])
+
+    assert f"pytest -k 'add_ or sub_' '{node}'" in text(show("", records.small("pass", settings=settings)))
+
+
 @pytest.mark.parametrize(
     "place", ["", "#/matrix", "#/behaviour/inplace.returns-self", "#/cell/inplace.returns-self[add_-cpu]"]
 )
@@ -110,8 +130,11 @@ def test_doubts_stand_above_every_view(show: Show, place: str) -> None:
     """A cut-off run and a broken suite are told at the top, whatever is looked at."""
     shown = text(show(place, *three()))
 
-    assert "Incomplete. Run C, torch 2.13.0+cpu: the run was cut off. 1 of 3 planned cells have a verdict" in shown
-    assert "Suite errors. Run C, torch 2.13.0+cpu: the suite itself broke in 1 place." in shown
+    assert (
+        "Incomplete. Run C, torch 2.13.0+cpu, 2.json: the run was cut off: 1 of 3 planned cells have a verdict."
+        in shown
+    )
+    assert "Suite errors. Run C, torch 2.13.0+cpu, 2.json: the suite itself broke in 1 place." in shown
     assert "CollectionError: specs/inplace.yaml:12" in shown
 
 
@@ -160,14 +183,14 @@ def test_a_failing_cell_shows_all_that_it_has(show: Show) -> None:
         "must inplace.returns-self since 1.13",
         "An in-place operation returns the very tensor object that it was called on.",
         "In-place version torch.Tensor.returns-self documentation",
-        "Minimal input import torch x = torch.tensor([1.0, float('nan'), -0.0], dtype=torch.float16)[::2]",
+        "Minimal input Copy import torch x = torch.tensor([1.0, float('nan'), -0.0], dtype=torch.float16)[::2]",
         "Expected tensor([2., nan, -0. ], dtype=torch.float16)",
         "Found tensor([2., nan, 0. ], dtype=torch.float16)",
         "torch 2.14.0 on cpu",
         "the quoted phrase is in the documentation of this build",
         "pytest 'conformance/test_inplace.py::test_returns_self[sub_-cpu]' --profile smoke --seed 0",
         "# inplace.returns-self[sub_-cpu] import sys import torch",
-        "The whole message AssertionError: An in-place operation",
+        "The whole message Copy AssertionError: An in-place operation",
         "cases 120 corner, 5 sampled",
         "largest error 0.5 ULP",
         "layouts contiguous transposed",

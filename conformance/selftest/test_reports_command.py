@@ -10,6 +10,7 @@ import pytest
 
 from conformance.selftest import records
 from reports.command import main, parser
+from reports.parser import EXAMPLES
 from reports.reading import load
 
 Capture = pytest.CaptureFixture[str]
@@ -36,9 +37,9 @@ def arguments(command: str, *rest: object) -> list[str]:
 
 def test_build_writes_one_file(tmp_path: Path, capsys: Capture) -> None:
     """``build`` makes the folder, one file in it, and says where."""
-    run = records.save(tmp_path, records.record())
+    runs = [records.save(tmp_path, records.record(seed=seed), f"{seed}.json") for seed in (1, 2)]
 
-    status = main(arguments("build", run, run, "-o", tmp_path / "new" / "folder"))
+    status = main(arguments("build", *runs, "-o", tmp_path / "new" / "folder"))
 
     assert status == 0
     assert capsys.readouterr().out == f"{tmp_path / 'new' / 'folder' / 'index.html'}\n"
@@ -71,6 +72,42 @@ def test_an_output_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: Ca
     assert status == 2
     assert captured.err.startswith("python -m reports build: ")
     assert captured.err.count("\n") == 1
+
+
+def test_a_run_that_is_named_twice_is_told(tmp_path: Path, capsys: Capture) -> None:
+    """Two columns of one run say nothing: one line a repetition, by whatever name, and no page."""
+    run = records.save(tmp_path, records.record(seed=1), "run.json")
+    other = records.save(tmp_path, records.record(seed=2), "other.json")
+    copy = records.save(tmp_path, records.record(seed=1), "copy.json")
+    (tmp_path / "link.json").symlink_to(run)
+
+    status = main(arguments("build", run, other, copy, tmp_path / "link.json", "-o", tmp_path / "out"))
+
+    captured = capsys.readouterr()
+    assert (status, captured.out) == (2, "")
+    assert captured.err.splitlines() == [
+        f"{name}: expected each run once, found the run of {run} again; name it once"
+        for name in (copy, tmp_path / "link.json")
+    ]
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["build", "merge", "schema"])
+def test_an_output_in_the_way_is_named(tmp_path: Path, capsys: Capture, command: str) -> None:
+    """A file where a folder goes, a folder where a file goes: one line that names it, no crumbs, nothing lost."""
+    run = records.save(tmp_path / "run", records.small("pass"))
+    (tmp_path / "file").write_text("before")
+    (tmp_path / "folder").mkdir()
+    output = tmp_path / ("file" if command == "build" else "folder")
+
+    status = main(arguments(command, *([] if command == "schema" else [run]), "-o", output))
+
+    kind = "a folder that can be written to" if command == "build" else "a file that can be written"
+    expected = f"python -m reports {command}: -o {output}: expected {kind}, found the {output.name} {output}; "
+    assert status == 2
+    assert capsys.readouterr().err == f"{expected}nothing was written, so name another\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder", "run"]
+    assert (tmp_path / "file").read_text() == "before"
 
 
 def test_validate_says_valid(tmp_path: Path, capsys: Capture) -> None:
@@ -132,6 +169,37 @@ def test_merge_names_the_shard_that_was_cut_off(tmp_path: Path, capsys: Capture)
     assert (refused, error) == (2, f"{paths[1]}: the run was cut off, 3 planned cells without a verdict\n")
     assert allowed == 0
     assert load(tmp_path / "run.json").run.complete is False
+
+
+def test_what_was_merged_with_gaps_names_them(tmp_path: Path, capsys: Capture) -> None:
+    """A record of two shards of three is not "16 of 16": it says which shard it lacks, here and on the page."""
+    paths = shards(tmp_path)
+
+    status = main(arguments("merge", paths[0], paths[2], "-o", tmp_path / "run.json", "--allow-gaps"))
+
+    says = "Shard 2/3 is missing: 16 cells of the others have a verdict."
+    assert status == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'run.json'}: 16 cells of 2 records, incomplete: {says}\n"
+    main(arguments("summary", tmp_path / "run.json"))
+    summary = capsys.readouterr().out
+    assert says in summary
+    assert "16 of 16" not in summary
+
+
+def test_merge_overwrites_none_of_its_parts(tmp_path: Path, capsys: Capture) -> None:
+    """With a shard overwritten, the only record of its cells would be gone: refused, naming it, by any path to it."""
+    paths = shards(tmp_path)
+    before = paths[1].read_text()
+    (tmp_path / "link.json").symlink_to(paths[1])
+
+    status = main(arguments("merge", *paths, "-o", tmp_path / "link.json"))
+
+    assert status == 2
+    assert capsys.readouterr().err == (
+        f"{paths[1]}: expected an output beside the records that are merged, found -o {tmp_path / 'link.json'}, "
+        "which is this very record: name another file\n"
+    )
+    assert paths[1].read_text() == before
 
 
 def test_merge_names_the_cells_that_are_there_twice(tmp_path: Path, capsys: Capture) -> None:
@@ -219,7 +287,7 @@ def test_diff_counts_what_an_incomplete_run_did_not_reach(tmp_path: Path, capsys
 
     out = capsys.readouterr().out
     assert status == 1
-    assert "1 cell: can no longer be told" in out
+    assert "1 cell can no longer be told:" in out
     assert "✓ pass → · no verdict  must    inplace.returns-self[sub_-cpu]" in out
     assert "B  torch 2.13.0+cpu, 1 cell, incomplete" in out
 
@@ -251,11 +319,54 @@ def test_summary_lets_nothing_become_markup(tmp_path: Path, capsys: Capture, tex
     assert not [part for part in plain if "<img" in part or "<svg" in part]
 
 
-@pytest.mark.parametrize("command", ["build", "validate", "schema", "summary", "merge", "diff"])
+COMMAND_NAMES = ["build", "validate", "schema", "summary", "merge", "diff", "junit", "badge"]
+
+
+@pytest.mark.parametrize("command", COMMAND_NAMES)
 def test_every_command_has_help(capsys: Capture, command: str) -> None:
-    """``--help`` says what the command is for."""
+    """``--help`` says what the command is for, gives an example, and tells what each exit status means."""
     with pytest.raises(SystemExit) as caught:
         parser().parse_args([command, "--help"])
 
+    out = capsys.readouterr().out
     assert caught.value.code == 0
-    assert f"usage: python -m reports {command}" in capsys.readouterr().out
+    assert f"usage: python -m reports {command}" in out
+    assert f"\nExample:\n  python -m reports {command} " in out
+    assert "\nExit status:\n  0  " in out
+    assert "\n  2  a record, an option or the output is at fault; nothing was written\n" in out
+    assert ("\n  1  B is worse than A\n" in out) is (command == "diff")
+
+
+@pytest.mark.parametrize("command", COMMAND_NAMES)
+def test_every_example_is_a_command_line_that_is_understood(command: str) -> None:
+    """The example of the help can be typed."""
+    line = EXAMPLES[command].partition(" >> ")[0].removeprefix("python -m reports ")
+
+    assert parser().parse_args(line.split()).command == command
+
+
+def test_no_command_is_answered_with_the_commands(capsys: Capture) -> None:
+    """Somebody who types only the name sees what there is, and what was expected; status 2."""
+    status = main([])
+
+    captured = capsys.readouterr()
+    assert (status, captured.out) == (2, "")
+    assert captured.err.endswith("\nexpected a command, found none\n")
+    for command in COMMAND_NAMES:
+        assert f"\n    {command} " in captured.err
+
+
+def test_an_interruption_is_one_line(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl+C leaves no traceback and no half-made file."""
+
+    def interrupted(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("reports.page.html", interrupted)
+    run = records.save(tmp_path / "run", records.small("pass"))
+
+    status = main(arguments("build", run, "-o", tmp_path / "out"))
+
+    assert status == 130
+    assert capsys.readouterr().err == "python -m reports build: interrupted; nothing was written\n"
+    assert not (tmp_path / "out").exists()

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from conformance.selftest import records
-from reports import page, reproducer
+from reports import page, reproducer, templating
 from reports.reading import load
 from reports.writing import write
 
@@ -221,7 +221,7 @@ def contrast(one: str, other: str) -> float:
 @pytest.mark.parametrize("scheme", ["light", "dark", "print"])
 def test_text_has_the_contrast_of_wcag_aa(scheme: str) -> None:
     """Every colour of text stands out 4.5 : 1 from every ground that it is used on, in every scheme."""
-    style = (page.TEMPLATES / "base.css").read_text() + (page.TEMPLATES / "print.css").read_text()
+    style = (templating.TEMPLATES / "base.css").read_text() + (templating.TEMPLATES / "print.css").read_text()
     light, dark, paper = (
         dict(re.findall(r"--([\w-]+): (#\w+);", block)) for block in re.findall(r":root \{(.*?)\}", style, re.DOTALL)
     )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,9 @@ from hypothesis import strategies as st
 
 from conformance.selftest import records
 from reports import reading, schema
-from reports.reading import UnreadableError, load
+from reports.faults import UnreadableError
+from reports.opening import content
+from reports.reading import load
 
 
 def faults(path: Path) -> list[str]:
@@ -81,8 +86,11 @@ def test_lone_surrogates_become_replacement_characters(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("record", "expected"),
     [
-        (changed(schema=2), "schema: expected 1, found 2"),
-        (changed(schema=True), "schema: expected 1, found true"),
+        (changed(schema=2), "schema: expected 1 (torch-conformance 0.1.0 knows no other), found 2, as torch-conf"),
+        (changed(schema=2), "; read it with that release of the suite or a newer one"),
+        (changed(schema=True), "no other), found true; make the run again with this release"),
+        (changed(schema="1"), 'no other), found "1"; make the run again with this release'),
+        (changed(schema=0), "no other), found 0; make the run again with this release"),
         (changed(complete="yes"), 'complete: expected a valid boolean, found "yes"'),
         (changed(seconds="12"), 'seconds: expected a valid number, found "12"'),
         (changed(planned=2.5), "planned: expected a valid integer, found 2.5"),
@@ -116,15 +124,40 @@ def test_a_fault_says_place_expected_and_found(tmp_path: Path, record: records.J
     [
         (b"", "found an empty file"),
         (b"  \n", "found an empty file"),
-        (b"<!DOCTYPE html><title>404</title>", "line 1 column 1: expected JSON"),
-        (b"\x1f\x8b\x08\x00", "byte 1: expected a run record as UTF-8 text, found byte 0x8b"),
+        (b"<!DOCTYPE html><title>404</title>", "found an HTML page; name the run record that the page"),
+        (
+            b'<?xml version="1.0"?>\n<testsuites name="pytest">',
+            "found a JUnit XML file; name the file that --run-record",
+        ),
+        (b"<coverage/>", "expected a run record (JSON), found XML; name the file that --run-record wrote"),
+        (b"\x1f\x8b\x08\x00", "as UTF-8 text), found gzip-compressed data; unpack it first"),
+        (b"PK\x03\x04rest", "as UTF-8 text), found a ZIP archive; unpack it first"),
+        ("{}".encode("utf-16"), "as UTF-8 text), found UTF-16 text; save it as UTF-8"),
+        (b"\x7fELF\xff", "byte 4: expected a run record as UTF-8 text, found byte 0xff; this is no file that --run"),
+        (b"verdict,cell", 'line 1 column 1: expected JSON, found "verdict,cell" (Expecting value); name the file that'),
         (b"[1, 2]", "expected a run record (an object), found a list of 2"),
         (b"null", "expected a run record (an object), found null"),
-        (b'{"name": "package"}', "schema: expected 1, found no such key: is this a run record?"),
+        (b'{"name": "package"}', 'cells …), found JSON with "name"; this is of another program'),
         (b"[" * 100_000, "expected a run record, found JSON that cannot be read (RecursionError)"),
         (b'{"schema": ' + b"9" * 5000 + b"}", "expected a run record, found JSON that cannot be read (ValueError)"),
     ],
-    ids=["empty", "blank", "html", "gzip", "list", "null", "foreign", "deep", "digits"],
+    ids=[
+        "empty",
+        "blank",
+        "html",
+        "junit",
+        "xml",
+        "gzip",
+        "zip",
+        "utf16",
+        "binary",
+        "csv",
+        "list",
+        "null",
+        "foreign",
+        "deep",
+        "digits",
+    ],
 )
 def test_a_foreign_file_is_one_fault(tmp_path: Path, content: bytes, expected: str) -> None:
     """A file that never was a run record is refused in one line."""
@@ -137,14 +170,63 @@ def test_a_foreign_file_is_one_fault(tmp_path: Path, content: bytes, expected: s
     assert expected in found[0]
 
 
-@pytest.mark.parametrize("make", [Path.mkdir, lambda path: None], ids=["folder", "missing"])
-def test_a_file_that_cannot_be_read_is_one_fault(tmp_path: Path, make: Callable[[Path], None]) -> None:
-    """A folder and a file that is not there are refused in one line, by name."""
-    path = tmp_path / "run.json"
-    make(path)
+def pipe(path: Path) -> Path:
+    """A named pipe that something will write a record into."""
+    os.mkfifo(path)
+    text = json.dumps(records.small("pass")).encode()
+    threading.Thread(target=path.write_bytes, args=(text,), daemon=True).start()
+    return path
 
-    assert len(faults(path)) == 1
-    assert str(path) in faults(path)[0]
+
+PLACES: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "folder": (lambda at: at / "runs", "found a folder; name a record in it: {0}/runs/a.json or {0}/runs/b.json"),
+    "bare folder": (lambda at: at / "bare", "found a folder; name a record; there is no .json file in this folder"),
+    "missing": (lambda at: at / "runs" / "aa.json", "found nothing of this name; did you mean {0}/runs/a.json"),
+    "strange": (lambda at: at / "zzzz", "found nothing of this name; see what is in {0}"),
+    "far": (lambda at: at / "no" / "run.json", "found nothing of this name; there is no folder {0}/no either"),
+    "circle": (lambda at: at / "circle", "found a link that leads in a circle; name the file itself"),
+    "dangling": (lambda at: at / "dangling", "found a link to nowhere, which is not there; name a file that is there"),
+    "below a file": (lambda at: at / "runs" / "a.json" / "x", "found a file in the place of a folder on the way to it"),
+    "stdin": (lambda at: Path("-"), "found - (the standard input is not read); save the record to a file and name"),
+    "device": (lambda at: Path("/dev/null"), "found a device or a socket; name a file"),
+    "null byte": (lambda at: at / "a\0b", "found a file that cannot be read (embedded null byte); name another file"),
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_a_path_that_leads_to_no_record_is_one_fault(tmp_path: Path, name: str) -> None:
+    """What is there, what was expected, and the way out, in one line with the name that was given."""
+    (tmp_path / "bare").mkdir()
+    for file in ("b", "a"):
+        records.save(tmp_path / "runs", records.small("pass"), f"{file}.json")
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    of, expected = PLACES[name]
+    path = of(tmp_path)
+
+    [found] = faults(path)
+
+    assert found.startswith(f"{path}: expected a run record (a file that --run-record wrote), ".replace("\0", "\\x00"))
+    assert expected.format(tmp_path) in found
+
+
+def test_a_file_without_permission_is_one_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What may not be read says so, and who can help."""
+
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    path = records.save(tmp_path, records.small("pass"))
+    monkeypatch.setattr(Path, "read_bytes", refuse)  # whoever runs this as root may read everything
+
+    [found] = faults(path)
+
+    assert "found a file that you may not read; have somebody allow it (chmod a+r), or read it as its owner" in found
+
+
+def test_a_pipe_is_read_once(tmp_path: Path) -> None:
+    """A record that comes through a pipe is a record, and a faulty one has its own fault and not that of a void."""
+    assert load(pipe(tmp_path / "pipe")).run.planned == 1
 
 
 def test_every_truncation_is_told_as_one(tmp_path: Path) -> None:
@@ -225,8 +307,8 @@ def test_a_sound_record_takes_the_short_way_to_the_same_run(
 ) -> None:
     """A record without a fault is parsed once, straight into what it means; that is what the long way makes of it."""
     path = records.save(tmp_path, found)
-    expected = reading._examined(path)
-    monkeypatch.setattr(reading, "_examined", lambda path: pytest.fail("the long way"))
+    expected = reading._examined(path, content(path))
+    monkeypatch.setattr(reading, "_examined", lambda path, found: pytest.fail("the long way"))
 
     run = load(path).run
 
@@ -268,6 +350,6 @@ def test_the_short_way_takes_nothing_that_the_long_way_refuses(tmp_path: Path) -
                 inside = inside[key]
             inside[keys[-1]] = other
             path.write_text(json.dumps(found))
-            short = reading._sound(path)
+            short = reading._sound(content(path))
 
-            assert short is None or short == reading._examined(path), (keys, other)
+            assert short is None or short == reading._examined(path, content(path)), (keys, other)

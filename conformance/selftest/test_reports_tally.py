@@ -10,7 +10,7 @@ from conformance.selftest import records
 from reports.labels import labels, letter
 from reports.model import Run
 from reports.reading import Record
-from reports.tally import Tally, share, standing
+from reports.tally import Tally, limit, share, standing, whole
 from reports.verdicts import MEANINGS, VERDICTS
 
 
@@ -45,8 +45,13 @@ def test_could_not_test_is_neither_passed_nor_failed() -> None:
         (run("timeout", "crash", "known"), "Not conformant", "2 cells of 1 behaviour break a must. 1 listed deviation"),
         (run("fail", complete=False, planned=5), "Not conformant", "1 of 5 planned cells have a verdict."),
         (run("pass", complete=False, planned=5), "Incomplete", "The run was cut off: 1 of 5 planned cells"),
-        (run("pass", settings=records.settings(shard="1/4")), "Incomplete", "This is shard 1/4 alone."),
-        (run("pass", available=9), "Incomplete", "Only 1 of 9 cells were asked for."),
+        (run("pass", settings=records.settings(shard="1/4")), "A part: no must fails", "This is shard 1/4 alone"),
+        (run("pass", available=9), "A selection: no must fails", "1 of 9 cells was asked for."),
+        (run("pass", "known", available=9), "A selection: no must fails but for 1 listed deviation", "2 of 9 cells"),
+        (run("fail", available=9), "Not conformant", "1 cell of 1 behaviour breaks a must. 1 of 9 cells was asked"),
+        (run("unsupported", available=9), "Not tested", "No must could be tested. 1 of 9 cells was asked for."),
+        (run("pass", "error", available=9), "Undecided", "2 of 9 cells were asked for."),
+        (run("pass", complete=False, planned=5, available=9), "Incomplete", "was cut off: 1 of 5 planned cells"),
         (run("pass", "error"), "Undecided", "The suite itself broke in 1 place."),
         (run("pass", errors=["no such catalogue"]), "Undecided", "The suite itself broke in 1 place."),
         (run("unsupported", "inconclusive"), "Not tested", "No must could be tested."),
@@ -59,6 +64,16 @@ def test_the_standing_says_what_the_run_allows(found: Run, words: str, detail: s
 
     assert said.words == words
     assert detail in said.detail
+
+
+def test_only_a_run_that_lost_something_is_incomplete() -> None:
+    """A selection is a selection: it is complete, and it is not the whole."""
+    found = limit(run("pass", available=9))
+
+    assert found is not None
+    assert found.kind == "part"
+    assert whole(run("pass", available=9)) is False
+    assert limit(run("pass")) is None
 
 
 def test_behaviours_of_two_areas_are_two() -> None:
@@ -100,6 +115,41 @@ def test_runs_of_one_torch_are_told_apart_by_what_differs() -> None:
         "B 2.13.0+cpu (cpu, Python 3.12.1)",
         "C 2.14.0 (cuda:0)",
     ]
+    assert [label.short for label in labels(runs)] == [
+        "2.13.0+cpu, Python 3.11.7",
+        "2.13.0+cpu, Python 3.12.1",
+        "2.14.0",
+    ]
+
+
+def made(path: str = "run.json", **changes: object) -> Record:
+    """A record of one torch."""
+    return Record(Path(path), run("pass", **changes))
+
+
+CUDA = [records.environment("2.13.0", ["cuda:0"]), records.environment("2.13.0", ["cuda:0"])]
+CUDA[1]["targets"][0]["device"] = "Example B200"
+
+
+@pytest.mark.parametrize(
+    ("pair", "expected"),
+    [
+        ([made(), made(environment=records.environment("2.14.0", ["cpu"]))], ["2.13.0+cpu", "2.14.0"]),
+        ([made(environment=CUDA[0]), made(environment=CUDA[1])], ["Example H200", "Example B200"]),
+        ([made(), made(settings=records.settings(seed=7))], ["seed 0", "seed 7"]),
+        ([made(), made(settings=records.settings(profile="default"))], ["smoke profile", "default profile"]),
+        ([made(), made(settings=records.settings(shard="1/2"))], ["no shard", "shard 1/2"]),
+        ([made(), made(started="2026-11-22T00:30:00+02:00")], ["2026-11-21 01:36 UTC", "2026-11-21 22:30 UTC"]),
+        ([made("a.json"), made("b.json")], ["a.json", "b.json"]),
+        ([made("a/run.json"), made("b/run.json", started="2026-11-21T01:36:50Z")], ["a/run.json", "b/run.json"]),
+        ([made(), made(started="2026-11-21T01:36:50Z")], ["2026-11-21 01:36:44 UTC", "2026-11-21 01:36:50 UTC"]),
+        ([made(), made()], ["A 2.13.0+cpu", "B 2.13.0+cpu"]),
+        ([made(started="9999-99-99T99:99:99Z"), made()], ["9999-99-99T99:99:99Z", "2026-11-21 01:36 UTC"]),
+    ],
+)
+def test_a_short_name_is_what_tells_a_run_apart(pair: list[Record], expected: list[str]) -> None:
+    """Two runs never have one name: the torch version, or else the device, seed, profile, date or file."""
+    assert [label.short for label in labels(pair)] == expected
 
 
 def test_letters_go_on_after_z() -> None:

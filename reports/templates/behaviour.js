@@ -15,7 +15,7 @@ function behaviourView(where) {
         h("h2", {}, "Cells", h("small", {}, counted(cells.length, "cell"))),
         cells.length ? h("div", { class: "wide" }, h("table", { class: "matrix" },
           h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Subject and target"), runs.map((run) => h("th", { scope: "col" }, runHeading(run))))),
-          h("tbody", {}, h("tr", { class: "behaviour total" }, h("th", { scope: "row" }, "All"), runs.map((run, r) => h("td", { "data-run": letterOf(run) }, outcome(countVerdicts(r, cells)))))),
+          h("tbody", {}, h("tr", { class: "behaviour total" }, h("th", { scope: "row" }, "All"), runs.map((run, r) => h("td", { "data-run": shownName(run) }, outcome(countVerdicts(r, cells), toGravest(behaviour, r, cells)))))),
           body)) : h("p", {}, "No run has a cell of this behaviour.")),
     ],
   };
@@ -41,7 +41,7 @@ function promise(behaviour, heading, subject = null) {
       docs.object ? [h("code", {}, docs.object), " "] : null,
       outward(docs.url || (area && area.page), "documentation")),
     behaviour.note ? h("p", { class: "note" }, behaviour.note) : null,
-    behaviour.others.map((other) => h("p", { class: "note" }, `Run ${runs[other.run].letter} states it as a ${other.level}: `, h("q", {}, other.statement))),
+    behaviour.others.map((other) => h("p", { class: "note" }, `${fullName(runs[other.run])}, states it as a ${other.level}: `, h("q", {}, other.statement))),
     behaviour.source ? h("p", { class: "muted source" }, behaviour.source) : null);
 }
 

@@ -46,21 +46,27 @@ function neighbours(cell, where) {
 }
 
 function result(cell, run, verdict, found) {
-  if (!found) return h("p", { class: "lead" }, `Run ${run.letter} has no verdict for this cell.`);
+  if (!found) return h("p", { class: "lead" }, `${fullName(run)}, has no verdict for this cell.`);
   const documentation = found.evidence.get("documentation");
   const failing = found.expected !== null || found.found !== null;
   return [
     h("p", { class: "lead" }, verdictMark(verdict), h("span", { class: "muted" }, ` ${verdict.says}`)),
     found.reason ? h("p", { class: "reason" }, found.reason) : null,
     found.issue ? h("p", {}, "Upstream: ", outward(found.issue)) : null,
-    found.minimal ? [h("h2", {}, "Minimal input"), code(found.minimal, "the minimal input")] : null,
+    found.minimal ? [h("h2", {}, "Minimal input"), code(found.minimal, "the minimal input", "program")] : null,
     failing ? comparison(found) : null,
     h("p", { class: "muted" }, `torch ${run.torch} on ${targetOf(cell)}`, documentation ? " · " : null, documentationMark(documentation)),
     found.rerun ? [h("h2", {}, "Run this cell again"), code(found.rerun, "the command")] : null,
     found.reproducer ? reproduction(found.reproducer) : null,
-    found.message ? [h("h2", {}, "The whole message"), code(found.message, "the message")] : null,
+    found.message ? message(found.message, failing) : null,
     evidence(found),
   ];
+}
+
+/** The message as the suite wrote it: folded away where its parts stand above. */
+function message(text, folded) {
+  const whole = code(text, "the message");
+  return folded ? h("details", { class: "message" }, h("summary", {}, "The whole message"), whole) : [h("h2", {}, "The whole message"), whole];
 }
 
 /** Expected against found, and the first place where they differ. */
@@ -86,7 +92,7 @@ function reproduction({ path, source, missing: why }) {
   return [h("h2", {}, "Reproducer", h("small", {}, path)),
     source === null ? h("p", { class: "muted" }, why)
       : [h("p", { class: "muted" }, "A script that needs torch and NumPy only: it exits with 1 where the behaviour is broken and with 0 where it holds."),
-        code(source, "the reproducer")]];
+        code(source, "the reproducer", "program")]];
 }
 
 const EVIDENCE = { dtypes: "dtypes", layouts: "layouts", shapes: "shapes", values: "values", largest_error_ulp: "largest error", discarded: "discarded cases" };
@@ -97,7 +103,7 @@ function evidence({ cases, evidence: found, seconds: time }) {
     if (key === "documentation" || value === null || (Array.isArray(value) && !value.length)) continue;
     if (key === "discarded" && value === 0) continue;
     if (key === "unsupported") rows.push(...Object.entries(value).map(([dtype, words]) => [`refuses ${dtype}`, words]));
-    else if (key === "largest_error_ulp") rows.push([EVIDENCE[key], `${value} ULP`]);
+    else if (key === "largest_error_ulp") rows.push([EVIDENCE[key], `${value.toLocaleString("en", { maximumSignificantDigits: 6 })} ULP`]);
     else if (Array.isArray(value) && value.every((item) => typeof item !== "object")) {
       rows.push([EVIDENCE[key] || key, h("ul", { class: "met" }, value.map((item) => h("li", {}, String(item))))]);
     } else rows.push([EVIDENCE[key] || key.replace(/_/g, " "), typeof value === "object" ? JSON.stringify(value) : String(value)]);

@@ -48,16 +48,17 @@ function seconds(value) {
   return `${Number((value * 1000).toPrecision(2))} ms`;
 }
 
-/** Code, with a button that copies it. */
-function code(text, name) {
+/** Code, with a button that copies it. A program keeps its lines, and scrolls sideways where they are long. */
+function code(text, name, kind = "") {
   const button = h("button", { type: "button", class: "copy", "aria-label": `Copy ${name}` }, "Copy");
   button.addEventListener("click", () => {
     copy(text).then(
       () => announce(button, "Copied"),
-      () => announce(button, "Not copied: select the text instead"),
+      () => { select(shown); announce(button, "Selected: press Ctrl+C"); },
     );
   });
-  return h("div", { class: "code" }, h("pre", { tabindex: "0", role: "region", "aria-label": name }, h("code", {}, text)), button);
+  const shown = h("code", {}, text);
+  return h("div", { class: `code ${kind}` }, button, h("pre", { tabindex: "0", role: "region", "aria-label": name }, shown));
 }
 
 function announce(button, words) {
@@ -72,11 +73,22 @@ async function copy(text) {
       return await navigator.clipboard.writeText(text);
     } catch { /* some browsers refuse it to a file: fall through to the old way */ }
   }
-  const area = h("textarea", { class: "unseen", readonly: true });
+  const area = h("textarea", { class: "unseen", readonly: true, tabindex: "-1", "aria-hidden": "true" });
+  const focused = document.activeElement;
   area.value = text;
   document.body.append(area);
+  area.focus({ preventScroll: true });
   area.select();
   const done = document.execCommand("copy");
   area.remove();
+  focused?.focus({ preventScroll: true }); // whoever pressed the button by keyboard is still there
   if (!done) throw new Error("refused");
+}
+
+/** Mark all of an element, for hands that copy it themselves. */
+function select(element) {
+  const range = document.createRange();
+  range.selectNodeContents(element);
+  getSelection().removeAllRanges();
+  getSelection().addRange(range);
 }

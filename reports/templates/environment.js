@@ -18,7 +18,7 @@ const ENVIRONMENT = [
   ["fails the run", (run) => run.settings.fail_on],
   ["shard", (run) => run.settings.shard],
   ["expectations", (run) => run.settings.expectations.join(", ")],
-  ["command", (run) => ["pytest", ...run.settings.arguments].join(" ")],
+  ["command", (run) => run.command],
   ["started", (run) => run.started],
   ["took", (run) => (run.seconds === null ? null : seconds(run.seconds))],
   ["record", (run) => run.file],
@@ -42,6 +42,6 @@ function environmentTable() {
           row.values.map((value) => h("td", {}, value || h("span", { class: "muted" }, "none"))));
       })))),
     runs.map((run) => run.environment.torch.config
-      ? h("details", {}, h("summary", {}, runs.length > 1 ? `Build configuration of ${run.letter}` : "Build configuration"), h("pre", {}, run.environment.torch.config))
+      ? h("details", {}, h("summary", {}, runs.length > 1 ? `Build configuration of ${fullName(run)}` : "Build configuration"), h("pre", {}, run.environment.torch.config))
       : null));
 }

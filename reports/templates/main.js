@@ -2,7 +2,9 @@
 
 const VIEWS = {
   "": { name: "Overview", draw: overview },
-  matrix: { name: "Behaviours", draw: matrix },
+  matrix: { name: "Behaviours", draw: matrix, searches: true },
+  differences: { name: runs.length > 1 && "Differences", draw: runs.length > 1 ? differencesView : overview, searches: runs.length > 1 },
+  deviations: { name: index.deviations.length > 0 && "Deviations", draw: deviationsView },
   behaviour: { draw: behaviourView },
   cell: { draw: cellView },
 };
@@ -18,7 +20,7 @@ const QUICK = [
 const main = document.getElementById("main");
 const box = h("input", {
   type: "search", id: "query", autocomplete: "off", spellcheck: "false", autocapitalize: "off", "aria-keyshortcuts": "/",
-  placeholder: "status:fail area:inplace level:must dtype:float16 …", "aria-describedby": "found", oninput: () => ask(box.value),
+  placeholder: "status:fail area:inplace level:must dtype:float16 …", oninput: () => ask(box.value),
 });
 const ownTitle = document.title;
 const scrolled = new Map();
@@ -37,6 +39,8 @@ function render(focus) {
     else link.removeAttribute("aria-current");
   }
   for (const chip of document.querySelectorAll("#search .chip")) chip.setAttribute("aria-pressed", String(words(where.q).includes(chip.dataset.term)));
+  if (document.getElementById("found")) box.setAttribute("aria-describedby", "found");
+  else box.removeAttribute("aria-describedby");
   if (current.announce) document.getElementById("status").textContent = current.announce;
   if (focus) document.getElementById(focus)?.focus();
 }
@@ -46,7 +50,7 @@ function words(query) { return (query || "").split(/\s+/).filter(Boolean); }
 /** Search, as somebody types. */
 function ask(query) {
   const where = place();
-  if (where.view === "matrix") {
+  if (Object.hasOwn(VIEWS, where.view) && VIEWS[where.view].searches) {
     amend({ q: query });
     render();
   } else {
@@ -98,7 +102,9 @@ function along(step, event) {
   rows[at < 0 ? 0 : Math.max(0, Math.min(rows.length - 1, at + step))].focus();
 }
 
-fill(document.getElementById("notices"), notices());
+const toKnow = notices();
+if (toKnow.length) fill(document.getElementById("notices"), toKnow);
+else document.getElementById("notices").remove();
 fill(document.getElementById("views"), Object.entries(VIEWS).filter(([, view]) => view.name).map(([key, view]) =>
   h("a", { href: address({ view: key }), "data-view": key }, view.name)));
 fill(document.getElementById("search"),
@@ -115,6 +121,7 @@ addEventListener("keydown", pressed);
 addEventListener("click", settle, true); // before a link leads away from here
 addEventListener("beforeprint", () => {
   current.rows?.upTo(Infinity);
+  for (let rest; (rest = main.querySelector(".rest"));) rest.click(); // a button on paper would hide what it holds
   for (const details of document.querySelectorAll("main details, .notice details")) details.open = true;
 });
 render();

@@ -94,22 +94,26 @@ function matrixRow(item, open) {
       h("p", { class: "what" }, h("a", { href: address({ view: "behaviour", id: behaviour.id, q: place().q }), "data-row": true }, behaviour.behaviour), " ", levelMark(behaviour.level),
         documentationOf(item)),
       h("p", { class: "statement" }, behaviour.statement)))),
-    runs.map((run, r) => h("td", { "data-run": letterOf(run) }, outcome(countVerdicts(r, item.cells)))),
+    runs.map((run, r) => h("td", { "data-run": shownName(run) }, outcome(countVerdicts(r, item.cells), toGravest(behaviour, r, item.cells)))),
   ]);
   rows = shown() ? cellRows(item.cells, 0) : [];
   return [heading, ...rows];
 }
 
-/** A run's letter, where there is more than one run to tell apart. */
-function letterOf(run) {
-  return runs.length > 1 ? run.letter : null;
+/** From what came of a behaviour in a run to the first cell of it that came to the gravest; the others are next to it. */
+function toGravest(behaviour, r, cells) {
+  return ({ name }) => {
+    const cell = cells.find((each) => verdictOf(r, each)?.group === name);
+    const words = [`behaviour:${behaviour.id}`, `status:${name}`, runs.length > 1 ? `run:${runs[r].letter.toLowerCase()}` : ""];
+    return address({ view: "cell", id: cellId(cell), run: runs[r].letter, q: words.filter(Boolean).join(" ") });
+  };
 }
 
 /** A mark where a build no longer documents the behaviour in the words that the specification quotes. */
 function documentationOf(item) {
-  const letters = runs.filter((run, r) => item.cells.some((cell) => "cm".includes(index.documentation[r][cell]))).map((run) => run.letter);
-  if (!letters.length) return null;
-  return h("span", { class: "documentation changed" }, ` documentation changed${runs.length > 1 ? ` in ${letters.length > 3 ? `${letters.length} runs` : letters.join(" ")}` : ""}`);
+  const some = runs.filter((run, r) => item.cells.some((cell) => "cm".includes(index.documentation[r][cell])));
+  if (!some.length) return null;
+  return h("span", { class: "documentation changed" }, ` documentation changed${runs.length > 1 ? ` in ${namesOf(some)}` : ""}`);
 }
 
 /** What the gravest verdict of the cell has to say, in a line. */
@@ -123,12 +127,12 @@ function cellRows(cells, from) {
     const id = cellId(cell);
     return h("tr", { class: "cell" },
       h("th", { scope: "row" }, h("a", { href: address({ view: "cell", id, q: place().q }), "data-row": true }, cellTitle(cell)), saying(cell)),
-      runs.map((run, r) => h("td", { "data-run": letterOf(run) }, h("a", { class: "plainly", href: address({ view: "cell", id, run: run.letter, q: place().q }), tabindex: "-1" }, verdictMark(verdictOf(r, cell))))));
+      runs.map((run, r) => h("td", { "data-run": shownName(run) }, h("a", { class: "plainly", href: address({ view: "cell", id, run: run.letter, q: place().q }), tabindex: "-1" }, verdictMark(verdictOf(r, cell))))));
   });
   const left = cells.length - from - CELLS_SHOWN;
   if (left > 0) {
     const more = h("tr", { class: "cell" }, h("td", { colspan: runs.length + 1 },
-      h("button", { type: "button", class: "quiet", onclick: () => more.replaceWith(...cellRows(cells, from + CELLS_SHOWN)) }, `${counted(left, "more cell")}`)));
+      h("button", { type: "button", class: "quiet rest", onclick: () => more.replaceWith(...cellRows(cells, from + CELLS_SHOWN)) }, `${counted(left, "more cell")}`)));
     rows.push(more);
   }
   return rows;

@@ -27,9 +27,33 @@ function torchName(version) {
     [i ? h("wbr") : null, h("span", { class: part.length <= 16 ? "whole" : null }, part)]));
 }
 
+/** The detail of a run, which is broken between its parts and not within a date. */
+function detailName(detail) {
+  return detail.split(", ").map((part, i) => [i ? ", " : null, h("span", { class: part.length <= 22 ? "whole" : null }, part)]);
+}
+
+const FEW = 3; // runs whose names there is room for in a line of text; of more, the letters
+
+/** A run in a line of text: by its torch, or by its letter and what else tells it apart; where there are many, by its letter. */
+function nameOf(run) {
+  if (runs.length > FEW) return run.letter;
+  return run.short === run.torch ? run.torch : `${run.letter} (${run.short})`;
+}
+
+/** A run beside a number, where there is room for little: null where there is no other to take it for. */
+function shownName(run) {
+  if (runs.length === 1) return null;
+  return runs.length > FEW ? run.letter : run.short;
+}
+
+/** Some runs in a line of text. */
+function namesOf(some) {
+  return some.length > FEW ? `${some.length} runs` : some.map(nameOf).join(runs.length > FEW ? " " : " and ");
+}
+
 /** The heading of a run's column. */
 function runHeading(run, more) {
-  return h("span", { class: "heading-of-run" }, runs.length > 1 ? h("span", { class: "letter" }, run.letter) : null, h("span", {}, torchName(run.torch), h("small", {}, run.detail), more));
+  return h("span", { class: "heading-of-run" }, runs.length > 1 ? h("span", { class: "letter" }, run.letter) : null, h("span", {}, torchName(run.torch), h("small", {}, detailName(run.detail)), more));
 }
 
 /** Groups with their counts: [{name, symbol, word, number}], the gravest first. */
@@ -40,18 +64,21 @@ function grouped({ counts }) {
   })).filter((group) => group.number);
 }
 
+const LEADING = ["failed", "error", "known"]; // what somebody wants to see the case of
+
 /**
  * What came of some cells in one run, in two lines of a narrow column: the gravest thing and how often,
  * then of how many. Where all cells have one verdict, its own word.
  */
-function outcome(found) {
+function outcome(found, href = null) {
   const total = found.counts.reduce((sum, count) => sum + count, 0);
   if (!total) return h("span", { class: "verdict none" }, h("b", { "aria-hidden": "true" }, "·"), " not run");
   const groups = grouped(found), gravest = groups[0];
   const kinds = found.counts.map((count, verdict) => (count ? verdict : -1)).filter((v) => v >= 0 && GROUP_ORDER[groupOf[v]] === gravest.name);
   const { symbol, word } = kinds.length === 1 ? index.verdicts[kinds[0]] : gravest;
   const all = groups.map((group) => `${group.number} ${group.word}`).join(", ") + (found.none ? `, ${found.none} without a verdict` : "");
-  return h("span", { class: `verdict ${gravest.name}`, title: all },
+  const leads = href && LEADING.includes(gravest.name); // a link for every pass would cost half of a keystroke
+  return h(leads ? "a" : "span", { class: `verdict ${gravest.name}`, title: all, href: leads && href(gravest) },
     h("b", { "aria-hidden": "true" }, symbol), " ", total > 1 ? `${gravest.number.toLocaleString("en")} ` : "", word,
     total > gravest.number ? h("small", {}, `of ${total.toLocaleString("en")}`) : null);
 }
@@ -66,26 +93,28 @@ function bar(groups, missing = 0) {
   }));
 }
 
-/** What stands above every view: runs that were cut off, and places where the suite itself broke. */
+function lowered(text) {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}
+
+/** What stands above every view: runs that are not of the whole suite, and places where the suite itself broke. */
 function notices() {
-  const found = [];
+  const found = [], limits = new Map();
   for (const run of runs) {
-    const name = `Run ${run.letter}, torch ${run.torch}`;
-    if (!run.complete) {
-      found.push(h("div", { class: "notice incomplete" }, h("p", {}, h("b", {}, "Incomplete. "),
-        `${name}: the run was cut off. ${run.cells.toLocaleString("en")} of ${run.planned.toLocaleString("en")} planned cells have a verdict; nothing is known of the others.`)));
-    } else if (run.settings.shard) {
-      found.push(h("div", { class: "notice incomplete" }, h("p", {}, h("b", {}, "A part. "),
-        `${name}: this is shard ${run.settings.shard} alone. Merge the shards to see the whole run.`)));
-    } else if (run.available !== null && run.planned < run.available) {
-      found.push(h("div", { class: "notice incomplete" }, h("p", {}, h("b", {}, "A selection. "),
-        `${name}: ${run.planned.toLocaleString("en")} of ${run.available.toLocaleString("en")} cells were asked for; nothing is known of the others.`)));
-    }
+    if (run.limit) limits.set(run.limit.says, [...(limits.get(run.limit.says) || []), run]);
+  }
+  for (const some of limits.values()) {
+    const { kind, name, says } = some[0].limit;
+    const all = runs.length > 1 && some.length === runs.length;
+    found.push(h("div", { class: `notice ${kind}` }, h("p", {}, h("b", {}, `${name}. `),
+      `${all ? (runs.length === 2 ? "Both runs" : "All runs") : some.length === 1 ? fullName(some[0]) : `Runs ${some.map((run) => run.letter).join(", ")}`}: ${lowered(says)} Nothing is known of the others.`)));
+  }
+  for (const run of runs) {
     const broken = run.counts.error;
     if (run.errors.length || broken) {
       found.push(h("div", { class: "notice error" },
         h("p", {}, h("b", {}, "Suite errors. "),
-          `${name}: the suite itself broke in ${counted(run.errors.length + broken, "place")}. That says nothing about the build. `,
+          `${fullName(run)}: the suite itself broke in ${counted(run.errors.length + broken, "place")}. That says nothing about the build. `,
           broken ? h("a", { href: address({ view: "matrix", q: `status:error run:${run.letter.toLowerCase()}` }) }, `See ${counted(broken, "cell")}`) : null),
         run.errors.length ? h("details", {}, h("summary", {}, `What it said (${run.errors.length})`),
           run.errors.slice(0, 50).map((error) => h("pre", {}, error)),
@@ -93,4 +122,13 @@ function notices() {
     }
   }
   return found;
+}
+
+/** A run in a sentence of its own: Run B, torch 2.13.0, seed 7. */
+function fullName(run) {
+  return `Run ${run.letter}, torch ${run.torch}${run.short === run.torch ? "" : `, ${run.short.replace(`${run.torch}, `, "")}`}`;
+}
+
+function lowered(text) {
+  return text.charAt(0).toLowerCase() + text.slice(1);
 }

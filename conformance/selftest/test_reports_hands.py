@@ -1,0 +1,362 @@
+"""The page under hands: clicks and keys in a real browser, narrow screens, and what axe-core finds.
+
+``tox -e browser`` has what this needs: selenium, and in ``AXE`` the path of axe-core's ``axe.min.js``. With ``SHOTS``
+a folder, every view is photographed into it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.selftest import records
+from reports import page
+from reports.differences import differences, of_kind, said
+from reports.model import Run
+from reports.reading import load
+from reports.verdicts import VERDICTS
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: tox -e browser has it")
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.wait import WebDriverWait  # noqa: E402
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+AXE = os.environ.get("AXE")
+SHOTS = os.environ.get("SHOTS")
+pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="Chromium and chromedriver are not both installed")
+
+VIEWS = {
+    "overview": "",
+    "matrix": "#/matrix",
+    "nothing": "#/matrix?q=status:perhaps",
+    "behaviour": "#/behaviour/inplace.returns-self",
+    "cell": "#/cell/inplace.returns-self[sub_-cpu]?run=B",
+    "unsupported": "#/cell/inplace.returns-self[mul_-cpu]?run=B",
+    "differences": "#/differences",
+    "deviations": "#/deviations",
+    "nowhere": "#/cell/none",
+}
+
+
+class Hands:
+    """A browser with a page open, and what somebody does with it."""
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+        self.url = ""
+
+    def window(self, width: int, scheme: str = "light") -> None:
+        """Another window: its width, and the colours that the reader prefers."""
+        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 640}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+    def open(self, file: Path, place: str = "") -> Hands:
+        """Open a page anew, at a place."""
+        self.driver.get("about:blank")
+        self.driver.get(f"{file.as_uri()}{place}")
+        self.until("return document.documentElement.dataset.ready !== undefined")
+        self.until("return !document.getElementById('main').textContent.includes('Unpacking…')")
+        return self
+
+    def until(self, script: str) -> None:
+        """Wait for what a script says."""
+        WebDriverWait(self.driver, 10, poll_frequency=0.05).until(lambda driver: driver.execute_script(script), script)
+
+    def run(self, script: str) -> Any:
+        """What a script returns."""
+        return self.driver.execute_script(script)
+
+    def all(self, css: str) -> list[Any]:
+        """The elements that a selector finds."""
+        return list(self.driver.find_elements(By.CSS_SELECTOR, css))
+
+    def click(self, css: str) -> None:
+        """Click the first of them."""
+        self.all(css)[0].click()
+        self.driver.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+        self.until("return !document.getElementById('main').textContent.includes('Unpacking…')")
+
+    def press(self, *keys: str) -> None:
+        """Keys, to whatever has the focus."""
+        self.driver.switch_to.active_element.send_keys(*keys)
+
+    def text(self, css: str = "body") -> str:
+        """What an element shows, as one line of words."""
+        return " ".join(self.all(css)[0].text.split())
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One browser for all tests of this file."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for option in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking"):
+        options.add_argument(option)
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
+    driver.execute_cdp_cmd("Page.setBypassCSP", {"enabled": True})  # the page's policy lets no probe in
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def hands(browser: Any) -> Hands:
+    """Hands on a window of usual width."""
+    found = Hands(browser)
+    found.window(1280)
+    return found
+
+
+def save(folder: Path, *runs: records.Json) -> Path:
+    """A page of these runs, on the disk."""
+    paths = [records.save(folder, run, f"{n}.json", reproducers=True) for n, run in enumerate(runs)]
+    file = folder / "index.html"
+    file.write_text(page.html([load(path) for path in paths]), encoding="utf-8")
+    return file
+
+
+LONG = "tensor([" + ", ".join(["1.0000e+00"] * 40) + "], dtype=torch.bfloat16)"
+
+
+def pair() -> list[records.Json]:
+    """A good run, and one of another torch with a failure that has much to say."""
+    good, bad = records.small("pass", "pass", "pass"), records.small("pass", "fail", "unsupported")
+    bad["environment"] = records.environment("2.14.0", ["cpu"])
+    good["cells"][0] |= {"verdict": "known", "reason": "Rounds twice in half precision.", "issue": None}
+    bad["cells"] = [
+        {**cell, "expected": LONG, "found": f"{LONG}.T"} if cell["verdict"] == "fail" else cell for cell in bad["cells"]
+    ]
+    return [good, bad]
+
+
+def mixed() -> list[records.Json]:
+    """Runs that have something to show on every view: all verdicts, a killed run, a broken suite, a selection."""
+    cut = records.record(areas=3, seed=3, complete=False, planned=900, torch="2.14.0", errors=["no such catalogue"])
+    every = records.small(*("pass", "fail", "unsupported", "known", "fixed", "crash", "timeout", "error"), available=99)
+    return [*pair(), cut, every]
+
+
+def test_a_red_cell_leads_in_one_click_to_all_of_it(hands: Hands, tmp_path: Path) -> None:
+    """From the red word of the matrix: what is promised, what happened, and how to see it oneself."""
+    hands.open(save(tmp_path, *pair()), "#/matrix")
+
+    hands.click("tr.behaviour a.verdict.failed")
+
+    shown = hands.text("main")
+    for expected in (
+        "An in-place operation returns the very tensor object that it was called on.",
+        "documentation",
+        "Minimal input",
+        "Expected",
+        "Found",
+        "Run this cell again",
+        "Reproducer",
+    ):
+        assert expected in shown
+    assert "fail" in hands.text(".tabs [aria-current]")
+
+
+def test_counts_lead_to_their_cells(hands: Hands, tmp_path: Path) -> None:
+    """A number of the overview is a link to the cells that it counts, of its level, area and run."""
+    hands.open(save(tmp_path, *pair()))
+
+    hands.click("table.areas a.verdict.failed")
+
+    assert "1 behaviour and 1 cell match" in hands.text("#found")
+    assert hands.run("return document.getElementById('query').value") == "status:failed level:must run:b"
+
+
+@pytest.mark.parametrize("clipboard", ["modern", "old", "none"])
+def test_copy_works_from_a_file(hands: Hands, tmp_path: Path, clipboard: str) -> None:
+    """The reproducer gets into the clipboard with the new way, with the old way, or by the reader's own Ctrl+C."""
+    hands.open(save(tmp_path, *pair()), VIEWS["cell"])
+    assert hands.run("return location.protocol") == "file:"
+    if clipboard != "modern":
+        hands.run("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    if clipboard == "none":
+        hands.run("document.execCommand = () => false")
+    button = hands.all("button[aria-label='Copy the reproducer']")[0]
+
+    button.send_keys(Keys.ENTER)
+    expected = "Selected: press Ctrl+C" if clipboard == "none" else "Copied"
+    hands.until(f"return document.activeElement.textContent === '{expected}'")  # and the focus stays on the button
+    if clipboard == "none":
+        copied = hands.run("return String(getSelection())")
+    else:
+        hands.run("const box = document.createElement('textarea'); box.id = 'paste'; document.body.append(box)")
+        hands.all("#paste")[0].send_keys(Keys.CONTROL, "v")
+        copied = hands.run("return document.getElementById('paste').value")
+
+    assert copied.rstrip() == (tmp_path / "reproducers" / "inplace" / "returns-self-sub_-cpu.py").read_text().rstrip()
+
+
+def test_every_copy_button_is_reached_by_keyboard(hands: Hands, tmp_path: Path) -> None:
+    """Minimal input, command and reproducer: a button each, met with the Tab key, and the code after it scrolls."""
+    hands.open(save(tmp_path, *pair()), VIEWS["cell"])
+    hands.run("document.getElementById('main').focus()")
+    met = []
+    for _ in range(40):
+        hands.press(Keys.TAB)
+        met.append(hands.run("return document.activeElement.getAttribute('aria-label') || ''"))
+
+    for name in ("the minimal input", "the command", "the reproducer"):
+        assert met.index(f"Copy {name}") < met.index(name)
+
+
+@pytest.mark.parametrize("width", [1280, 390, 360])
+@pytest.mark.parametrize("view", ["overview", "matrix", "behaviour", "cell", "differences", "deviations"])
+def test_nothing_is_cut_off_and_nothing_sticks_out(hands: Hands, tmp_path: Path, view: str, width: int) -> None:
+    """The page never scrolls sideways; expected and found can be read to their ends, however narrow the screen is."""
+    hands.window(width)
+    hands.open(save(tmp_path, *pair()), VIEWS[view])
+    cut = """return [...document.querySelectorAll("main *")].filter((e) => {
+      const style = getComputedStyle(e);
+      const hides = style.overflowX === "hidden" || style.overflowY === "hidden" || style.textOverflow === "ellipsis";
+      const more = e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 1;
+      return hides && more && !e.matches(".unseen, .bar");
+    }).map((e) => e.className)"""
+
+    assert hands.run("return document.documentElement.scrollWidth") <= width  # a telephone widens its window instead
+    assert hands.run(cut) == []
+
+
+EVERY = [None, *VERDICTS]
+
+
+def crossed(*, complete: bool) -> list[records.Json]:
+    """Two runs between which every verdict became every other, or none."""
+    statement = records.behaviour("inplace")
+    pairs = [(one, other) for one in EVERY for other in EVERY]
+    runs = []
+    for side in (0, 1):
+        cells = [
+            records.cell(statement, f"s{number:03}", verdict=str(pair[side]))
+            for number, pair in enumerate(pairs)
+            if pair[side] is not None
+        ]
+        runs.append({**records.small(), "cells": cells, "planned": len(cells), "available": len(cells)})
+    runs[1]["environment"] = records.environment("2.14.0", ["cpu"])
+    return [runs[0], runs[1] if complete else {**runs[1], "complete": False, "planned": 200, "available": 200}]
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_the_differences_are_those_of_the_command(hands: Hands, tmp_path: Path, complete: bool) -> None:
+    """The page and ``reports diff`` say the same of every pair of verdicts, in both directions."""
+    pair = crossed(complete=complete)
+    file = save(tmp_path, *pair)
+    for place, (one, other) in {"": pair, "?a=B&b=A": pair[::-1]}.items():
+        found = differences(Run.model_validate(one), Run.model_validate(other))
+        expected = [said(kind, len(some)) for kind, some in of_kind(found).items()]
+        if place:
+            expected = [re.sub("[AB](?= only)", lambda match: "BA"["AB".index(match[0])], words) for words in expected]
+
+        hands.open(file, f"#/differences{place}")
+
+        assert [heading.text for heading in hands.all("main h2")] == expected
+        assert all(words in hands.text("#found") for words in expected)
+
+
+def test_two_runs_are_chosen_and_the_address_keeps_them(hands: Hands, tmp_path: Path) -> None:
+    """Other runs, a search among what differs, the way back: all of it is in the address."""
+    runs = [*pair(), records.small("fail", "pass", "pass", started="2026-11-22T00:30:00+02:00")]
+    hands.open(save(tmp_path, *runs), "#/differences")
+    assert "torch 2.13.0+cpu 2.14.0" in hands.text("main .environment tbody")
+
+    hands.run("document.getElementById('select-b').value = 'C'")
+    hands.run("document.getElementById('select-b').dispatchEvent(new Event('change'))")
+    assert "1 cell" in hands.text("#found")
+    hands.all("#query")[0].send_keys("subject:sub_")
+    hands.until("return location.hash === '#/differences?a=A&b=C&q=subject:sub_'")
+    assert hands.text("#found") == "Of the cells that match: No cell differs."
+    hands.run("document.getElementById('swap').click()")
+    hands.until("return location.hash.includes('a=C&b=A')")
+
+
+def test_a_stale_deviation_is_marked(hands: Hands, tmp_path: Path) -> None:
+    """A listed deviation stands once, with its issue, and a run where it passes says that the list is stale."""
+    reason, issue = "Rounds twice in half precision.", "https://github.com/pytorch/pytorch/issues/1"
+    still, passes = records.small("known", "known", "pass"), records.small("fixed", "known", "pass")
+    gone = records.small("fixed", "fixed", "pass")
+    for number, run in enumerate((still, passes, gone)):
+        run["environment"] = records.environment(f"2.{number}.0", ["cpu"])
+        for cell in run["cells"]:
+            if cell["verdict"] != "pass":
+                told = f"passes, but is listed: {reason}" if cell["verdict"] == "fixed" else reason
+                cell |= {"reason": told, "issue": issue}
+
+    hands.open(save(tmp_path, still, passes, gone), "#/deviations")
+
+    assert hands.text("main .found").startswith("1 listed deviation, 1 of them stale: what is listed passes")
+    assert [cell.text for cell in hands.all("main tbody td")] == [
+        "◆ 2 known", "◆ 1 known ◇ 1 fixed partly stale", "◇ 2 fixed stale",
+    ]  # fmt: skip
+    assert hands.all(f"main a[href='{issue}']")
+
+
+def test_paper_gets_everything(hands: Hands, tmp_path: Path) -> None:
+    """Every cell that differs is printed, and long lines of a program go on in the next line: paper does not scroll."""
+    one, other = records.record(areas=2, seed=1), records.record(areas=2, seed=2, torch="2.14.0")
+    for run in (one, other):
+        run["cells"] = [{**cell, "minimal": "x = " + "1 + " * 200 + "1"} for cell in run["cells"]]
+    only = [{**records.cell(one["behaviours"][0], f"s{number:03}")} for number in range(150)]
+    other |= {"cells": [*other["cells"], *only], "planned": len(other["cells"]) + 150, "available": None}
+    file = save(tmp_path, one, other)
+
+    hands.open(file, "#/differences")
+    hands.run("dispatchEvent(new Event('beforeprint'))")
+    assert len(hands.all("main .kind li .what")) == sum(
+        int(number) for number in re.findall(r"(\d+) cells?", hands.text("#found"))
+    )
+
+    hands.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        hands.open(file, f"#/cell/{one['cells'][0]['id']}")
+        cut = "return [...document.querySelectorAll('main pre')].filter((e) => e.scrollWidth > e.clientWidth).length"
+        assert hands.all("main .program")
+        assert hands.run(cut) == 0
+    finally:
+        hands.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+@pytest.mark.parametrize("text", records.HOSTILE)
+def test_hostile_text_does_nothing_in_the_new_views(hands: Hands, tmp_path: Path, text: str) -> None:
+    """No string of a run becomes an element or a link that runs, among differences and deviations."""
+    before, after = records.hostile(text), records.hostile("harmless")
+    for run in (before, after):
+        run["cells"] = [{**run["cells"][0], "verdict": "known"}]
+    file = save(tmp_path, before, after)
+    for place in ("#/differences", "#/deviations"):
+        hands.open(file, place)
+
+        assert hands.run("return document.title").endswith("harmless")
+        assert not hands.all("main img, main svg, main script, main a[href^='javascript']")
+
+
+@pytest.mark.skipif(not AXE, reason="AXE does not name axe-core's axe.min.js: tox -e browser has it")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("view", VIEWS)
+def test_axe_finds_nothing(hands: Hands, tmp_path: Path, view: str, width: int, scheme: str) -> None:
+    """No violation of WCAG 2.1 A and AA, on any view, in either scheme, wide or narrow."""
+    hands.window(width, scheme)
+    hands.open(save(tmp_path, *mixed()), VIEWS[view])
+    hands.run("for (const each of document.querySelectorAll('details')) each.open = true")
+    hands.run(Path(str(AXE)).read_text(encoding="utf-8"))
+
+    found = hands.driver.execute_async_script(
+        "axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] }).then(arguments[0])"
+    )
+    if SHOTS:
+        Path(SHOTS).mkdir(parents=True, exist_ok=True)
+        hands.driver.save_screenshot(str(Path(SHOTS) / f"{view}-{width}-{scheme}.png"))
+
+    assert [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found["violations"]] == []

@@ -1,0 +1,96 @@
+// Two chosen runs: what differs around them, then cell by cell what broke, what was repaired, what is new.
+
+const DIFFERING_SHOWN = 60; // cells of a kind that are shown before somebody asks for more
+
+const FOLDED = ["added", "removed"]; // they say nothing of either build
+
+/** The group of a verdict, where it says something of the build; of none, and of what could not be told, null. */
+function told(run, cell) {
+  const verdict = verdictOf(run, cell);
+  return verdict && ["passed", "failed", "known"].includes(verdict.group) ? verdict.group : null;
+}
+
+/** What became of a cell from one run to the other: a kind of index.kinds, or null. The rules are those of `reports diff`. */
+function kindOf(a, b, cell) {
+  const before = verdictOf(a, cell), after = verdictOf(b, cell);
+  if (before === after) return null;
+  if (!before) return after.group === "failed" ? "broken" : "added";
+  if (!after) return runs[b].complete || !told(a, cell) ? "removed" : "lost";
+  const failed = ["failed", "known"].includes(before.group), fails = ["failed", "known"].includes(after.group);
+  if (failed && fails) return "changed";
+  if (after.group === "failed" || (before.group === "passed" && fails)) return "broken";
+  if (failed && after.group === "passed") return "repaired";
+  if (told(a, cell) && !told(b, cell)) return after.verdict === "not-applicable" ? "changed" : "lost";
+  return !told(a, cell) && told(b, cell) ? "gained" : "changed";
+}
+
+function differencesView(where) {
+  const chosen = (letter, otherwise) => { const at = runs.findIndex((run) => run.letter === letter); return at < 0 ? otherwise : at; };
+  const a = chosen(where.a, 0), b = chosen(where.b, Math.min(1, runs.length - 1));
+  const { cells, faults } = search(where.q || "");
+  const kinds = Object.fromEntries(Object.keys(index.kinds).map((kind) => [kind, []]));
+  for (const cell of cells) {
+    const kind = kindOf(a, b, cell);
+    if (kind) kinds[kind].push(cell);
+  }
+  const worse = kinds.broken.length + kinds.lost.length > 0;
+  const all = Object.values(kinds).reduce((sum, some) => sum + some.length, 0);
+  const words = faults.length ? faults[0] : a === b ? "Both are the same run: choose another." : !all ? "No cell differs."
+    : `${nameOf(runs[b])} is ${worse ? "worse" : "not worse"} than ${nameOf(runs[a])}: ${Object.keys(kinds).filter((kind) => kinds[kind].length).map((kind) => saidOfKind(kind, kinds[kind].length, a, b)).join(", ")}.`;
+  const pick = (key, name, at) => h("label", {}, `${name} `, h("select", { id: `select-${key}`, onchange: (event) => { amend({ a: runs[a].letter, b: runs[b].letter, [key]: event.target.value }); render(`select-${key}`); } },
+    runs.map((run, r) => h("option", { value: run.letter, selected: r === at }, `${run.letter}: ${run.torch}, ${run.detail}`))));
+  return {
+    title: "Differences",
+    announce: words,
+    nodes: [
+      h("h1", { class: "title" }, "Differences of two runs"),
+      h("div", { class: "choices pair" }, pick("a", "From", a), pick("b", "to", b),
+        h("button", { type: "button", class: "quiet", id: "swap", onclick: () => { amend({ a: runs[b].letter, b: runs[a].letter }); render("swap"); } }, "Swap")),
+      h("p", { class: faults.length ? "found fault" : "found", id: "found" }, where.q && !faults.length ? `Of the cells that match: ${words}` : words),
+      a === b ? null : around(a, b),
+      Object.entries(kinds).filter(([, some]) => some.length).map(([kind, some]) => h("section", { class: "kind" },
+        h("h2", {}, saidOfKind(kind, some.length, a, b)),
+        FOLDED.includes(kind) ? h("details", {}, h("summary", {}, "Which they are"), differing(a, b, some)) : differing(a, b, some))),
+    ],
+  };
+}
+
+/** "1 cell fails now", "7 cells are in C only": the kinds call the runs A and B, whichever two they are here. */
+function saidOfKind(kind, number, a, b) {
+  const words = index.kinds[kind][number === 1 ? 0 : 1];
+  return `${counted(number, "cell")} ${words.replace(/\b([AB]) only$/, (whole, which) => `${runs[which === "A" ? a : b].letter} only`)}`;
+}
+
+/** The fields of the environment that differ: they come before any verdict that does. */
+function around(a, b) {
+  const rows = ENVIRONMENT.filter(([name]) => !["command", "started", "took", "record"].includes(name))
+    .map(([name, of]) => [name, of(runs[a]) || "none", of(runs[b]) || "none"]).filter(([, one, other]) => one !== other);
+  if (!rows.length) return h("p", { class: "muted" }, "Build, devices, versions and settings are the same.");
+  return h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "What differs around them" }, h("table", { class: "environment" },
+    h("thead", {}, h("tr", {}, h("td", {}), [a, b].map((r) => h("th", { scope: "col" }, runHeading(runs[r]))))),
+    h("tbody", {}, rows.map(([name, one, other]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, one), h("td", {}, other))))));
+}
+
+/** Cells that differ, the musts first. */
+function differing(a, b, cells) {
+  const rank = (cell) => index.levels.indexOf(behaviours[behaviourOf[cell]].level);
+  const sorted = [...cells].sort((x, y) => rank(x) - rank(y) || x - y);
+  const list = h("ul", { class: "failures" });
+  const step = (from) => {
+    append(list, sorted.slice(from, from + DIFFERING_SHOWN).map((cell) => differingRow(a, b, cell)));
+    const left = sorted.length - from - DIFFERING_SHOWN;
+    if (left <= 0) return;
+    const more = h("li", {}, h("button", { type: "button", class: "quiet rest", onclick: () => { more.remove(); step(from + DIFFERING_SHOWN); } }, counted(left, "more cell")));
+    list.append(more);
+  };
+  step(0);
+  return list;
+}
+
+function differingRow(a, b, cell) {
+  const r = verdictOf(b, cell) ? b : a, headline = headlines[r].get(cell), behaviour = behaviours[behaviourOf[cell]];
+  return h("li", {},
+    h("p", { class: "what" }, levelMark(behaviour.level), " ", h("a", { href: address({ view: "cell", id: cellId(cell), run: runs[r].letter }), "data-row": true }, cellId(cell))),
+    h("p", { class: "change" }, verdictMark(verdictOf(a, cell)), h("span", { class: "muted" }, " → "), verdictMark(verdictOf(b, cell))),
+    headline === undefined ? null : h("p", { class: "first mono" }, index.strings[headline]));
+}
