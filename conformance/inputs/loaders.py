@@ -8,6 +8,7 @@ Reference: https://docs.pytorch.org/docs/stable/data.html
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -36,11 +37,12 @@ def sample_of(form: str, key: int) -> Any:
 
 
 class MapSamples(torch.utils.data.Dataset):  # type: ignore[misc]
-    """A map-style dataset that notes what it is asked for."""
+    """A map-style dataset that notes the keys that it is asked for, and the samples that it gives."""
 
     def __init__(self, form: str, size: int) -> None:
         self.form, self.size = form, size
         self.asked: list[Any] = []
+        self.given: list[Any] = []
 
     def __len__(self) -> int:
         return self.size
@@ -49,7 +51,8 @@ class MapSamples(torch.utils.data.Dataset):  # type: ignore[misc]
         self.asked.append(key)
         if not 0 <= key < self.size:
             raise IndexError(key)
-        return sample_of(self.form, key)
+        self.given.append(sample_of(self.form, key))
+        return self.given[-1]
 
 
 class StreamSamples(torch.utils.data.IterableDataset):  # type: ignore[misc]
@@ -58,6 +61,7 @@ class StreamSamples(torch.utils.data.IterableDataset):  # type: ignore[misc]
     def __init__(self, form: str, size: int, sharded: bool = False) -> None:
         self.form, self.size, self.sharded = form, size, sharded
         self.asked: list[Any] = []
+        self.given: list[Any] = []
 
     def __iter__(self) -> Iterator[Any]:
         keys = range(self.size)
@@ -66,7 +70,8 @@ class StreamSamples(torch.utils.data.IterableDataset):  # type: ignore[misc]
             keys = keys[worker.id :: worker.num_workers]
         for key in keys:
             self.asked.append(key)
-            yield sample_of(self.form, key)
+            self.given.append(sample_of(self.form, key))
+            yield self.given[-1]
 
 
 class SizedStream(StreamSamples):
@@ -89,9 +94,36 @@ class KeySampler(torch.utils.data.Sampler):  # type: ignore[misc]
         return len(self.keys)
 
 
+@contextmanager
+def torch_seeded(seed: int = 1) -> Iterator[None]:
+    """The global generator of the CPU at a seed, and put back afterwards.
+
+    ``torch.manual_seed`` would note a traceback for each device that is not initialized yet, at a millisecond a call.
+    """
+    before = torch.get_rng_state()
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(before)
+
+
 def listed_samples(batch: Any) -> Any:
     """A collate_fn that marks and keeps what it is given."""
     return ("collated", batch)
+
+
+class CollateLog:
+    """A collate_fn that notes what it is given, and returns an object of its own each time."""
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+        self.made: list[Any] = []
+
+    def __call__(self, batch: Any) -> Any:
+        self.seen.append(batch)
+        self.made.append(object())
+        return self.made[-1]
 
 
 @dataclass(frozen=True)
