@@ -5,8 +5,7 @@ Reference: https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.DataL
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -56,11 +55,6 @@ class Arguments:
     def facets(self) -> dict[str, Any]:
         """What evidence counts of this case."""
         return {"styles": self.style, "arguments": self.names}
-
-    def reductions(self) -> Iterator[Arguments]:
-        """Fewer arguments."""
-        for number in range(len(self.given)):
-            yield replace(self, given=self.given[:number] + self.given[number + 1 :])
 
     def code(self) -> str:
         """The call in plain torch."""
@@ -178,14 +172,20 @@ def refused_arguments(cell: Cell) -> Inputs:
     return Inputs([case for source in sources for case in source(cell).corners])
 
 
-def numbers_of_workers(cell: Cell) -> Inputs:
-    """Numbers of workers, which are not started."""
-    return _each("map", *({"num_workers": n} for n in (0, 1, 2)))
+def no_workers(cell: Cell) -> Inputs:
+    """No workers, said and unsaid."""
+    return Inputs([Arguments(style, given) for style in ("map", "iterable") for given in ((), (("num_workers", 0),))])
 
 
-def numbers_of_busy_workers(cell: Cell) -> Inputs:
+def busy_workers(cell: Cell) -> Inputs:
     """Positive numbers of workers, which are not started."""
-    return _each("map", *({"num_workers": n} for n in (1, 2, 3)))
+    return Inputs([Arguments(style, (("num_workers", n),)) for style in ("map", "iterable") for n in (1, 2)])
+
+
+def batch_samplers_and_size_one(cell: Cell) -> Inputs:
+    """A batch sampler and the batch size that is the default."""
+    batches = (((0, 1), (2,)), ((3, 4, 5),), ())
+    return _each("map", *({"batch_sampler": some, "batch_size": 1} for some in batches))
 
 
 def with_defaults(cell: Cell) -> Inputs:

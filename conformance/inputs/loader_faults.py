@@ -32,7 +32,6 @@ class TwoArguments(Exception):
 FAULTS = (
     "ValueError('no')", "KeyError('k')", "IndexError(3)", "RuntimeError('no')", "TypeError()", "OSError(2, 'no file')",
     "TwoArguments(1, 'two')", "AttributeError('a')", "NotImplementedError('later')", "AssertionError()",
-    "GeneratorExit()", "KeyboardInterrupt()",
 )  # fmt: skip
 
 

@@ -146,6 +146,11 @@ def pinned_structures(cell: Cell) -> Inputs:
     return _pinned(*PINNED_STRUCTURES)
 
 
+def plain_structures(cell: Cell) -> Inputs:
+    """Samples of each structure, taken one by one."""
+    return Inputs([PinnedLoading(name, "single", style) for name in PINNED_STRUCTURES for style in ("map", "iterable")])
+
+
 def pinnable_batches(cell: Cell) -> Inputs:
     """Custom batches with a method pin_memory."""
     return _pinned("pinnable")

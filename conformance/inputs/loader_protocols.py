@@ -5,9 +5,12 @@ Reference: https://docs.pytorch.org/docs/stable/data.html#dataset-types
 
 from __future__ import annotations
 
+import os
+import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -104,6 +107,55 @@ class SizedSampler(TurningSampler):
 
     def __len__(self) -> int:
         return len(self.keys)
+
+
+class Whereabouts:
+    """Notes of where code runs: the process, the thread, and what get_worker_info says there."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, int, int, Any]] = []
+
+    def note(self, what: str) -> None:
+        """Note where this is."""
+        self.seen.append((what, os.getpid(), threading.get_ident(), torch.utils.data.get_worker_info()))
+
+    def __call__(self, batch: Any) -> Any:
+        """As a collate_fn."""
+        self.note("collate_fn")
+        return batch
+
+
+class WatchedMap(MapSamples):
+    """A map-style dataset that notes where it is asked."""
+
+    def __init__(self, size: int, log: Whereabouts) -> None:
+        super().__init__("number", size)
+        self.log = log
+
+    def __getitem__(self, key: int) -> Any:
+        self.log.note("dataset")
+        return super().__getitem__(key)
+
+
+class WatchedStream(StreamSamples):
+    """An iterable-style dataset that notes where it is iterated over."""
+
+    def __init__(self, size: int, log: Whereabouts) -> None:
+        super().__init__("number", size)
+        self.log = log
+
+    def __iter__(self) -> Iterator[Any]:
+        self.log.note("dataset")
+        for sample in super().__iter__():
+            self.log.note("dataset")
+            yield sample
+
+
+class EndlessStream(torch.utils.data.IterableDataset):  # type: ignore[misc]
+    """0, 1, 2, and so on without an end."""
+
+    def __iter__(self) -> Iterator[int]:
+        return count()
 
 
 def samples_in(kind: str, size: int) -> Any:
@@ -220,7 +272,7 @@ class Keyed:
         if self.way == "sampler":
             return torch.utils.data.DataLoader(dataset, batch_size=2, sampler=keys, collate_fn=list)
         if self.way == "single":
-            return torch.utils.data.DataLoader(dataset, batch_size=None, sampler=keys)
+            return torch.utils.data.DataLoader(dataset, batch_size=None, sampler=keys, collate_fn=tuple)
         return torch.utils.data.DataLoader(dataset, batch_sampler=[keys[:1], keys[1:]], collate_fn=list)
 
     def facets(self) -> dict[str, Any]:
@@ -231,7 +283,7 @@ class Keyed:
         """The loader in plain torch."""
         arguments = {
             "sampler": "batch_size=2, sampler=keys, collate_fn=list",
-            "single": "batch_size=None, sampler=keys",
+            "single": "batch_size=None, sampler=keys, collate_fn=tuple",
             "batch_sampler": "batch_sampler=[keys[:1], keys[1:]], collate_fn=list",
         }[self.way]
         return f"keys = [{', '.join(self.keys)}]\nlist(torch.utils.data.DataLoader(dataset, {arguments}))"
@@ -243,6 +295,36 @@ class Keyed:
 
 
 # --- sources ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Endless:
+    """A loader over an endless stream, of which some batches are drawn."""
+
+    batch_size: int | None
+    drop_last: bool
+    drawn: int
+
+    def facets(self) -> dict[str, Any]:
+        """What evidence counts of this case."""
+        return {"batching": f"batch_size={self.batch_size}"}
+
+    def code(self) -> str:
+        """The loader in plain torch."""
+        options = f"batch_size={self.batch_size}, drop_last={self.drop_last}"
+        return f"iterator = iter(torch.utils.data.DataLoader(endless, {options}))\nnext(iterator)"
+
+
+def endless(cell: Cell) -> Inputs:
+    """Endless streams in batches and without."""
+    return Inputs([Endless(size, drop and size is not None, drawn) for size in (None, 1, 3)
+                   for drop in (False, True) for drawn in (1, 4)])  # fmt: skip
+
+
+def samplers_without_length(cell: Cell) -> Inputs:
+    """Samplers that have no length."""
+    keys = ((3, 0, 4), (1,), (), (8, 7, 6, 5, 0))
+    return Inputs([SamplerLike("no length", some, size) for some in keys for size in (1, 2, 3, None)])
 
 
 def map_likes(cell: Cell) -> Inputs:

@@ -43,6 +43,45 @@ class EpochSampler:
         self.epoch = epoch
 
 
+@dataclass(frozen=True)
+class EpochsSet:
+    """A loader with a sampler that is told the epoch before each: of torch, shuffled or not, or of this module."""
+
+    sampler: str
+    epochs: tuple[int, ...]
+    batch_size: int | None = 4
+
+    def build(self) -> tuple[Any, Any]:
+        """The sampler and the loader."""
+        if self.sampler == "turning":
+            sampler: Any = EpochSampler(range(12))
+        else:
+            sampler = torch.utils.data.distributed.DistributedSampler(
+                range(23), num_replicas=2, rank=1, shuffle=self.sampler == "shuffled"
+            )
+        dataset = MapSamples("number", 23)
+        return sampler, torch.utils.data.DataLoader(dataset, batch_size=self.batch_size, sampler=sampler)
+
+    def facets(self) -> dict[str, Any]:
+        """What evidence counts of this case."""
+        return {"samplers": self.sampler, "batching": f"batch_size={self.batch_size}"}
+
+    def code(self) -> str:
+        """The loader in plain torch."""
+        return (
+            f"loader = torch.utils.data.DataLoader(dataset, batch_size={self.batch_size}, sampler=sampler)\n"
+            f"for epoch in {self.epochs}:\n    sampler.set_epoch(epoch)\n    print(list(sampler), list(loader))"
+        )
+
+
+def set_epochs(cell: Cell) -> Inputs:
+    """Samplers of torch and of this module, told one epoch after the other, the same again, and back."""
+    return Inputs(
+        [EpochsSet(sampler, epochs, size) for sampler in ("shuffled", "unshuffled", "turning")
+         for epochs in ((0,), (3,), (0, 1, 2), (5, 5, 0)) for size in (None, 1, 4)]
+    )  # fmt: skip
+
+
 @dataclass
 class SessionLog:
     """What a session shows: of each iterator the batches, of each step what it returned, and states of generators."""
@@ -251,6 +290,11 @@ def sessions(cell: Cell) -> Inputs:
         st.lists(step, min_size=1, max_size=14).map(tuple),
     )  # fmt: skip
     return Inputs(_sessions(120, SESSION_ORDERS), drawn)
+
+
+def shuffled_sessions(cell: Cell) -> Inputs:
+    """Sessions of loaders that shuffle."""
+    return Inputs(_sessions(40, (SHUFFLED, "shuffled by a generator")))
 
 
 def _session(order: str, size: int, batch_size: int | None, drop_last: bool, steps: Any) -> Session:

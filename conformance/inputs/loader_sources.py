@@ -139,6 +139,95 @@ def any_loadings(cell: Cell) -> Inputs:
     )  # fmt: skip
 
 
+def unsized_loadings(cell: Cell) -> Inputs:
+    """Iterable-style datasets without a length, and keys for a sampler without one."""
+    return Inputs(
+        [Loading("iterable", "number", 5, size, sized=False) for size in (None, 1, 2, 7)]
+        + [Loading("map", "number", 5, size, order=SAMPLER, keys=keys)
+           for size in (None, 1, 2, 7) for keys in SAMPLED_KEYS]
+    )  # fmt: skip
+
+
+def any_streams(cell: Cell) -> Inputs:
+    """Iterable-style datasets of numbers, in batches and without."""
+    return Inputs(_styled("iterable"))
+
+
+def any_streams_and_maps(cell: Cell) -> Inputs:
+    """Datasets of numbers of both styles, in batches and without."""
+    return Inputs([*_styled("iterable"), *_styled("map")])
+
+
+def _styled(style: str) -> list[Loading]:
+    return [
+        Loading(style, "number", size, batch_size, drop_last, collate=collate)
+        for size in (0, 1, 5, 6)
+        for batch_size, drop_last in ((None, False), (1, False), (2, False), (3, True), (7, False))
+        for collate in COLLATES
+    ]
+
+
+def sequential_and_shuffled(cell: Cell) -> Inputs:
+    """Map-style datasets of numbers, in order and shuffled."""
+    rows = coverings(1, (1, 2, 5, 6), (None, 1, 2, 3, 7), (False, True), (SEQUENTIAL, SHUFFLED), (None, 4))
+    return Inputs([_ordered_anyhow(*row) for row in rows])
+
+
+def _ordered_anyhow(size: int, batch_size: int | None, drop_last: bool, order: str, seed: int | None) -> Loading:
+    return Loading("map", "number", size, batch_size, drop_last and batch_size is not None, order, seed=seed)
+
+
+def empty_shuffled(cell: Cell) -> Inputs:
+    """Nothing to shuffle."""
+    return Inputs([Loading(size=0, batch_size=size, order=SHUFFLED) for size in (None, 1, 3)])
+
+
+def ordered_or_sampled(cell: Cell) -> Inputs:
+    """Map-style datasets in order, and with a sampler."""
+    return Inputs([case for source in (batched_maps, single_maps, sampled) for case in source(cell).corners])
+
+
+def positional(cell: Cell) -> Inputs:
+    """Configurations that each give other values to the arguments that may be positional."""
+    return Inputs(
+        [
+            Loading("map", form, 5, 2, drop_last, collate=collate)
+            for form in FORMS for drop_last in (False, True) for collate in COLLATES
+        ]
+        + [Loading(size=5, batch_size=size, order=SAMPLER, keys=keys) for size in (None, 2) for keys in SAMPLED_KEYS]
+        + [Loading(size=5, order=BATCH_SAMPLER, keys=keys) for keys in SAMPLED_BATCHES]
+        + [Loading(size=9, batch_size=size, order=SHUFFLED) for size in (None, 1, 4)]
+        + [Loading("iterable", "number", 5, size) for size in (None, 2)]
+    )  # fmt: skip
+
+
+def sized_maps(cell: Cell) -> Inputs:
+    """Map-style datasets, with samplers and without."""
+    return Inputs(
+        [case for source in (batched_maps, single_maps, sampled, batch_sampled, shuffled)
+         for case in source(cell).corners],
+        sampled(cell).samples,
+    )  # fmt: skip
+
+
+def sized_streams(cell: Cell) -> Inputs:
+    """Iterable-style datasets with a length, also for workers, which are not started."""
+    from hypothesis import strategies as st
+
+    rest = ((None, *LOADED_BATCHES), (False, True), (0, 0, 1, 2))
+    return _inputs(_sized_stream, (LOADED_SIZES, *rest), (st.integers(0, 99), *rest))
+
+
+def _sized_stream(size: int, batch_size: int | None, drop_last: bool, workers: int) -> Loading:
+    return Loading("iterable", "number", size, batch_size, drop_last and batch_size is not None, workers=workers)
+
+
+def bulk_batches(cell: Cell) -> Inputs:
+    """Map-style datasets in batches: by their number, by a sampler, by a batch sampler, shuffled."""
+    found = [case for source in (batched_maps, sampled, batch_sampled) for case in source(cell).corners]
+    return Inputs([case for case in found if case.batched][::2], batched_maps(cell).samples)
+
+
 # --- samplers -----------------------------------------------------------------------------------------------------
 
 

@@ -131,7 +131,7 @@ class Loading:
     """A DataLoader: ``size`` samples of a form, and the arguments.
 
     ``keys`` are what a sampler yields, or the batches of a batch sampler. ``batch_size=None`` means no batches.
-    ``sharded`` iterable datasets give each worker every so manieth sample. ``sized`` ones have a length.
+    ``sharded`` iterable datasets give each worker every nth sample. ``sized`` ones have a length.
     """
 
     style: str = "map"
@@ -197,7 +197,7 @@ class Loading:
             yield replace(self, form="number")
         if self.workers:
             yield replace(self, workers=self.workers - 1)
-        if self.size and not self.keys:
+        if self.size and not self.keys and self.order != SHUFFLED:  # few samples are seldom reshuffled
             yield replace(self, size=self.size // 2)
             yield replace(self, size=self.size - 1)
         for number in range(len(self.keys)):
