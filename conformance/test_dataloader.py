@@ -5,6 +5,7 @@ Reference: https://docs.pytorch.org/docs/stable/data.html
 
 from __future__ import annotations
 
+import numbers
 import os
 import threading
 from contextlib import suppress
@@ -23,6 +24,7 @@ from conformance.inputs import (
     loader_protocols,
     loader_sessions,
     loader_sources,
+    loader_streams,
 )
 from conformance.inputs.loader_arguments import Arguments, Assigned
 from conformance.inputs.loader_faults import FaultyLoading
@@ -31,8 +33,6 @@ from conformance.inputs.loader_pinning import PinnedLoading, has_accelerator, sh
 from conformance.inputs.loader_protocols import (
     BulkMap,
     EchoMap,
-    Endless,
-    EndlessStream,
     IndexedStream,
     IteratedMap,
     Keyed,
@@ -44,10 +44,12 @@ from conformance.inputs.loader_protocols import (
     sample_in,
 )
 from conformance.inputs.loader_sessions import EpochsSet, Session
+from conformance.inputs.loader_streams import Endless, Falsy
 from conformance.inputs.loaders import SEQUENTIAL, SHUFFLED, CollateLog, Loading, listed_samples, torch_seeded
 from conformance.oracles import expect
 from conformance.oracles.loader_calls import (
     bare,
+    drawn_before_fault,
     length_warnings,
     loaded_by_keys,
     refuses,
@@ -153,6 +155,20 @@ def test_collate_fn_gets_each_sample(case: Loading) -> None:
     same_objects(loader.dataset.given, log.seen, "samples that collate_fn got")
 
 
+@cases(loader_streams.falsy_samples)
+def test_falsy_samples_and_batches_are_yielded(case: Falsy) -> None:
+    """A sample and what collate_fn makes of it are yielded though they be None, zero or empty."""
+    samples = case.values()
+    found = drained(case.build(samples))
+    if case.batch_size is None:
+        same_objects(samples, found, "samples")
+    elif case.keeping:
+        same_objects(samples, [sample for batch in found for sample in batch], "samples in batches")
+    else:
+        expected = [batch[-1] for batch in batches_of(samples, case.batch_size, False)]
+        same_objects(expected, found, "what collate_fn made of the batches")
+
+
 @cases(loader_sources.batched_any)
 def test_batches_stay_as_they_were(case: Loading) -> None:
     """Drawing the next batch leaves the batches drawn before as they were."""
@@ -174,6 +190,15 @@ def test_order_is_sequential(case: Loading) -> None:
         loader = case.build(**options)
         drained(loader)
         expect.equal(list(range(case.size)), loader.dataset.asked, f"keys asked for with {options}")
+
+
+@cases(loader_sources.sequential_and_shuffled)
+def test_default_keys_are_integers(case: Loading) -> None:
+    """Without a sampler of the caller's a map-style dataset is asked with integers."""
+    loader = case.build()
+    drained(loader)
+    strange = [type(key).__name__ for key in loader.dataset.asked if not isinstance(key, numbers.Integral)]
+    expect.equal([], strange, "types of the keys asked for that are no integers")
 
 
 @cases(loader_sources.sampled)
@@ -217,11 +242,13 @@ def test_shuffle_is_new_every_epoch(case: Loading) -> None:
 
 @cases(loader_sources.small_shuffled)
 def test_shuffle_puts_every_sample_everywhere(case: Loading) -> None:
-    """With shuffle=True each sample comes at each place in some epoch."""
-    seen = {place for keys in epochs_drawn(case, 90) for place in enumerate(keys)}
-    missing = [(key, place) for place in range(case.size) for key in range(case.size) if (place, key) not in seen]
-    expect.that(not missing, "places of the samples in 90 epochs", "each sample at each place",
-                f"sample {missing[0][0]} never at place {missing[0][1]}" if missing else "")  # fmt: skip
+    """With shuffle=True each sample comes in each part of some epoch, of the first places and the last."""
+    parts = min(case.size, 5)
+    epochs = epochs_drawn(case, 90)
+    seen = {(place * parts // case.size, key) for keys in epochs for place, key in enumerate(keys)}
+    missing = [(key, part) for part in range(parts) for key in range(case.size) if (part, key) not in seen]
+    expect.that(not missing, "places of the samples in 90 epochs", f"each sample in each of {parts} parts",
+                f"sample {missing[0][0]} never in part {missing[0][1]}" if missing else "")  # fmt: skip
 
 
 @cases(loader_sources.shuffled_by_generator)
@@ -348,13 +375,19 @@ def test_stream_is_iterated_anew(case: Loading) -> None:
         expect.equal(number, len(log.seen) - len(loader.dataset.given), f"iterators made in {number} epochs")
 
 
-@cases(loader_protocols.endless)
+@cases(loader_streams.endless)
 def test_endless_stream_is_loaded(case: Endless) -> None:
     """An iterable-style dataset without an end yields batch after batch."""
     with torch_seeded():
-        options = {"batch_size": case.batch_size, "drop_last": case.drop_last, "collate_fn": listed_samples}
-        iterator = iter(torch.utils.data.DataLoader(EndlessStream(), **options))
-        found = [batch for _, batch in islice(iterator, case.drawn)]
+        found = [batch for _, batch in islice(case.build(), case.drawn)]
+    same_batches(batches_of(range(case.drawn * (case.batch_size or 1)), case.batch_size, False), found, "epoch")
+
+
+@cases(loader_streams.endless_samplers)
+def test_endless_sampler_is_loaded_by(case: Endless) -> None:
+    """A sampler or batch_sampler without an end gives batch after batch."""
+    with torch_seeded():
+        found = [batch for _, batch in islice(case.build(), case.drawn)]
     same_batches(batches_of(range(case.drawn * (case.batch_size or 1)), case.batch_size, False), found, "epoch")
 
 
@@ -763,6 +796,15 @@ def test_iterator_is_its_own_iterator(case: Loading) -> None:
         same_epoch(case, [*begun, *iterator], "the iterator")
 
 
+@cases(loader_faults.faulty_loadings)
+def test_epoch_after_an_exception_is_whole(case: FaultyLoading) -> None:
+    """An epoch begun after one that ended in an exception begins at the beginning."""
+    loader = case.build(case.error())
+    expected = batches_of([3 * key + 1 for key in range(case.size)], case.batch_size, False)[: case.before]
+    for number in (1, 2, 3):
+        expect.equal(expected, drawn_before_fault(loader), f"batches before the exception in epoch {number}")
+
+
 # --- the main process -------------------------------------------------------------------------------------------
 
 
@@ -822,6 +864,12 @@ def test_pinning_keeps_the_batches(case: PinnedLoading) -> None:
     expect.equal([shape_of(batch) for batch in expected], [shape_of(batch) for batch in found], "types of the batches")
 
 
+@cases(loader_sources.any_loadings)
+def test_pinning_changes_nothing_else(case: Loading) -> None:
+    """pin_memory=True changes nothing about order, number and size of the batches."""
+    same_epoch(case, case.build(pin_memory=True))
+
+
 @cases(loader_pinning.pinned_structures)
 def test_pinning_without_accelerator_is_warned_of(case: PinnedLoading) -> None:
     """pin_memory=True is warned of where there is no accelerator, and only there; the tensors are then ordinary ones."""  # noqa: E501
@@ -849,7 +897,11 @@ def test_batches_are_pinned(case: PinnedLoading) -> None:
     """With pin_memory=True every tensor in a batch of tensors, mappings and sequences is in pinned memory."""
     found = tensors_in(drained(case.build(case.batches(), pin_memory=True)))
     sizes = [tensor.numel() for tensor in found]
-    expect.equal([True for _ in sizes], [tensor.is_pinned() or not tensor.numel() for tensor in found], "pinned")
+    expect.equal(
+        [True for _ in sizes],
+        [tensor.is_pinned() or not tensor.numel() for tensor in found],
+        "which tensors are pinned",
+    )
 
 
 @cases(loader_pinning.pinnable_batches)

@@ -10,7 +10,6 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -151,13 +150,6 @@ class WatchedStream(StreamSamples):
             yield sample
 
 
-class EndlessStream(torch.utils.data.IterableDataset):  # type: ignore[misc]
-    """0, 1, 2, and so on without an end."""
-
-    def __iter__(self) -> Iterator[int]:
-        return count()
-
-
 def samples_in(kind: str, size: int) -> Any:
     """A dataset of a kind with the samples 0, 10, 20, …."""
     numbers = [10 * key for key in range(size)]
@@ -295,30 +287,6 @@ class Keyed:
 
 
 # --- sources ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Endless:
-    """A loader over an endless stream, of which some batches are drawn."""
-
-    batch_size: int | None
-    drop_last: bool
-    drawn: int
-
-    def facets(self) -> dict[str, Any]:
-        """What evidence counts of this case."""
-        return {"batching": f"batch_size={self.batch_size}"}
-
-    def code(self) -> str:
-        """The loader in plain torch."""
-        options = f"batch_size={self.batch_size}, drop_last={self.drop_last}"
-        return f"iterator = iter(torch.utils.data.DataLoader(endless, {options}))\nnext(iterator)"
-
-
-def endless(cell: Cell) -> Inputs:
-    """Endless streams in batches and without."""
-    return Inputs([Endless(size, drop and size is not None, drawn) for size in (None, 1, 3)
-                   for drop in (False, True) for drawn in (1, 4)])  # fmt: skip
 
 
 def samplers_without_length(cell: Cell) -> Inputs:

@@ -145,6 +145,7 @@ def unsized_loadings(cell: Cell) -> Inputs:
         [Loading("iterable", "number", 5, size, sized=False) for size in (None, 1, 2, 7)]
         + [Loading("map", "number", 5, size, order=SAMPLER, keys=keys)
            for size in (None, 1, 2, 7) for keys in SAMPLED_KEYS]
+        + [Loading("map", "number", 5, order=BATCH_SAMPLER, keys=keys) for keys in SAMPLED_BATCHES]
     )  # fmt: skip
 
 
@@ -293,8 +294,8 @@ def shuffled_by_torch(cell: Cell) -> Inputs:
 
 
 def small_shuffled(cell: Cell) -> Inputs:
-    """A few samples, so that each comes at each place soon."""
-    return Inputs([_shuffled(size, 3, False, seed, "default") for size in (2, 4, 5) for seed in (None, 0)])
+    """A few samples, so that each comes at each place soon, and some more."""
+    return Inputs([_shuffled(size, size // 2, False, seed, "default") for size in (2, 4, 5, 40) for seed in (None, 0)])
 
 
 def sampled_and_generated(cell: Cell) -> Inputs:

@@ -110,7 +110,7 @@ def torch_seeded(seed: int = 1) -> Iterator[None]:
 
 def listed_samples(batch: Any) -> Any:
     """A collate_fn that marks and keeps what it is given."""
-    return ("collated", batch)
+    return ["collated", batch]
 
 
 class CollateLog:
@@ -221,7 +221,7 @@ class Loading:
         """The arguments, those that are objects as the values they stand for."""
         return {
             name: _Name(f"torch.Generator().manual_seed({self.seed})") if name == "generator"
-            else _Name("lambda batch: ('collated', batch)") if name == "collate_fn"
+            else _Name("lambda batch: ['collated', batch]") if name == "collate_fn"
             else list(self.keys) if name in ("sampler", "batch_sampler") else value
             for name, value in self.arguments().items()
         }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from conformance.inputs.loader_arguments import Arguments
 from conformance.inputs.loader_lengths import Reported
 from conformance.inputs.loader_protocols import SamplerLike, TurningSampler, WatchedMap, WatchedStream, Whereabouts
-from conformance.inputs.loaders import Loading, listed_samples
+from conformance.inputs.loaders import BATCH_SAMPLER, Loading, listed_samples, torch_seeded
 from conformance.oracles.expect import equal, raises, that
 from conformance.oracles.loader_epochs import drained, same_batches
 from conformance.oracles.loader_model import batches_of, plain
@@ -56,11 +57,22 @@ def loaded_by_keys(case: SamplerLike) -> None:
         equal(expected, found, f"keys in epoch {number}")
 
 
+def drawn_before_fault(loader: Any) -> list[Any]:
+    """What a loader yields before it raises."""
+    found = []
+    with torch_seeded(), suppress(Exception):
+        for batch in loader:
+            found.append(batch)
+    return found
+
+
 def unsized(case: Loading) -> Any:
-    """The loader of a stream without a length, or with a sampler that has none."""
+    """The loader of a stream without a length, or with a sampler or batch sampler that has none."""
     if case.style == "iterable":
         return case.build()
-    return case.build(sampler=TurningSampler(case.keys))
+    name = "batch_sampler" if case.order == BATCH_SAMPLER else "sampler"
+    keys = [list(batch) for batch in case.keys] if case.order == BATCH_SAMPLER else case.keys
+    return case.build(**{name: TurningSampler(keys)})
 
 
 def reported_samples(loader: Any) -> list[Any]:

@@ -140,11 +140,16 @@ def stacked(samples: list[Any]) -> Any:
 
 
 def plain(found: Any) -> Any:
-    """A batch as plain Python: tensors and arrays as their name, type and values; tuples as lists."""
+    """A batch as plain Python: tensors and arrays as their name, type and values; tuples as lists.
+
+    A tuple of texts stays one: no page says that texts come in anything but a list.
+    """
     if hasattr(found, "data_ptr"):
         return ("tensor", str(found.dtype).removeprefix("torch."), found.tolist())
     if hasattr(found, "__array__"):
         return ("array", str(found.dtype), found.tolist())
     if isinstance(found, dict):
         return {name: plain(value) for name, value in found.items()}
+    if isinstance(found, tuple) and found and all(isinstance(value, str) for value in found):
+        return found
     return [plain(value) for value in found] if isinstance(found, list | tuple) else found

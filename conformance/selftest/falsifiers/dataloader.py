@@ -173,6 +173,29 @@ def a_mapping_is_copied_first() -> Break:
     return collating(Map, lambda collate, sample: collate(dict(sample) if type(sample) is dict else sample))
 
 
+@falsifies(f"{AREA}.falsy-samples-and-batches-are-yielded")
+def an_empty_sample_ends_a_stream() -> Break:
+    """An empty text is taken for the end of a stream without batches."""
+
+    def other(original: Any, self: Any, keys: Any) -> Any:
+        found = original(self, keys)
+        if isinstance(found, str) and not found:
+            raise StopIteration
+        return found
+
+    return replaced(Stream, "fetch", other)
+
+
+@falsifies(f"{AREA}.default-keys-are-integers")
+def shuffled_keys_are_tensors() -> Break:
+    """Shuffling by a generator gives tensors of no dimension."""
+
+    def other(self: Any, found: list[Any]) -> list[Any]:
+        return [torch.tensor(key) for key in found] if self.generator is not None else found
+
+    return batched(other, RandomSampler)
+
+
 @falsifies(f"{AREA}.batches-stay-as-they-were")
 def batches_of_a_stream_share_their_memory() -> Break:
     """A batch of tensors of a stream is written into the memory of the one before, if it fits."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,6 +13,7 @@ from torch.utils.data import _utils
 
 from conformance.selftest.falsifiers.dataloader import (
     AREA,
+    BatchSampler,
     Break,
     Loader,
     Map,
@@ -72,6 +75,17 @@ def a_stream_is_over_after_three_batches() -> Break:
     return replaced(Single, "_next_data", other)
 
 
+@falsifies(f"{AREA}.endless-sampler-is-loaded-by")
+def a_sampler_without_batches_is_over_after_two() -> Break:
+    """A sampler that drops the last batch of three ends after two of them."""
+
+    def other(original: Any, self: Any) -> Any:
+        found = original(self)
+        return iter([next(found), next(found)]) if self.batch_size == 3 and self.drop_last else found
+
+    return replaced(BatchSampler, "__iter__", other)
+
+
 @falsifies(f"{AREA}.loads-on-demand")
 def a_stream_is_asked_for_one_more() -> Break:
     """A stream without batches is asked for a sample ahead."""
@@ -109,6 +123,23 @@ def an_epoch_goes_on_where_the_last_was_left() -> Break:
         return found
 
     return replaced(Loader, "__iter__", other)
+
+
+@falsifies(f"{AREA}.epoch-after-an-exception-is-whole")
+def the_batch_after_an_exception_comes_first() -> Break:
+    """After an exception out of a map-style dataset without batches an epoch goes on with the next sample."""
+
+    def fetch(original: Any, self: Any, keys: Any) -> Any:
+        dataset = self.dataset
+        if not self.auto_collation and keys == 0 and getattr(dataset, "failed", False):
+            keys = 1
+        try:
+            return original(self, keys)
+        except Exception:
+            dataset.failed = True
+            raise
+
+    return replaced(Map, "fetch", fetch)
 
 
 @falsifies(f"{AREA}.iterators-are-independent")
@@ -272,6 +303,29 @@ def pinning_loses_the_type_of_a_mapping() -> Break:
     return collated_by(
         lambda loader: loader.pin_memory, lambda batch: dict(batch) if isinstance(batch, dict) else batch
     )
+
+
+@falsifies(f"{AREA}.pinning-changes-nothing-else")
+def pinning_drops_the_last_of_three_batches() -> Break:
+    """With pin_memory a third batch of a stream is left out."""
+
+    def other(original: Any, self: Any) -> Any:
+        if self.pins and self._num_yielded == 2 and self._dataset_kind == 1:
+            raise StopIteration
+        return original(self)
+
+    def initialize(original: Any, self: Any, loader: Any) -> None:
+        original(self, loader)
+        self.pins = loader.pin_memory
+
+    return both(replaced(Single, "__init__", initialize), replaced(Single, "_next_data", other))
+
+
+@contextmanager
+def both(first: Break, second: Break) -> Iterator[None]:
+    """Two breaks at once."""
+    with first, second:
+        yield
 
 
 @falsifies(f"{AREA}.pinning-without-accelerator-is-warned-of")
