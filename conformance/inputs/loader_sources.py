@@ -277,7 +277,7 @@ def shuffled(cell: Cell) -> Inputs:
 
 def reshuffled(cell: Cell) -> Inputs:
     """The same, with enough samples that two epochs in the same order are out of the question, and all kept."""
-    rows = coverings(1, (30, 31, 64), (None, 1, 4, 30), (False,), (None, 0, 5), COLLATES)
+    rows = coverings(1, (30, 31, 64), (None, 1, 4, 30), (False,), (None, 0, 5, 2**40), COLLATES)
     return Inputs([_shuffled(*row) for row in rows])
 
 

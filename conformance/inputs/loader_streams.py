@@ -50,6 +50,11 @@ class EndlessBatches:
         return ([*range(start, start + self.size)] for start in count(0, self.size))
 
 
+def unchanged(sample: Any) -> Any:
+    """A collate_fn for single samples that gives them back."""
+    return sample
+
+
 def last_of(samples: list[Any]) -> Any:
     """A collate_fn that takes the last of the samples."""
     return samples[-1]
@@ -72,7 +77,7 @@ class Falsy:
         """A loader over these."""
         dataset = samples if self.style == "map" else ListedStream(samples)
         if self.batch_size is None:
-            return torch.utils.data.DataLoader(dataset, batch_size=None)
+            return torch.utils.data.DataLoader(dataset, batch_size=None, collate_fn=unchanged)
         collate = list if self.keeping else last_of
         return torch.utils.data.DataLoader(dataset, batch_size=self.batch_size, collate_fn=collate)
 
@@ -87,11 +92,11 @@ class Falsy:
 
     def code(self) -> str:
         """The loader in plain torch."""
-        collate = "" if self.batch_size is None else ", collate_fn=" + ("list" if self.keeping else "lambda x: x[-1]")
+        collate = "lambda x: x" if self.batch_size is None else "list" if self.keeping else "lambda x: x[-1]"
         dataset = "samples" if self.style == "map" else "stream_of(samples)"
         return (
             f"samples = [{', '.join(self.samples)}]\n"
-            f"print(list(torch.utils.data.DataLoader({dataset}, batch_size={self.batch_size}{collate})))"
+            f"print(list(torch.utils.data.DataLoader({dataset}, batch_size={self.batch_size}, collate_fn={collate})))"
         )
 
 
@@ -144,11 +149,7 @@ def _endless(kind: str) -> Inputs:
 
 def falsy_samples(cell: Cell) -> Inputs:
     """Samples that are false: each alone, one after the other, and among others."""
-    kinds = (
-        *((sample,) for sample in FALSY),
-        FALSY,
-        ("1", *FALSY, "2"),
-        tuple(sample for x in FALSY for sample in (x, x)),
-    )
+    twice = tuple(sample for one in FALSY for sample in (one, one))
+    kinds = (*((sample,) for sample in FALSY), FALSY, ("1", *FALSY, "2"), twice)
     rows = coverings(1, kinds, ("map", "iterable"), (None, 1, 2, 3), (True, False))
     return Inputs([Falsy(*row) for row in rows])
