@@ -39,6 +39,7 @@ from conformance.inputs.loader_protocols import (
     MapLike,
     SamplerLike,
     TurningSampler,
+    UnsizedMap,
     WatchedStream,
     Whereabouts,
     sample_in,
@@ -355,6 +356,14 @@ def test_any_map_style_object_is_loaded(case: MapLike) -> None:
     expect.equal(len(expected), len(loader), "len(loader)")
 
 
+@cases(loader_sources.sampled_in_any_way)
+def test_sampled_dataset_needs_no_length(case: Loading) -> None:
+    """A map-style dataset without a length is loaded by a sampler or batch_sampler as any other."""
+    loader = torch.utils.data.DataLoader(UnsizedMap(case.form, case.size), **case.arguments())
+    same_epoch(case, loader)
+    expect.equal(loader_length(case), len(loader), "len(loader)")
+
+
 @cases(loader_sources.batched_any)
 def test_class_says_the_style(case: Loading) -> None:
     """An instance of IterableDataset is iterated over and any other object indexed, whatever else each may have."""
@@ -538,7 +547,13 @@ def test_batch_sampler_beside_the_default_batch_size(case: Arguments) -> None:
 
 @cases(loader_arguments.samplers_of_streams)
 def test_stream_excludes_samplers(case: Arguments) -> None:
-    """A sampler, a batch_sampler or shuffle=True for an iterable-style dataset is refused."""
+    """A sampler or batch_sampler for an iterable-style dataset is refused."""
+    refuses(case)
+
+
+@cases(loader_arguments.shuffled_streams)
+def test_stream_excludes_shuffling(case: Arguments) -> None:
+    """shuffle=True for an iterable-style dataset is refused."""
     refuses(case)
 
 

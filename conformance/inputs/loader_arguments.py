@@ -22,7 +22,7 @@ FROZEN_ATTRIBUTES = ("batch_size", "batch_sampler", "sampler", "drop_last", "dat
 DEFAULTS: tuple[tuple[str, Any], ...] = (
     ("batch_size", 1), ("shuffle", False), ("sampler", None), ("batch_sampler", None), ("num_workers", 0),
     ("collate_fn", None), ("pin_memory", False), ("drop_last", False), ("timeout", 0), ("worker_init_fn", None),
-    ("multiprocessing_context", None), ("generator", None), ("persistent_workers", False), ("pin_memory_device", ""),
+    ("multiprocessing_context", None), ("generator", None), ("persistent_workers", False),
 )  # fmt: skip
 
 
@@ -90,11 +90,19 @@ def batch_sampler_and_others(cell: Cell) -> Inputs:
 
 
 def samplers_of_streams(cell: Cell) -> Inputs:
-    """A sampler, a batch sampler or shuffling for an iterable-style dataset, with a length and without."""
+    """A sampler or batch sampler for an iterable-style dataset, with a length and without."""
     options = ({"sampler": (0, 1)}, {"sampler": ()}, {"batch_sampler": ((0, 1),)}, {"batch_sampler": ()},
-               {"shuffle": True}, {"sampler": (0,), "batch_size": None}, {"shuffle": True, "batch_size": None},
-               {"shuffle": True, "sampler": (0,)}, {"batch_sampler": ((0,),), "batch_size": None})  # fmt: skip
+               {"sampler": (0,), "batch_size": None}, {"shuffle": True, "sampler": (0,)},
+               {"batch_sampler": ((0,),), "batch_size": None})  # fmt: skip
     return Inputs([Arguments(style, tuple(row.items())) for style in ("iterable", "sized") for row in options])
+
+
+def shuffled_streams(cell: Cell) -> Inputs:
+    """shuffle=True for an iterable-style dataset, with a length and without, in batches and without."""
+    return Inputs(
+        [Arguments(style, (("shuffle", True), ("batch_size", size)))
+         for style in ("iterable", "sized") for size in (1, 4, None)]
+    )  # fmt: skip
 
 
 def unshuffled_streams(cell: Cell) -> Inputs:
@@ -165,7 +173,7 @@ def negative_prefetching(cell: Cell) -> Inputs:
 def refused_arguments(cell: Cell) -> Inputs:
     """Everything above that each release refuses by a ValueError of its own."""
     sources = (
-        sampler_and_shuffle, batch_sampler_and_others, samplers_of_streams, dropping_without_batches,
+        sampler_and_shuffle, batch_sampler_and_others, samplers_of_streams, shuffled_streams, dropping_without_batches,
         negative_numbers_of_workers, negative_timeouts, contexts_without_workers, persistence_without_workers,
         prefetching_without_workers,
     )  # fmt: skip

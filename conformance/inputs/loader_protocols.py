@@ -76,6 +76,16 @@ class EchoMap(torch.utils.data.Dataset):  # type: ignore[misc]
         return 1
 
 
+class UnsizedMap(torch.utils.data.Dataset):  # type: ignore[misc]
+    """A dataset with samples of a form, and no length."""
+
+    def __init__(self, form: str, size: int) -> None:
+        self.form, self.end = form, size
+
+    def __getitem__(self, key: int) -> Any:
+        return sample_of(self.form, range(self.end)[key])
+
+
 class BulkMap(MapSamples):
     """A dataset that gives the samples of a batch at once, and notes the lists of keys."""
 

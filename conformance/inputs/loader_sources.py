@@ -259,6 +259,11 @@ def batch_sampled(cell: Cell) -> Inputs:
     return Inputs([*found.corners, empty], found.samples)
 
 
+def sampled_in_any_way(cell: Cell) -> Inputs:
+    """Map-style datasets with a sampler or a batch sampler."""
+    return Inputs([*sampled(cell).corners, *batch_sampled(cell).corners], sampled(cell).samples)
+
+
 # --- shuffling ----------------------------------------------------------------------------------------------------
 
 

@@ -52,6 +52,12 @@ def a_batch_size_of_one_cuts_the_batches() -> Break:
 
 
 @falsifies(f"{AREA}.stream-excludes-samplers")
+def an_empty_batch_sampler_passes_for_a_stream() -> Break:
+    """batch_sampler=() passes for a stream."""
+    return forgiven(lambda given: given.get("batch_sampler") == () and "batch_size" not in given, "batch_sampler")
+
+
+@falsifies(f"{AREA}.stream-excludes-shuffling")
 def a_sized_stream_may_be_shuffled_without_batches() -> Break:
     """shuffle=True passes for a stream without batches."""
     return forgiven(lambda given: given.get("shuffle") is True and given.get("batch_size", 1) is None, "shuffle")

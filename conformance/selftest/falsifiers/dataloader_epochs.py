@@ -39,6 +39,18 @@ def a_dict_is_asked_in_the_order_of_its_values() -> Break:
     return replaced(Map, "fetch", other)
 
 
+@falsifies(f"{AREA}.sampled-dataset-needs-no-length")
+def a_batch_of_seven_is_held_against_the_length() -> Break:
+    """In batches of seven the dataset is asked for its length."""
+
+    def other(original: Any, self: Any, dataset: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, dataset, *args, **kwargs)
+        if self.batch_size == 7 and self._dataset_kind == 0:
+            len(dataset)
+
+    return replaced(Loader, "__init__", other)
+
+
 @falsifies(f"{AREA}.class-says-the-style")
 def an_object_with_iter_is_iterated_over() -> Break:
     """A map-style dataset with __iter__ is iterated over in batches of seven."""
