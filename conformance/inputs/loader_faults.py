@@ -1,0 +1,184 @@
+"""Faults: exceptions that come out of a dataset, a sampler or collate_fn in the midst of an epoch.
+
+Reference: https://docs.pytorch.org/docs/stable/data.html#single-process-data-loading-default
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from conformance.engine.cases import Inputs
+from conformance.inputs.covering import coverings
+from conformance.inputs.loaders import MapSamples, StreamSamples
+
+if TYPE_CHECKING:
+    from conformance.engine.cells import Cell
+
+FAULT_PLACES = ("dataset", "collate_fn", "sampler", "__getitems__")
+
+
+class TwoArguments(Exception):
+    """An exception that cannot be made of a message alone."""
+
+    def __init__(self, one: int, two: str) -> None:
+        super().__init__(one, two)
+
+
+# As expressions, so that a case prints itself.
+FAULTS = (
+    "ValueError('no')", "KeyError('k')", "IndexError(3)", "RuntimeError('no')", "TypeError()", "OSError(2, 'no file')",
+    "TwoArguments(1, 'two')", "AttributeError('a')", "NotImplementedError('later')", "AssertionError()",
+)  # fmt: skip
+
+
+class FaultySamples(MapSamples):
+    """A map-style dataset that raises at one key, and at that only."""
+
+    def __init__(self, size: int, at: int, error: BaseException) -> None:
+        super().__init__("number", size)
+        self.at, self.error = at, error
+
+    def __getitem__(self, key: int) -> Any:
+        if key == self.at:
+            raise self.error
+        return super().__getitem__(key)
+
+
+class FaultyBulks(FaultySamples):
+    """The same for batches."""
+
+    def __getitems__(self, keys: list[int]) -> list[Any]:
+        return [self[key] for key in keys]
+
+
+class FaultyStream(StreamSamples):
+    """An iterable-style dataset that raises in the place of one sample."""
+
+    def __init__(self, size: int, at: int, error: BaseException) -> None:
+        super().__init__("number", size)
+        self.at, self.error = at, error
+
+    def __iter__(self) -> Iterator[Any]:
+        for key, sample in enumerate(super().__iter__()):
+            if key == self.at:
+                raise self.error
+            yield sample
+
+
+class FaultySampler:
+    """A sampler that raises in the place of one key."""
+
+    def __init__(self, size: int, at: int, error: BaseException) -> None:
+        self.size, self.at, self.error = size, at, error
+
+    def __iter__(self) -> Iterator[int]:
+        for key in range(self.size):
+            if key == self.at:
+                raise self.error
+            yield key
+
+    def __len__(self) -> int:
+        return self.size
+
+
+class FaultyCollate:
+    """A collate_fn that raises where it is given the sample with one key."""
+
+    def __init__(self, at: int, error: BaseException) -> None:
+        self.at, self.error = at, error
+
+    def __call__(self, batch: Any) -> Any:
+        if 3 * self.at + 1 in (batch if isinstance(batch, list) else [batch]):
+            raise self.error
+        return batch
+
+
+@dataclass(frozen=True)
+class FaultyLoading:
+    """A loader over seven numbers; at one of them, in one place, an exception is raised."""
+
+    style: str
+    place: str
+    at: int
+    fault: str
+    batch_size: int | None = 2
+    size: int = 7
+
+    def error(self) -> BaseException:
+        """The exception."""
+        found: BaseException = eval(self.fault, {"TwoArguments": TwoArguments})
+        return found
+
+    def build(self, error: BaseException) -> Any:
+        """The loader; what it yields is what collate_fn gets."""
+        at = self.at if self.place in ("dataset", "__getitems__") else -1
+        if self.style == "iterable":
+            dataset: Any = FaultyStream(self.size, at, error)
+        else:
+            dataset = (FaultyBulks if self.place == "__getitems__" else FaultySamples)(self.size, at, error)
+        more = {"sampler": FaultySampler(self.size, self.at, error)} if self.place == "sampler" else {}
+        collate = FaultyCollate(self.at if self.place == "collate_fn" else -1, error)
+        return torch.utils.data.DataLoader(dataset, batch_size=self.batch_size, collate_fn=collate, **more)
+
+    @property
+    def before(self) -> int:
+        """How many batches come before the one that fails."""
+        return self.at // (self.batch_size or 1)
+
+    def facets(self) -> dict[str, Any]:
+        """What evidence counts of this case."""
+        return {"styles": self.style, "places": self.place, "exceptions": self.fault, "batching": str(self.batch_size)}
+
+    def reductions(self) -> Iterator[FaultyLoading]:
+        """An earlier fault, fewer samples after it."""
+        if self.at:
+            yield replace(self, at=self.at - 1)
+        if self.size > self.at + 1:
+            yield replace(self, size=self.size - 1)
+
+    def code(self) -> str:
+        """The loader in plain torch."""
+        return (
+            f"# {self.size} samples of {self.style} style; {self.place} raises {self.fault} at sample {self.at}\n"
+            f"iterator = iter(torch.utils.data.DataLoader(dataset, batch_size={self.batch_size}, collate_fn=collate))\n"
+            "while True:\n    print(next(iterator))"
+        )
+
+
+# What there is no __getitems__ or sampler for.
+def _possible(style: str, place: str, batch_size: int | None) -> bool:
+    return not (style == "iterable" and place in ("sampler", "__getitems__")) and (
+        place != "__getitems__" or batch_size is not None
+    )
+
+
+def _faulty(faults: tuple[str, ...]) -> Inputs:
+    from hypothesis import strategies as st
+
+    rows = coverings(2, ("map", "iterable"), FAULT_PLACES, (0, 2, 3, 6), faults, (2, 1, 4, None))
+    drawn = st.builds(
+        FaultyLoading, st.sampled_from(("map", "iterable")), st.sampled_from(("dataset", "collate_fn")),
+        st.integers(0, 6), st.sampled_from(faults), st.sampled_from((None, 1, 2, 3, 7)),
+    )  # fmt: skip
+    return Inputs(
+        [FaultyLoading(style, place, at, fault, size) for style, place, at, fault, size in rows
+         if _possible(style, place, size)],
+        drawn,
+    )  # fmt: skip
+
+
+def faulty_loadings(cell: Cell) -> Inputs:
+    """Each exception, in each place, at the first sample, the last, and between."""
+    return _faulty(FAULTS)
+
+
+def stopping_maps(cell: Cell) -> Inputs:
+    """A StopIteration out of a map-style dataset, or out of collate_fn."""
+    return Inputs(
+        [FaultyLoading("map", place, at, "StopIteration()", size) for place in ("dataset", "__getitems__", "collate_fn")
+         for at in (0, 2, 3, 6) for size in (2, 1, 4, None) if _possible("map", place, size)]
+    )  # fmt: skip
