@@ -19,6 +19,10 @@ from reports.opening import content, markup, refuse
 
 LONGEST_FOUND = 80
 MOST_FAULTS = 20
+SUITE = "torch-conformance"
+OWN_KEYS = {"suite", "environment", "settings", "cells"}
+"""What a record has and hardly anything else does."""
+
 _WORDS = re.compile(rb"[\[:,]\s*-?(NaN|Infinity)")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -76,6 +80,7 @@ def _examined(path: Path, data: bytes) -> Run:
     try:
         return Run.model_validate(document)
     except ValidationError as error:
+        _maker(path, document)
         raise UnreadableError(list(_shape(path, document, error))) from None
 
 
@@ -125,7 +130,7 @@ def _version(path: Path, document: Any) -> None:
     """Refuse what is of another project, and what is of another version than the one that is known here."""
     if not isinstance(document, dict):
         refuse(path, "", "a run record (an object)", shown(document), "name the file that --run-record wrote")
-    if not {"suite", "environment", "settings"} & document.keys():
+    if len(OWN_KEYS - document.keys()) > 1:  # of a record that lost one, the fault is that one
         names = shown(", ".join(document)) if document else "no key"
         remedy = "this is of another program: name the file that --run-record wrote"
         refuse(path, "", "a run record (an object with suite, environment, cells …)", f"JSON with {names}", remedy)
@@ -139,6 +144,15 @@ def _version(path: Path, document: Any) -> None:
         refuse(path, "schema", known, f"{found}{maker}", "read it with that release of the suite or a newer one")
     told = shown(found) if "schema" in document else "no such key"
     refuse(path, "schema", known, told, "make the run again with this release: no release has written such a record")
+
+
+def _maker(path: Path, document: dict[str, Any]) -> None:
+    """Refuse in one line what another suite wrote and does not fit: its faults by our schema help nobody."""
+    suite = document.get("suite")
+    name = suite.get("name") if isinstance(suite, dict) else None
+    if isinstance(name, str) and name != SUITE:
+        remedy = "name the file that --run-record wrote"
+        refuse(path, "suite.name", f'"{SUITE}", as the record does not fit its schema', shown(name), remedy)
 
 
 def _shape(path: Path, document: Any, error: ValidationError) -> Iterator[Fault]:

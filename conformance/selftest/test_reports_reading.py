@@ -138,6 +138,14 @@ def test_a_fault_says_place_expected_and_found(tmp_path: Path, record: records.J
         (b"[1, 2]", "expected a run record (an object), found a list of 2"),
         (b"null", "expected a run record (an object), found null"),
         (b'{"name": "package"}', 'cells …), found JSON with "name"; this is of another program'),
+        (
+            b'{"schema": 1, "environment": {"os": "x"}, "tests": []}',
+            'JSON with "schema, environment, tests"; this is of',
+        ),
+        (
+            b'{"schema": 1, "suite": {"name": "other"}, "environment": {}, "settings": {}, "cells": []}',
+            'suite.name: expected "torch-conformance", as the record does not fit its schema, found "other"; name the',
+        ),
         (b"[" * 100_000, "expected a run record, found JSON that cannot be read (RecursionError)"),
         (b'{"schema": ' + b"9" * 5000 + b"}", "expected a run record, found JSON that cannot be read (ValueError)"),
     ],
@@ -155,6 +163,8 @@ def test_a_fault_says_place_expected_and_found(tmp_path: Path, record: records.J
         "list",
         "null",
         "foreign",
+        "report",
+        "other",
         "deep",
         "digits",
     ],

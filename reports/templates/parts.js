@@ -29,7 +29,8 @@ function torchName(version) {
 
 /** The detail of a run, which is broken between its parts and not within a date. */
 function detailName(detail) {
-  return detail.split(", ").map((part, i) => [i ? ", " : null, h("span", { class: part.length <= 22 ? "whole" : null }, part)]);
+  const parts = detail.split(", ");
+  return parts.map((part, i) => [i ? " " : null, h("span", { class: part.length <= 22 ? "whole" : null }, i < parts.length - 1 ? `${part},` : part)]);
 }
 
 const FEW = 3; // runs whose names there is room for in a line of text; of more, the letters
