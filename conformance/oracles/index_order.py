@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import sqrt
 from typing import Any
@@ -107,3 +107,11 @@ def global_state_kept(what: str) -> Iterator[None]:
     yield
     after = torch.random.get_rng_state().numpy().tobytes()
     that(before == after, f"state of the default generator after {what}", "as before", "another state")
+
+
+def taken(action: Callable[[], Any], what: str) -> Any:
+    """What ``action`` returns, which is not to refuse with NotImplementedError."""
+    try:
+        return action()
+    except NotImplementedError as error:
+        raise Mismatch(what, "to be taken", f"NotImplementedError: {str(error).splitlines()[:1]}") from error
