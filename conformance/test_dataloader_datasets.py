@@ -1028,10 +1028,9 @@ def test_collate_makes_lists_of_other_sequences(case: DataBatch) -> None:
 def test_collate_leaves_samples_alone(case: DataBatch) -> None:
     """default_collate changes no sample, and returns none of their containers."""
     samples = case.build()
-    before = [collate_model.sample_state(tree, x) for tree, x in zip(case.samples, samples, strict=True)]
+    states = [collate_model.sample_state(sample) for sample in samples]
     found = torch.utils.data.default_collate(samples)
-    after = [collate_model.sample_state(tree, x) for tree, x in zip(case.samples, samples, strict=True)]
-    expect.equal(before, after, "what is to be seen of the samples")
+    collate_model.as_they_were(states, samples, "default_collate")
     given = {id(x) for tree, y in zip(case.samples, samples, strict=True) for x in collate_model.containers_of(tree, y)}
     returned = [x for x in collate_model.containers_of(case.samples[0], found) if id(x) in given]
     expect.equal([], returned, "containers of the samples that lie in the batch")
@@ -1168,9 +1167,9 @@ def test_convert_leaves_counters_unchanged(case: DataSample) -> None:
 def test_convert_leaves_the_sample_alone(case: DataSample) -> None:
     """default_convert does not change the sample, nor the containers in it."""
     sample = case.build()
-    before = collate_model.sample_state(case.tree, sample)
+    state = collate_model.sample_state(sample)
     torch.utils.data.default_convert(sample)
-    expect.equal(before, collate_model.sample_state(case.tree, sample), "what is to be seen of the sample")
+    collate_model.as_they_were([state], [sample], "default_convert")
 
 
 # --- collate ----------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ Reference: https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.defau
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -124,15 +125,23 @@ def extras(tree: Any, live: Any) -> list[Any]:
     return own + [x for part, inner in zip(tree.parts, parts_of(tree, live), strict=True) for x in extras(part, inner)]
 
 
-def sample_state(tree: Any, live: Any) -> Any:
+def sample_state(live: Any) -> Any:
     """All that may be seen of a sample: its objects and their order, and the bytes of tensors and arrays."""
-    if not isinstance(tree, Box):
-        if isinstance(live, torch.Tensor):
-            return id(live), tuple(live.shape), memory.contents(live).tobytes()
-        return (id(live), live.tobytes()) if isinstance(live, np.ndarray) else repr(live)
-    keys = list(live) if tree.kind in MAPPING_TYPES else []
-    inner = [sample_state(part, x) for part, x in zip(tree.parts, parts_of(tree, live), strict=True)]
-    return id(live), type(live).__name__, len(live), keys, inner
+    if isinstance(live, torch.Tensor):
+        return id(live), tuple(live.shape), memory.contents(live).tobytes()
+    if isinstance(live, np.ndarray):
+        return id(live), live.shape, live.tobytes()
+    if isinstance(live, Mapping):
+        return id(live), type(live), [(key, sample_state(value)) for key, value in live.items()]
+    if isinstance(live, Sequence) and not isinstance(live, str | bytes):
+        return id(live), type(live), [sample_state(value) for value in live]
+    return repr(live)
+
+
+def as_they_were(states: list[Any], samples: list[Any], what: str) -> None:
+    """Expect samples to show what they did."""
+    for number, (state, sample) in enumerate(zip(states, samples, strict=True)):
+        that(state == sample_state(sample), f"sample {number} after {what}", "the sample as it was", repr(sample)[:200])
 
 
 def tensors_in(tree: Any, found: Any) -> list[Any]:
