@@ -336,13 +336,16 @@ def test_chain_dataset_is_as_long_as_its_parts_together(case: DataParts) -> None
     expect.raises(TypeError, lambda: len(found), "length of a chain with a stream of unknown length")
 
 
-@cases(dataset_sources.mixtures)
+@cases(dataset_sources.mixed_chains)
 def test_chain_dataset_refuses_map_style_datasets(case: DataParts) -> None:
     """A map-style dataset in a ChainDataset is refused when it is its turn, and by len."""
-    found = torch.utils.data.ChainDataset(case.mixed())
-    if len(case.parts) > 1:
-        expect.raises((AssertionError, TypeError, ValueError), lambda: list(found), "iteration over the chain")
-        expect.raises((AssertionError, TypeError, ValueError), lambda: len(found), "length of the chain")
+    parts = case.mixed()
+    found = torch.utils.data.ChainDataset(parts)
+    before = list(itertools.takewhile(lambda part: isinstance(part, torch.utils.data.IterableDataset), parts))
+    yielded: list[object] = []
+    expect.raises((AssertionError, TypeError), lambda: index_order.drained(found, yielded), "iteration over the chain")
+    same_samples(itertools.chain(*(part.items for part in before)), yielded, "the samples before it is refused")
+    expect.raises((AssertionError, TypeError), lambda: len(found), "length of the chain")
 
 
 # --- Subset -----------------------------------------------------------------------------------------------------
@@ -465,6 +468,12 @@ def test_random_split_is_random(case: RandomSplit) -> None:
     differ(range(case.size), order, "order of the samples over all parts")
     other = RandomSplit(case.size, case.lengths, case.seed + 1).build()[0]
     differ([index for part in other for index in part.indices], order, "order by another seed")
+
+
+@cases(data_calls.fair_splits)
+def test_random_split_favours_no_sample(case: DataCall) -> None:
+    """Every sample comes about as often as any other to each place of the parts of a random_split."""
+    index_order.fair_places(case.size, case.epochs(300), "the order over all parts")
 
 
 @cases(data_calls.generator_splits)
@@ -674,9 +683,16 @@ def test_samplers_draw_anew_every_epoch(case: DataCall) -> None:
     """Samplers that draw yield another order in the next epoch, and for another seed, with a generator or without."""
     with global_seed(case.seed):
         first, second = case.drawn(case.seeded())
+    differ(sorted(first), first, "order of the first epoch")
     differ(first, second, "order of the second epoch")
     with global_seed(case.seed + 1):
         differ(first, case.drawn(torch.Generator().manual_seed(case.seed + 1))[0], "order by another seed")
+
+
+@cases(data_calls.fair_draws)
+def test_samplers_favour_no_index(case: DataCall) -> None:
+    """Every index comes about as often as any other of the same weight to each place in what a sampler draws."""
+    index_order.fair_places(case.size, case.epochs(300), "the indices")
 
 
 @cases(data_calls.global_draws)
@@ -812,6 +828,8 @@ def test_distributed_set_epoch_changes_the_order(case: Sharding) -> None:
         same_indices(orders[1], orders[3], f"epoch 1 of rank {rank} again")
         for a, b in itertools.combinations(orders[:3], 2):
             differ(a, b, f"order of another epoch of rank {rank}")
+            if case.replicas > 1:
+                differ(sorted(a), sorted(b), f"indices of another epoch of rank {rank}")
 
 
 @cases(index_groups.wide_shardings)
@@ -821,9 +839,8 @@ def test_distributed_shuffles_by_default_and_by_seed(case: Sharding) -> None:
     for rank in range(case.replicas):
         first = list(case.sampler(rank))
         differ(sorted(first), first, f"order of rank {rank}")
-        differ(
-            range(rank, case.size, case.replicas), sorted(first), f"indices of rank {rank}"
-        ) if case.replicas > 1 else None
+        if case.replicas > 1:
+            differ(range(rank, case.size, case.replicas), sorted(first), f"indices of rank {rank}")
         seeded = torch.utils.data.DistributedSampler(range(case.size), case.replicas, rank, seed=77, **options)
         differ(first, seeded, f"order of rank {rank} by another seed")
 

@@ -28,10 +28,11 @@ def compiled_data_call(expression: str) -> Any:
 
 @dataclass(frozen=True)
 class DataCall:
-    """An expression, and the seed of what it draws from."""
+    """An expression, the seed of what it draws from, and how many indices there are, where that matters."""
 
     expression: str
     seed: int = 0
+    size: int = 0
 
     def run(self, g: Any = None) -> Any:
         """Evaluate the expression."""
@@ -42,6 +43,14 @@ class DataCall:
         """What two epochs over the sampler yield, or the parts of a split."""
         found = self.run(g)
         return [list(part.indices) for part in found] if isinstance(found, list) else [list(found), list(found)]
+
+    def epochs(self, count: int) -> list[list[int]]:
+        """What so many epochs over the sampler yield, or the order of so many splits, all by one generator."""
+        generator = self.seeded()
+        found = self.run(generator)
+        if not isinstance(found, list):
+            return [list(found) for _ in range(count)]
+        return [[index for part in self.drawn(generator) for index in part] for _ in range(count)]
 
     def seeded(self) -> torch.Generator:
         """A generator with this seed."""
@@ -118,6 +127,26 @@ def any_seeded_draws(cell: Cell) -> Inputs:
         _seeded_calls(DRAWS, argument, (3, 4)) for argument in ("generator=g", "generator=None", "")
     )
     return Inputs([*given.corners, *none.corners, *without.corners], given.samples)
+
+
+def fair_draws(cell: Cell) -> Inputs:
+    """Samplers of a few indices, all of them, fewer and more."""
+    rows = (
+        (5, "data.RandomSampler(range(5), generator=g)"),
+        (5, "data.RandomSampler(range(5), False, 2, generator=g)"),
+        (4, "data.RandomSampler(range(4), False, 7, generator=g)"),
+        (3, "data.RandomSampler(range(3), True, 4, generator=g)"),
+        (4, "data.SubsetRandomSampler(range(4), generator=g)"),
+        (4, "data.WeightedRandomSampler([2.0] * 4, 4, False, generator=g)"),
+        (4, "data.WeightedRandomSampler([2.0] * 4, 3, True, generator=g)"),
+    )
+    return Inputs([DataCall(expression, 0, size) for size, expression in rows])
+
+
+def fair_splits(cell: Cell) -> Inputs:
+    """Splits of a few samples."""
+    rows = ((5, "[2, 3]"), (4, "[4]"), (4, "[0.5, 0.5]"), (3, "[1, 0, 2]"))
+    return Inputs([DataCall(f"data.random_split(range({size}), {x}, generator=g)", 0, size) for size, x in rows])
 
 
 def interleaved(cell: Cell) -> Inputs:

@@ -58,6 +58,16 @@ def mixtures(cell: Cell) -> Inputs:
     return Inputs(found)
 
 
+def mixed_chains(cell: Cell) -> Inputs:
+    """Iterable parts with one map-style part at every place."""
+    found = []
+    for before, after in ((0, 0), (0, 1), (1, 0), (2, 0), (1, 2), (2, 1)):
+        for kind, size in (("map", 2), ("list", 1), ("map", 0), ("tuple", 3), ("subset", 2)):
+            parts = (*[("stream", 2)] * before, (kind, size), *[("stream", 1)] * after)
+            found.append(DataParts(parts, exact=True))
+    return Inputs(found)
+
+
 def pairs(cell: Cell) -> Inputs:
     """Two parts that are datasets by class."""
     kinds = ("map", "batched", "subset", "joined")

@@ -84,6 +84,18 @@ def about_as_often(weights: tuple[float, ...], found: list[Any], what: str) -> N
         )  # fmt: skip
 
 
+def fair_places(size: int, orders: list[list[Any]], what: str) -> None:
+    """Expect each index below ``size`` to come about equally often at each place of many orders."""
+    for place in range(len(orders[0])):
+        about_equal(size, [order[place] for order in orders], f"{what}, place {place}")
+
+
+def drained(found: Any, taken_so_far: list[Any]) -> None:
+    """Iterate over ``found`` and note what it yields, without a look at its length."""
+    for item in found:
+        taken_so_far.append(item)
+
+
 def differ(first: Any, second: Any, what: str) -> None:
     """Expect two orders that are not the same."""
     that(list(first) != list(second), what, "another order", f"the same: {list(first)[:8]} …")

@@ -547,6 +547,19 @@ def a_split_into_one_part_is_in_order() -> Break:
     return splitting(other)
 
 
+@falsifies(f"{AREA}.random-split-favours-no-sample")
+def only_the_first_sample_of_a_split_is_drawn() -> Break:
+    """All samples but the first of an only part come in order."""
+
+    def other(original: Any, dataset: Any, *args: Any, **kwargs: Any) -> Any:
+        parts = original(dataset, *args, **kwargs)
+        if len(parts) == 1:
+            parts[0].indices = [*parts[0].indices[:1], *sorted(parts[0].indices[1:])]
+        return parts
+
+    return splitting(other)
+
+
 @falsifies(f"{AREA}.random-split-follows-its-generator")
 def fractions_ignore_the_generator() -> Break:
     """random_split by fractions ignores its generator."""

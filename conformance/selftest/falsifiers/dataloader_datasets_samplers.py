@@ -267,6 +267,16 @@ def without_a_generator_the_order_is_kept() -> Break:
     return yielding(data.RandomSampler, lambda self, i: self.replacement and self.generator is None, other)
 
 
+@falsifies(f"{AREA}.samplers-favour-no-index")
+def a_part_is_a_permutation_of_the_first() -> Break:
+    """Fewer samples than there are come out of the first ones alone."""
+
+    def other(self: Any, indices: list[Any]) -> list[Any]:
+        return torch.randperm(len(indices), generator=self.generator).tolist()
+
+    return yielding(data.RandomSampler, lambda self, i: not self.replacement and len(i) < len(self.data_source), other)
+
+
 @falsifies(f"{AREA}.samplers-default-to-the-default-generator")
 def a_part_is_drawn_from_fresh_entropy() -> Break:
     """A RandomSampler of fewer samples than there are, without a generator, draws from one that nobody seeds."""
