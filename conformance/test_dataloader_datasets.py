@@ -6,6 +6,7 @@ Reference: https://docs.pytorch.org/docs/stable/data.html
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from math import ceil
 
 import numpy as np
@@ -26,7 +27,7 @@ from conformance.inputs import (
     tensor_rows,
 )
 from conformance.inputs.bridges import Data
-from conformance.inputs.collate_refusals import ExactBatch, UnchangedData
+from conformance.inputs.collate_refusals import DerivedBatch, ExactBatch, UnchangedData
 from conformance.inputs.collate_registries import REGISTERED_TYPES, CollateRegistry, NotingCollate
 from conformance.inputs.collate_trees import DataBatch, DataSample
 from conformance.inputs.data_calls import DataCall
@@ -845,6 +846,14 @@ def test_distributed_shuffles_by_default_and_by_seed(case: Sharding) -> None:
         differ(first, seeded, f"order of rank {rank} by another seed")
 
 
+@cases(index_groups.bare_shardings)
+def test_distributed_defaults_are_those_documented(case: Sharding) -> None:
+    """A DistributedSampler that is told nothing else shuffles by seed 0, and adds indices rather than to drop the tail."""  # noqa: E501
+    for rank, sampler in enumerate(case.build()):
+        same_indices(replace(case, shuffle=True, seed=0, epoch=0).sampler(rank), sampler, f"rank {rank}")
+        expect.equal(ceil(case.size / case.replicas), len(sampler), f"length of rank {rank}")
+
+
 @cases(index_groups.shardings)
 def test_distributed_leaves_the_default_generator(case: Sharding) -> None:
     """A DistributedSampler does not change the state of the default generator."""
@@ -911,6 +920,19 @@ def test_collate_leaves_strings(case: DataBatch) -> None:
     same_batch(case.samples, found, "the batch")
     if isinstance(case.samples[0], Data):
         expect.equal("list", type(found).__name__, "type of the batch")
+
+
+@cases(collate_refusals.derived_batches)
+def test_collate_takes_subclasses_of_numbers_and_strings(case: DerivedBatch) -> None:
+    """default_collate takes subclasses of int, float, str, bytes and of NumPy arrays for what they are derived from."""
+    samples = case.build()
+    found = torch.utils.data.default_collate(samples)
+    if case.dtype:
+        collate_model.same_tensor(
+            case.dtype, np.stack([np.asarray(x, case.dtype) for x in samples]), found, "the batch"
+        )
+    else:
+        same_samples(samples, found, "the batch")
 
 
 @cases(collate_sources.memory_batches)

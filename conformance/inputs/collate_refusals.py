@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from conformance.engine.cases import Inputs
 from conformance.inputs.bridges import Data
@@ -117,6 +120,64 @@ def mapless_batches(cell: Cell) -> Inputs:
     """Tensors, arrays and numbers."""
     leaves = ("torch.ones(2)", "np.ones(2)", "1", "0.5", "True", "None")
     return _calls_around("data._utils.collate.collate({0})", leaves)
+
+
+class CountOf(int):
+    """A kind of int."""
+
+
+class LengthOf(float):
+    """A kind of float."""
+
+
+class NameOf(str):
+    """A kind of str."""
+
+
+class BytesOf(bytes):
+    """A kind of bytes."""
+
+
+class ArrayOf(np.ndarray):
+    """A kind of array."""
+
+
+DERIVED: dict[str, Any] = {
+    "CountOf": [CountOf(n) for n in (3, -1, 2**40)],
+    "LengthOf": [LengthOf(x) for x in (0.5, -0.0, 1 / 3)],
+    "NameOf": [NameOf(x) for x in ("a", "", "bc")],
+    "BytesOf": [BytesOf(x) for x in (b"a", b"", b"bc")],
+    "ArrayOf": [np.array([n, 2], "int16").view(ArrayOf) for n in (1, -5, 300)],
+    "memmap": [np.array([[n], [2]], "float32").view(np.memmap) for n in (1, -5, 300)],
+    "HTTPStatus": [HTTPStatus.OK, HTTPStatus.NOT_FOUND, HTTPStatus.CONTINUE],
+}
+
+
+@dataclass(frozen=True)
+class DerivedBatch:
+    """Some samples of a derived type, by its name; ``dtype`` is that of the batch, or empty for strings."""
+
+    name: str
+    dtype: str
+    count: int
+
+    def build(self) -> list[Any]:
+        """The samples."""
+        return list(DERIVED[self.name][: self.count])
+
+    def facets(self) -> dict[str, Any]:
+        """What evidence counts of this case."""
+        return {"data": self.name, "shapes": str(self.count)}
+
+    def code(self) -> str:
+        """The call in plain torch."""
+        return f"found = torch.utils.data.default_collate({DERIVED[self.name][: self.count]})  # {self.name}"
+
+
+def derived_batches(cell: Cell) -> Inputs:
+    """Each type, one to three samples."""
+    types = {"CountOf": "int64", "LengthOf": "float64", "ArrayOf": "int16", "memmap": "float32", "HTTPStatus": "int64"}
+    return Inputs([DerivedBatch(name, types.get(name, ""), count) for name in DERIVED for count in (1, 2, 3)])
 
 
 @dataclass(frozen=True)

@@ -228,6 +228,11 @@ def straight_shardings(cell: Cell) -> Inputs:
     return shardings(cell, shuffles=(False,))
 
 
+def bare_shardings(cell: Cell) -> Inputs:
+    """Shards of which nothing is told but their number, of evenly and unevenly many samples."""
+    return Inputs([Sharding(size, n) for size in (100, 7, 33, 2, 64) for n in (1, 3, 4)])
+
+
 def wide_shardings(cell: Cell) -> Inputs:
     """Shuffled shards of so many samples that no order comes up twice by chance."""
     rows = covering((100, 64, 97), (1, 2, 3), (None, True), (False, True), (None, 3))

@@ -115,6 +115,18 @@ def a_single_string_comes_without_a_list() -> Break:
     return mapped(bytes, lambda original, x: original(x) if len(x) > 1 else x[0])
 
 
+@falsifies(f"{AREA}.collate-takes-subclasses-of-numbers-and-strings")
+def names_become_letters() -> Break:
+    """A kind of str is taken for a sequence of letters."""
+
+    def replaced(original: Any, batch: Any, **options: Any) -> Any:
+        if isinstance(batch[0], str) and type(batch[0]) is not str:
+            batch = [list(map(str, x)) for x in batch]
+        return original(batch, **options)
+
+    return changed(collation, "collate", replaced)
+
+
 @falsifies(f"{AREA}.collate-makes-memory-of-its-own")
 def a_batch_of_one_is_a_view() -> Break:
     """A batch of one tensor is a view of it."""

@@ -473,6 +473,18 @@ def the_second_rank_ignores_the_seed() -> Break:
     return told(other)
 
 
+@falsifies(f"{AREA}.distributed-defaults-are-those-documented")
+def the_default_seed_of_four_is_another() -> Break:
+    """The seed of four replicas is 1 by default."""
+
+    def other(num_replicas: Any, rank: Any, options: dict[str, Any]) -> Any:
+        if num_replicas == 4:
+            options.setdefault("seed", 1)
+        return num_replicas, rank
+
+    return told(other)
+
+
 @falsifies(f"{AREA}.distributed-leaves-the-default-generator")
 def later_epochs_draw_from_the_default_generator() -> Break:
     """A shuffled epoch other than the first draws from the default generator."""
