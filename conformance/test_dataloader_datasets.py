@@ -344,7 +344,9 @@ def test_chain_dataset_refuses_map_style_datasets(case: DataParts) -> None:
     found = torch.utils.data.ChainDataset(parts)
     before = list(itertools.takewhile(lambda part: isinstance(part, torch.utils.data.IterableDataset), parts))
     yielded: list[object] = []
-    expect.raises((AssertionError, TypeError), lambda: index_order.drained(found, yielded), "iteration over the chain")
+    expect.raises(
+        (AssertionError, TypeError), lambda: index_order.drain_into(found, yielded), "iteration over the chain"
+    )
     same_samples(itertools.chain(*(part.items for part in before)), yielded, "the samples before it is refused")
     expect.raises((AssertionError, TypeError), lambda: len(found), "length of the chain")
 
@@ -940,9 +942,9 @@ def test_collate_makes_memory_of_its_own(case: DataBatch) -> None:
     """The tensors of a batch share no memory with the samples, not even in a batch of one."""
     samples = case.build()
     found = torch.utils.data.default_collate(samples)
-    for made in collate_model.tensors_in(case.samples[0], found):
+    for made in collate_model.collated_tensors(case.samples[0], found):
         for tree, sample in zip(case.samples, samples, strict=True):
-            for given in collate_model.tensors_in(tree, sample):
+            for given in collate_model.collated_tensors(tree, sample):
                 memory.shares(False, collate_model.stretch(given), collate_model.stretch(made), "batch and sample")
 
 
@@ -952,7 +954,7 @@ def test_collate_passes_gradients_on(case: DataBatch) -> None:
     samples = [sample.requires_grad_() for sample in case.build()]
     found = torch.utils.data.default_collate(samples)
     expect.equal(True, found.requires_grad, "requires_grad of the batch")
-    numbers = torch.arange(found.numel(), dtype=found.dtype).reshape(found.shape)
+    numbers = torch.arange(found.numel(), dtype=found.dtype, device=found.device).reshape(found.shape)
     found.backward(numbers)
     for number, sample in enumerate(samples):
         gradient = expect.tensor(sample.grad, f".grad of sample {number}")
@@ -1128,7 +1130,9 @@ def test_convert_shares_the_memory_of_arrays(case: DataSample) -> None:
     """The tensor that default_convert makes of an array shares its memory."""
     sample = case.build()
     found = torch.utils.data.default_convert(sample)
-    pairs = zip(collate_model.tensors_in(case.tree, sample), collate_model.tensors_in(case.tree, found), strict=True)
+    pairs = zip(
+        collate_model.collated_tensors(case.tree, sample), collate_model.collated_tensors(case.tree, found), strict=True
+    )
     for array, tensor in pairs:
         memory.shares(True, collate_model.stretch(array), collate_model.stretch(tensor), "array and tensor")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from conformance.engine.cases import Inputs
@@ -98,7 +99,18 @@ def _batches(templates: list[Any]) -> Inputs:
 def tensor_batches(cell: Cell) -> Inputs:
     """Tensors of every type, shape and layout."""
     layouts = ("contiguous", "transposed", "stepped", "offset", "expanded", "sliced", "channels_last")
-    return _batches([("tensor", *row) for row in covering(COLLATED_TYPES, LEAF_SHAPES, layouts)])
+    return _on_device(cell, _batches([("tensor", *row) for row in covering(COLLATED_TYPES, LEAF_SHAPES, layouts)]))
+
+
+def _on_device(cell: Cell, inputs: Inputs) -> Inputs:
+    """The same batches of tensors on the target."""
+    device = cell.target.device
+
+    def moved(batch: DataBatch) -> DataBatch:
+        return DataBatch(tuple(replace(plan, device=device) for plan in batch.samples))
+
+    samples = None if inputs.samples is None else inputs.samples.map(moved)
+    return Inputs([moved(batch) for batch in inputs.corners], samples)
 
 
 def array_batches(cell: Cell) -> Inputs:
@@ -299,7 +311,8 @@ def gradient_batches(cell: Cell) -> Inputs:
     """Tensors of floating type, in every layout that may require grad."""
     types = family("floating")
     rows = covering(types, ((), (1,), (3,), (2, 3), (0,)), ("contiguous", "transposed", "stepped", "offset"))
-    return Inputs([planted_batch(("tensor", *row), BATCH_COUNTS[n % 4]) for n, row in enumerate(rows)])
+    corners = [planted_batch(("tensor", *row), BATCH_COUNTS[n % 4]) for n, row in enumerate(rows)]
+    return _on_device(cell, Inputs(corners))
 
 
 # --- conversion -------------------------------------------------------------------------------------------------

@@ -34,10 +34,11 @@ def same_batch(trees: tuple[Any, ...], found: Any, what: str) -> None:
         for number, part in enumerate(parts_of(first, found)):
             same_batch(tuple(tree.parts[number] for tree in trees), part, f"{what}{part_place(first, number)}")
     elif isinstance(first, Data) and isinstance(first.value, str | bytes):
-        unchanged([tree.value for tree in trees], found, what)
+        same_strings([tree.value for tree in trees], found, what)
     else:
         dtype = NUMBER_TYPES[type(first.value)] if isinstance(first, Data) else first.dtype
-        same_tensor(dtype, np.stack([leaf_array(tree, dtype) for tree in trees]), found, what)
+        device = first.device if isinstance(first, Strided) else "cpu"
+        same_tensor(dtype, np.stack([leaf_array(tree, dtype) for tree in trees]), found, what, device)
 
 
 def same_row(plan: Strided, expected: Any, found: Any, what: str) -> None:
@@ -63,15 +64,15 @@ def leaf_array(tree: Any, dtype: str) -> np.ndarray:
     return found
 
 
-def same_tensor(dtype: str, expected: np.ndarray, found: Any, what: str) -> None:
-    """Expect a tensor on the CPU of this type with these elements, bit for bit."""
+def same_tensor(dtype: str, expected: np.ndarray, found: Any, what: str, device: str = "cpu") -> None:
+    """Expect a tensor of this type on this device with these elements, bit for bit."""
     equal(f"torch.{dtype}", str(tensor(found, what).dtype), f"dtype of {what}")
-    equal("cpu", found.device.type, f"device of {what}")
+    equal(device.split(":")[0], found.device.type, f"device of {what}")
     equal(expected.shape, tuple(found.shape), f"shape of {what}")
     memory.same_elements(expected, memory.contents(found), what)
 
 
-def unchanged(expected: list[Any], found: Any, what: str) -> None:
+def same_strings(expected: list[Any], found: Any, what: str) -> None:
     """Expect the very strings, in a list; a tuple is as good where they are parts of a sequence."""
     that(isinstance(found, list | tuple), what, "a list of what went in", f"{found!r} ({type(found).__name__})")
     equal(len(expected), len(found), f"number of strings in {what}")
@@ -144,11 +145,13 @@ def as_they_were(states: list[Any], samples: list[Any], what: str) -> None:
         that(state == sample_state(sample), f"sample {number} after {what}", "the sample as it was", repr(sample)[:200])
 
 
-def tensors_in(tree: Any, found: Any) -> list[Any]:
+def collated_tensors(tree: Any, found: Any) -> list[Any]:
     """The tensors and arrays of a live tree."""
     if not isinstance(tree, Box):
         return [found] if isinstance(found, torch.Tensor | np.ndarray) else []
-    return [x for part, inner in zip(tree.parts, parts_of(tree, found), strict=True) for x in tensors_in(part, inner)]
+    return [
+        x for part, inner in zip(tree.parts, parts_of(tree, found), strict=True) for x in collated_tensors(part, inner)
+    ]
 
 
 def stretch(data: Any) -> tuple[int, int]:

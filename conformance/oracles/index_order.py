@@ -90,10 +90,10 @@ def fair_places(size: int, orders: list[list[Any]], what: str) -> None:
         about_equal(size, [order[place] for order in orders], f"{what}, place {place}")
 
 
-def drained(found: Any, taken_so_far: list[Any]) -> None:
+def drain_into(found: Any, yielded: list[Any]) -> None:
     """Iterate over ``found`` and note what it yields, without a look at its length."""
     for item in found:
-        taken_so_far.append(item)
+        yielded.append(item)
 
 
 def differ(first: Any, second: Any, what: str) -> None:
