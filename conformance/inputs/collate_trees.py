@@ -1,0 +1,240 @@
+"""Trees of data: samples that nest tensors, arrays, numbers and strings in mappings and sequences of any type.
+
+A tree is a ``Box`` of trees, or a leaf: a plan of a tensor (``Strided``), of an array (``Array``), of a NumPy scalar
+(``Scalar``), or plain data (``Data``).
+Reference: https://docs.pytorch.org/docs/stable/data.html#working-with-collate-fn
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict, UserDict, UserList, defaultdict, deque, namedtuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+from conformance.inputs.bridges import Array, Data, Scalar, Strided
+from conformance.inputs.ndarrays import literal
+
+__all__ = ["Array", "Box", "Data", "DataBatch", "DataSample", "Scalar", "Strided"]
+
+PairBox = namedtuple("PairBox", ["x", "y"])
+SingleBox = namedtuple("SingleBox", ["only"])
+
+
+class NotedDict(dict[Any, Any]):
+    """A dict that has an attribute besides."""
+
+    note = "default"
+
+
+class NotedList(list[Any]):
+    """A list that has an attribute besides."""
+
+    note = "default"
+
+
+class FixedMap(Mapping[Any, Any]):
+    """A mapping that cannot be made from a dict, nor changed."""
+
+    def __init__(self, keys: tuple[Any, ...], values: list[Any]) -> None:
+        self.held = dict(zip(keys, values, strict=True))
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.held[key]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.held)
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+
+class FrozenRow(Sequence[Any]):
+    """A sequence that can be made from a list, and not changed."""
+
+    def __init__(self, items: Any) -> None:
+        self.held = tuple(items)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.held[index]
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+
+class FixedRow(FrozenRow):
+    """A sequence that cannot be made from a list, nor changed."""
+
+    def __init__(self, first: Any, second: Any) -> None:
+        super().__init__((first, second))
+
+
+MAPPING_TYPES: dict[str, Any] = {
+    "dict": dict, "ordered": OrderedDict, "user": UserDict, "proxy": MappingProxyType, "default": defaultdict,
+    "noted": NotedDict, "counter": Counter, "fixed": FixedMap,
+}  # fmt: skip
+SEQUENCE_TYPES: dict[str, Any] = {
+    "list": list, "tuple": tuple, "pair": PairBox, "single": SingleBox, "userlist": UserList, "deque": deque,
+    "notedlist": NotedList, "frozenrow": FrozenRow, "fixedrow": FixedRow, "range": range,
+}  # fmt: skip
+
+
+def boxed(kind: str, values: list[Any], keys: tuple[Any, ...]) -> Any:
+    """A container of one kind with these values."""
+    if kind in ("fixedrow", "pair", "single"):
+        return SEQUENCE_TYPES[kind](*values)
+    if kind == "fixed":
+        return FixedMap(keys, values)
+    if kind == "default":
+        return defaultdict(list, zip(keys, values, strict=True))
+    if kind == "deque":
+        return deque(values, maxlen=len(values) + 3)
+    if kind == "range":
+        return range(values[0], values[0] + len(values))
+    if kind in MAPPING_TYPES:
+        found = MAPPING_TYPES[kind](dict(zip(keys, values, strict=True)))
+    else:
+        found = SEQUENCE_TYPES[kind](values)
+    if kind.startswith("noted"):
+        found.note = "taken along"
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Box:
+    """A container of one kind, its parts, and its keys if it is a mapping."""
+
+    kind: str
+    parts: tuple[Any, ...]
+    keys: tuple[Any, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Box({self.kind!r}, {self.parts!r}{f', {self.keys!r}' if self.keys else ''})"
+
+    def build(self) -> Any:
+        """The container, over fresh parts."""
+        return boxed(self.kind, [part.build() for part in self.parts], self.keys)
+
+    def code(self) -> str:
+        """One expression that makes it; types of this project's own by their kind."""
+        parts = [tree_code(part) for part in self.parts]
+        name = {**MAPPING_TYPES, **SEQUENCE_TYPES}[self.kind].__name__
+        if self.kind in MAPPING_TYPES:
+            items = ", ".join(f"{key!r}: {part}" for key, part in zip(self.keys, parts, strict=True))
+            return (
+                f"{{{items}}}" if self.kind == "dict" else f"{name}({'list, ' * (self.kind == 'default')}{{{items}}})"
+            )
+        if self.kind in ("list", "tuple"):
+            return f"[{', '.join(parts)}]" if self.kind == "list" else f"({', '.join(parts)}{',' * (len(parts) == 1)})"
+        if self.kind == "range":
+            return f"range({parts[0]}, {parts[0]} + {len(parts)})"
+        return f"{name}({', '.join(parts)})" if self.kind in ("pair", "single") else f"{name}([{', '.join(parts)}])"
+
+    def kinds(self) -> Iterator[str]:
+        """The kinds of containers in it."""
+        yield self.kind
+        for part in self.parts:
+            if isinstance(part, Box):
+                yield from part.kinds()
+
+
+def tree_code(tree: Any) -> str:
+    """One expression that makes a tree."""
+    if isinstance(tree, Array):
+        return f"np.array({literal(tree.array.tolist())}, {tree.dtype!r}).reshape({tree.shape})"
+    if isinstance(tree, Scalar):
+        return f"np.dtype({tree.dtype!r}).type({literal(tree.value)})"
+    if isinstance(tree, Data):
+        return literal(tree.value)
+    found: str = tree.code()
+    return found
+
+
+def leaf_types(tree: Any) -> Iterator[str]:
+    """The element types of the leaves, or the types of plain data."""
+    if isinstance(tree, Box):
+        for part in tree.parts:
+            yield from leaf_types(part)
+    else:
+        yield tree.dtype if hasattr(tree, "dtype") else type(tree.value).__name__
+
+
+@dataclass(frozen=True, eq=False)
+class DataSample:
+    """One sample, for conversion without batching."""
+
+    tree: Any
+
+    def __repr__(self) -> str:
+        return f"DataSample({self.tree!r})"
+
+    def build(self) -> Any:
+        """The sample."""
+        return self.tree.build()
+
+    def facets(self) -> dict[str, Any]:
+        """What evidence counts of this case."""
+        return {"dtypes": list(leaf_types(self.tree)), "containers": list(tree_kinds(self.tree))}
+
+    def reductions(self) -> Iterator[DataSample]:
+        """A part of it alone, or all but one."""
+        yield from (DataSample(tree) for tree in smaller_trees(self.tree))
+
+    def code(self) -> str:
+        """The call in plain torch."""
+        return f"found = torch.utils.data.default_convert({tree_code(self.tree)})"
+
+
+def tree_kinds(tree: Any) -> Iterator[str]:
+    """The kinds of containers in a tree."""
+    return tree.kinds() if isinstance(tree, Box) else iter(())
+
+
+def smaller_trees(tree: Any) -> Iterator[Any]:
+    """The parts of a tree, the tree without one of them, and with one of them smaller."""
+    if not isinstance(tree, Box):
+        return
+    yield from tree.parts
+    fixed = tree.kind in ("pair", "single", "fixedrow", "range")
+    for number, part in enumerate(tree.parts):
+        before, after = tree.parts[:number], tree.parts[number + 1 :]
+        if not fixed and len(tree.parts) > 1:
+            yield replace(tree, parts=(*before, *after), keys=tree.keys[:number] + tree.keys[number + 1 :])
+        for smaller in smaller_trees(part):
+            yield replace(tree, parts=(*before, smaller, *after))
+
+
+@dataclass(frozen=True, eq=False)
+class DataBatch:
+    """Several samples of one structure."""
+
+    samples: tuple[Any, ...]
+
+    def __repr__(self) -> str:
+        return f"DataBatch({self.samples!r})"
+
+    def build(self) -> list[Any]:
+        """The samples."""
+        return [tree.build() for tree in self.samples]
+
+    def facets(self) -> dict[str, Any]:
+        """What evidence counts of this case."""
+        first = self.samples[0]
+        return {
+            "dtypes": list(leaf_types(first)),
+            "containers": list(tree_kinds(first)),
+            "shapes": str(len(self.samples)),
+        }
+
+    def reductions(self) -> Iterator[DataBatch]:
+        """Fewer samples, or the same part of each."""
+        for number in range(len(self.samples) if len(self.samples) > 1 else 0):
+            yield DataBatch(self.samples[:number] + self.samples[number + 1 :])
+        for smaller in zip(*map(smaller_trees, self.samples), strict=False):
+            yield DataBatch(smaller)
+
+    def code(self) -> str:
+        """The call in plain torch."""
+        samples = ", ".join(tree_code(tree) for tree in self.samples)
+        return f"found = torch.utils.data.default_collate([{samples}])"
