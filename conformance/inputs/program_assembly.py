@@ -12,7 +12,9 @@ from functools import cache
 from random import Random
 
 import numpy as np
+import torch
 
+from conformance.engine.versions import out_of_range
 from conformance.inputs.program_ledger import Ledger
 from conformance.inputs.program_operations import OPERATIONS, Operation
 from conformance.inputs.programs import Program, Step
@@ -134,6 +136,8 @@ class Assembly:
 
     def _try(self, row: Operation, target: int, second: int, arguments: int) -> bool:
         """Add the step if it is defined, smooth and moderate here."""
+        if row.since is not None and out_of_range(torch.__version__, row.since, None):
+            return False
         if row.result is not None and (self.exact or row.result == self.dtypes[target]):
             return False  # a conversion that converts nothing may return its operand itself
         operands = [target]

@@ -40,6 +40,7 @@ class Operation:
     silent: bool = False
     result: str | None = None  # element type of the result, where it is not the promoted one
     shapes: tuple[tuple[int, ...], ...] = ()  # shapes of operands that fit, where few do
+    since: str | None = None  # first release that has it right; a listed deviation shows the fault before
 
 
 def unary(
@@ -280,7 +281,8 @@ COPIES = [
     Operation("torch.repeat_interleave(x, 2, {0})", shape.dual_taken, choice.repeated),
     Operation(f"torch.gather(x, {{0}}, {INDEX})", shape.dual_gather, choice.index_like, keeps="x"),
     Operation(f"torch.masked_fill(x, {MASK}, {{1}})", shape.dual_masked, choice.mask_like(0.25)),
-    Operation(f"torch.masked_select(x, {MASK})", shape.dual_chosen, choice.mask_like(), keeps="x"),
+    # gradients-of-functions-have-the-layout-of-their-leaves[masked_select-*] shows what was wrong before
+    Operation(f"torch.masked_select(x, {MASK})", shape.dual_chosen, choice.mask_like(), keeps="x", since="2.1"),
     Operation("torch.tril(x, {0})", shape.dual_masked, choice.triangle(False)),
     Operation("torch.triu(x, {0})", shape.dual_masked, choice.triangle(True)),
     Operation("torch.nn.functional.pad(x, ({0}, {1}), value={2})", shape.dual_pad, choice.padded),

@@ -21,7 +21,14 @@ from conformance.engine.sampling import sample
 from conformance.engine.specs import load_area
 from conformance.engine.targets import choose
 from conformance.inputs import programs as program_module
-from conformance.inputs.program_assembly import EVERY, OPERATIONS, random_programs, small_programs, writing_programs
+from conformance.inputs.program_assembly import (
+    EVERY,
+    OPERATIONS,
+    assembled,
+    random_programs,
+    small_programs,
+    writing_programs,
+)
 from conformance.inputs.program_ledger import ledger_of
 from conformance.inputs.program_reductions import reduced
 from conformance.inputs.programs import Program, Step, programs
@@ -110,6 +117,19 @@ def test_any_numbers_make_a_sound_program(program: Program) -> None:
     live = program.run()
 
     assert all(root.requires_grad for root in live.roots())
+
+
+@pytest.mark.parametrize(("version", "occurs"), [("1.13.1+cu117", False), ("2.1.0a0", True), ("2.13.0", True)])
+def test_an_operation_is_left_out_before_its_release(
+    version: str, occurs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a release computes wrongly is left out of its programs, so that the others are judged."""
+    monkeypatch.setattr(torch, "__version__", version)
+    seed = next(i for i in EVERY if OPERATIONS[i].since == "2.1")
+    program = assembled([(0, 0, 0, 0)], [(seed, 0, 0, 0)])
+
+    assert occurs == ("masked_select" in repr(program))
+    assert len(program.steps) == 1
 
 
 def test_programs_are_the_same_every_time() -> None:

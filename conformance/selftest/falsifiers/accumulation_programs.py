@@ -280,6 +280,42 @@ def grad_of_a_strided_leaf_among_three() -> AbstractContextManager[Any]:
     return patched(torch.autograd, "grad", make)
 
 
+@falsifies(f"{AREA}.grad-of-a-program-leaves-grad-alone")
+def grad_is_also_stored_where_there_is_one() -> AbstractContextManager[Any]:
+    """autograd.grad adds to .grad of a strided leaf that has one already."""
+
+    def make(original: Any) -> Any:
+        def grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            found = original(outputs, inputs, *args, **kwargs)
+            for x, g in zip([inputs] if isinstance(inputs, torch.Tensor) else inputs, found, strict=True):
+                if g is not None and x.grad is not None and not x.is_contiguous():
+                    x.grad.add_(g)
+            return found
+
+        return grad
+
+    return patched(torch.autograd, "grad", make)
+
+
+@falsifies(f"{AREA}.grad-of-a-program-leaves-grad-alone")
+def grad_is_also_stored_by_a_view_that_was_written() -> AbstractContextManager[Any]:
+    """autograd.grad of a view that was written leaves the gradient of a leaf with two dimensions in .grad too."""
+
+    def make(original: Any) -> Any:
+        def grad(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            found = original(outputs, inputs, *args, **kwargs)
+            roots = [outputs] if isinstance(outputs, torch.Tensor) else outputs
+            written = any(root._is_view() and root._version > 0 for root in roots)
+            for x, g in zip([inputs] if isinstance(inputs, torch.Tensor) else inputs, found, strict=True):
+                if written and g is not None and x.ndim == 2:
+                    x.grad = g if x.grad is None else x.grad + g
+            return found
+
+        return grad
+
+    return patched(torch.autograd, "grad", make)
+
+
 @falsifies(f"{AREA}.runs-of-a-program-add-up")
 def later_runs_overwrite_a_strided_gradient() -> AbstractContextManager[Any]:
     """A second backward overwrites the gradient where that is not contiguous."""
