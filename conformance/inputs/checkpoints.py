@@ -180,7 +180,10 @@ class WatchedContexts:
 def seeded(seed: int, device: str) -> Iterator[None]:
     """Generators with this seed, put back afterwards."""
     with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
-        torch.manual_seed(seed)
+        if device == "cpu":
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed queues a call for each other device
+        else:
+            torch.manual_seed(seed)
         yield
 
 
