@@ -38,10 +38,10 @@ def several_uses(cell: Cell) -> Inputs:
 
 
 def several_roots(cell: Cell) -> Inputs:
-    """Passes from several roots at once: apart, one computed from the other, or twice the same."""
+    """Passes from two or three roots at once: apart, one computed from the other, or twice the same."""
     return backward_passes(
         cell,
-        forms=("apart", "nested", "twice", "mixed"),
+        forms=("apart", "nested", "twice", "mixed", "three", "twice, two gradients"),
         shown="y = {use} - other\n# from y and another root ({form}), with a gradient for each",
     )
 
