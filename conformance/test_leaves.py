@@ -27,7 +27,13 @@ from conformance.inputs.bridges import Applied
 from conformance.inputs.chains import Chain
 from conformance.inputs.decorated_modes import Decorated, Driven, narrator
 from conformance.inputs.dual_tensors import DualCall, dual_level
-from conformance.inputs.frozen_modules import Frozen, frozen_modules, generator_kept, modes_of_modules
+from conformance.inputs.frozen_modules import (
+    Frozen,
+    frozen_modules,
+    generator_kept,
+    modes_of_modules,
+    modules_to_switch,
+)
 from conformance.inputs.grad_modes import ModeNest, Under, gradients_kept, mode_of, planned_leaf, under
 from conformance.inputs.histories import History, action_histories
 from conformance.inputs.hook_cases import (
@@ -290,7 +296,7 @@ def test_frozen_parameters_get_no_gradient(case: Frozen) -> None:
             numbers.close(expected, found, "float64", "accumulated", f".grad of {what}", both_rounded=True)
 
 
-@cases(frozen_modules)
+@cases(modules_to_switch)
 def test_module_requires_grad_sets_every_parameter(case: Frozen) -> None:
     """Module.requires_grad_ sets the flag of all of the module's parameters, and returns the module."""
     with generator_kept(case.device):
