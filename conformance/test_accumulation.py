@@ -765,10 +765,13 @@ def test_functional_is_recorded_as_create_graph_says(case: Functional) -> None:
     """What a functional returns can be differentiated with create_graph=True, and has no history without."""
     plain = expect.tensor(derivative_part(case.way, called(case, case.way)), case.way)
     expect.equal((False, True), (plain.requires_grad, plain.is_leaf), f"requires_grad and is_leaf of {case.way}")
-    leaf = case.inputs()
+    leaf = case.inputs().requires_grad_()
     found = getattr(torch.autograd.functional, case.way)
     vector = {} if case.way in ("jacobian", "hessian", "vjp") else {"v": torch.ones_like(leaf)}
-    returned = derivative_part(case.way, found(case.function, leaf, create_graph=True, **vector))
+    whole = found(case.function, leaf, create_graph=True, **vector)
+    returned = derivative_part(case.way, whole)
+    if returned is not whole:
+        expect.equal(True, whole[0].requires_grad, f"requires_grad of the value beside {case.way}")
     expect.equal(None, leaf.grad, f".grad after {case.way}")
     (second,) = torch.autograd.grad(returned.sum(), leaf)
     slope = 6 * case.arrays[0] if case.way in ("jacobian", "vjp", "jvp") else np.full(case.plans[0].shape, 6.0)

@@ -820,7 +820,8 @@ def test_views_of_normal_tensors_stay_normal_in_inference_mode(case: Under) -> N
     """A view of a normal tensor is a normal tensor, also where it is taken in inference mode."""
     x = case.build()
     found = case.on(x)
-    expect.equal(False, found.is_inference(), f"is_inference() of {case.call.expression} under {case.modes}")
+    within = under(case.modes, found.is_inference)
+    expect.equal((False, False), (found.is_inference(), within), f"is_inference() of {case.call.expression}")
     expect.equal(x._version, found._version, f"version of {case.call.expression}")
 
 
@@ -828,7 +829,9 @@ def test_views_of_normal_tensors_stay_normal_in_inference_mode(case: Under) -> N
 def test_views_of_inference_tensors_are_inference_tensors(case: Inferred) -> None:
     """A view of an inference tensor is an inference tensor, wherever it is taken."""
     x = case.build()
-    expect.equal(True, case.on(x).is_inference(), f"is_inference() of {case.expression} under {case.modes}")
+    found = case.on(x)
+    within = under(case.modes, found.is_inference)
+    expect.equal((True, True), (found.is_inference(), within), f"is_inference() of {case.expression}")
 
 
 @cases(inference_tensors.saved_outside)

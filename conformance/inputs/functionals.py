@@ -178,7 +178,14 @@ def functionals(
 
 def mappings(cell: Cell) -> Inputs:
     """Functions of any number of results, and every way to their Jacobian."""
-    return functionals(cell, MAPPINGS, tuple(JACOBIANS), FUNCTIONAL_SHAPES[:4])
+    found = functionals(cell, MAPPINGS, tuple(JACOBIANS), FUNCTIONAL_SHAPES[1:4])
+    device = cell.target.device
+    every = [
+        functional(device, "float64", FUNCTIONAL_SHAPES[0], "transposed", text, way, False)
+        for text in MAPPINGS
+        for way in JACOBIANS
+    ]
+    return Inputs([*every, *found.corners])
 
 
 def empty_mappings(cell: Cell) -> Inputs:

@@ -54,6 +54,23 @@ def a_vectorized_jacobian_of_a_stepped_input() -> AbstractContextManager[Any]:
     return functional_changed("jacobian", change)
 
 
+@falsifies("accumulation.jacobian-holds-every-derivative")
+def a_recorded_jacobian_of_four_dimensions() -> AbstractContextManager[Any]:
+    """With create_graph a Jacobian of four dimensions has the first two exchanged."""
+
+    def change(found: Any, inputs: Any, options: Any) -> Any:
+        four = isinstance(found, torch.Tensor) and found.dim() == 4
+        return found.transpose(0, 1) if four and options.get("create_graph") else found
+
+    return functional_changed("jacobian", change)
+
+
+@falsifies("accumulation.functional-is-recorded-as-create-graph-says")
+def the_value_beside_hvp_is_cut_off() -> AbstractContextManager[Any]:
+    """The value beside hvp has no history, also with create_graph."""
+    return functional_changed("hvp", lambda found, inputs, options: (found[0].detach(), found[1]))
+
+
 @falsifies("accumulation.jacobian-of-an-empty-result-is-empty")
 def an_empty_jacobian_is_flat() -> AbstractContextManager[Any]:
     """An empty Jacobian has one dimension."""

@@ -1,7 +1,8 @@
-"""Breaks of hooks and flags that show in rare surroundings only."""
+"""Breaks of hooks, flags and modes that show in rare surroundings only."""
 
 from __future__ import annotations
 
+import threading
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -107,3 +108,30 @@ def a_parameter_without_dimensions_is_left_out() -> AbstractContextManager[Any]:
         return requires_grad_
 
     return patched(torch.nn.Module, "requires_grad_", broken)
+
+
+@falsifies("leaves.modes-of-other-threads-do-not-reach-this-one")
+def a_mode_within_another_stays_in_threads() -> AbstractContextManager[Any]:
+    """enable_grad within another mode is not left in other threads than the first."""
+
+    def broken(original: Any) -> Any:
+        def leave(self: Any, *error: Any) -> Any:
+            return original(self, *error) if threading.current_thread() is threading.main_thread() else None
+
+        return leave
+
+    return patched(torch.enable_grad, "__exit__", broken)
+
+
+@falsifies("leaves.views-of-normal-tensors-stay-normal-in-inference-mode")
+def normal_views_of_three_dimensions_look_inferred() -> AbstractContextManager[Any]:
+    """In inference mode a view of three dimensions says that it is an inference tensor."""
+
+    def broken(original: Any) -> Any:
+        def is_inference(self: Any) -> bool:
+            inside = torch.is_inference_mode_enabled() and self._is_view() and self.dim() == 3
+            return inside or bool(original(self))
+
+        return is_inference
+
+    return patched(torch.Tensor, "is_inference", broken)
