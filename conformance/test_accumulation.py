@@ -6,6 +6,7 @@ Reference: https://docs.pytorch.org/docs/stable/notes/autograd.html
 
 from __future__ import annotations
 
+import threading
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
@@ -26,6 +27,7 @@ from conformance.inputs import (
     formulas,
     function_kinds,
     function_transforms,
+    functionals,
     functions,
     gradchecks,
     kinks,
@@ -35,7 +37,7 @@ from conformance.inputs import (
     stochastic,
 )
 from conformance.inputs.anomalies import Anomaly
-from conformance.inputs.backward_threads import in_another_thread, in_threads_at_once
+from conformance.inputs.backward_threads import ThreadNoter, in_another_thread, in_threads_at_once
 from conformance.inputs.backwards import (
     USES_OF_LEAF,
     Pass,
@@ -75,6 +77,7 @@ from conformance.inputs.function_kinds import (
     Passing,
     Saving,
     SavingTwice,
+    value_of_cube,
     vjp_function,
 )
 from conformance.inputs.function_transforms import (
@@ -85,6 +88,7 @@ from conformance.inputs.function_transforms import (
     expected_of_transform,
     transform,
 )
+from conformance.inputs.functionals import HESSIANS, JACOBIANS, Functional
 from conformance.inputs.functions import Containing, FunctionUse, Spy, function_of, refused_elsewhere, with_tangents
 from conformance.inputs.gradchecks import Checked, Demanding, Noting, Restless, Unbatched
 from conformance.inputs.kinks import Division, Kink, Selection, Tie
@@ -101,7 +105,15 @@ from conformance.inputs.regions import (
     sines_and_exponential,
     two_branches,
 )
-from conformance.inputs.resetting import grown_grad, parameters_of, preset_grad, preset_plan, resetter, wrong_grad
+from conformance.inputs.resetting import (
+    grown_grad,
+    leaves_of_a_kind,
+    parameters_of,
+    preset_grad,
+    preset_plan,
+    resetter,
+    wrong_grad,
+)
 from conformance.inputs.saved_tensors import (
     CHANGES,
     ChangingHook,
@@ -125,6 +137,18 @@ from conformance.oracles.closed_forms import complex_gradient, derivatives_at, n
 from conformance.oracles.derivatives import first_gradients_laid_out, right_gradients, right_second_gradients
 from conformance.oracles.duals import evaluated, slopes_of
 from conformance.oracles.frames import frame_of
+from conformance.oracles.functionals import (
+    as_nested,
+    called,
+    derivative_part,
+    kinds_of_nest,
+    or_alone,
+    same_nest,
+    several,
+    times_hessian,
+    times_jacobian,
+    vector_for,
+)
 from conformance.oracles.functions import (
     expected_tangent,
     given_gradients,
@@ -421,10 +445,12 @@ def test_gradients_have_a_history_as_create_graph_says(case: Pass) -> None:
     """Gradients require grad where create_graph is true, and have no history where it is not."""
     leaves = case.leaves()
     create, retain = backwards.options_of(case)
-    case.run(backwards.saving_root(case, leaves), create_graph=create, retain_graph=retain)
-    returned = torch.autograd.grad(
-        backwards.saving_root(case, leaves), leaves, case.gradient.build(), create_graph=create, retain_graph=retain
-    )
+    roots = [backwards.saving_root(case, leaves) for _ in range(2)]
+    with torch.set_grad_enabled(case.entry != "sequence"):
+        case.run(roots[0], create_graph=create, retain_graph=retain)
+        returned = torch.autograd.grad(
+            roots[1], leaves, case.gradient.build(), create_graph=create, retain_graph=retain
+        )
     for name, found in (("x.grad", leaves[0].grad), ("grad by x", returned[0]), ("grad by other", returned[1])):
         gradient = expect.tensor(found, name)
         expect.equal((create, create), (gradient.requires_grad, gradient.grad_fn is not None), f"history of {name}")
@@ -642,6 +668,116 @@ def test_inputs_without_grad_are_refused(case: Pass) -> None:
         expect.raises(RuntimeError, action, f"autograd.grad by a tensor that requires no grad, with {options}")
 
 
+# --- torch.autograd.functional --------------------------------------------------------------------------------
+
+
+@cases(functionals.mappings)
+def test_jacobian_holds_every_derivative(case: Functional) -> None:
+    """jacobian returns the derivative of every result by every input, in the documented shape and type."""
+    found = torch.autograd.functional.jacobian(case.function, case.inputs(), **JACOBIANS[case.way])
+    same_nest(as_nested(case, case.jacobians), found, case.plans[0].dtype, f"jacobian ({case.way})")
+
+
+@cases(functionals.empty_mappings)
+def test_jacobian_of_an_empty_result_is_empty(case: Functional) -> None:
+    """jacobian of a function whose result has no element is empty, of the documented shape."""
+    found = torch.autograd.functional.jacobian(case.function, case.inputs(), **JACOBIANS[case.way])
+    same_nest(case.jacobians[0][0], found, case.plans[0].dtype, f"jacobian ({case.way})")
+
+
+@cases(functionals.pairs_of_inputs)
+def test_nested_derivatives_are_tuples(case: Functional) -> None:
+    """jacobian and hessian of several inputs or results return tuples, or tuples of tuples."""
+    name, _, forward = case.way.partition(", ")
+    if name == "hessian":
+        options = HESSIANS["forward" if forward else "plain"]
+        found = torch.autograd.functional.hessian(case.function, case.inputs(), **options)
+    else:
+        found = torch.autograd.functional.jacobian(case.function, case.inputs(), **JACOBIANS[name])
+    expect.equal({"tuple"}, kinds_of_nest(found) or {"tuple"}, f"levels of what {case.way} returns")
+
+
+@cases(functionals.scalar_functions)
+def test_hessian_holds_every_second_derivative(case: Functional) -> None:
+    """hessian returns the second derivative by every pair of inputs, in the documented shape and type."""
+    found = torch.autograd.functional.hessian(case.function, case.inputs(), **HESSIANS[case.way])
+    expected = case.hessians if case.count > 1 else case.hessians[0][0]
+    same_nest(expected, found, case.plans[0].dtype, f"hessian ({case.way})")
+
+
+@cases(functionals.products_of_mappings)
+def test_vjp_and_jvp_are_products_with_the_jacobian(case: Functional) -> None:
+    """vjp and jvp return the value of the function, and the product of the vector and the Jacobian."""
+    name, _, recorded = case.way.partition(", ")
+    given, vector = vector_for(case, name)
+    action = getattr(torch.autograd.functional, name)
+    value, found = action(case.function, case.inputs(), given, create_graph=bool(recorded))
+    dtype, product = case.plans[0].dtype, times_jacobian(case, name, vector)
+    same_nest(or_alone(case.outputs(case.arrays), several(case)), value, dtype, f"value beside {name}")
+    same_nest(or_alone(product, case.count > 1 if name == "vjp" else several(case)), found, dtype, name)
+
+
+@cases(functionals.products_of_scalars)
+def test_hvp_and_vhp_are_products_with_the_hessian(case: Functional) -> None:
+    """hvp and vhp return the value of the function, and the product of the Hessian and the vector."""
+    name, _, recorded = case.way.partition(", ")
+    given, vector = vector_for(case, name)
+    action = getattr(torch.autograd.functional, name)
+    value, found = action(case.function, case.inputs(), given, create_graph=bool(recorded))
+    dtype = case.plans[0].dtype
+    same_nest(case.outputs(case.arrays)[0], value, dtype, f"value beside {name}")
+    same_nest(or_alone(times_hessian(case, vector), case.count > 1), found, dtype, name)
+
+
+@cases(functionals.numbers_of_one)
+def test_vector_of_one_element_may_be_left_out(case: Functional) -> None:
+    """vjp, jvp, hvp and vhp take one as the vector where that has a single element and is left out."""
+    found = getattr(torch.autograd.functional, case.way)(case.function, case.inputs())[1]
+    matrix = case.jacobians[0][0] if case.way in ("vjp", "jvp") else case.hessians[0][0]
+    shape = () if case.way == "jvp" else case.plans[0].shape
+    same_nest(matrix.reshape(shape), found, case.plans[0].dtype, f"{case.way} without a vector")
+
+
+@cases(functionals.aside_inputs)
+def test_functional_of_an_independent_input_is_zero(case: Functional) -> None:
+    """Where a result is independent of an input, its derivatives by it are zeros of the documented shape."""
+    found = derivative_part(case.way, called(case, case.way))
+    dtype, ones = case.plans[0].dtype, [np.ones(plan.shape) for plan in case.plans]
+    if case.way == "hessian":
+        same_nest(case.hessians, found, dtype, "hessian")
+    elif case.way == "jacobian":
+        same_nest(case.jacobians[0], found, dtype, "jacobian")
+    elif case.way == "jvp":
+        same_nest(np.asarray(times_jacobian(case, "jvp", ones)[0]), found, dtype, "jvp")
+    else:
+        expected = case.jacobians[0] if case.way == "vjp" else times_hessian(case, ones)
+        same_nest(list(expected), found, dtype, case.way)
+
+
+@cases(functionals.aside_inputs)
+def test_strict_functional_refuses_an_independent_input(case: Functional) -> None:
+    """With strict=True a functional raises where all results are independent of one of the inputs."""
+    expect.raises(RuntimeError, partial(called, case, case.way, strict=True), f"{case.way} with strict=True")
+
+
+@cases(functionals.recorded_cubes)
+def test_functional_is_recorded_as_create_graph_says(case: Functional) -> None:
+    """What a functional returns can be differentiated with create_graph=True, and has no history without."""
+    plain = expect.tensor(derivative_part(case.way, called(case, case.way)), case.way)
+    expect.equal((False, True), (plain.requires_grad, plain.is_leaf), f"requires_grad and is_leaf of {case.way}")
+    leaf = case.inputs().requires_grad_()
+    found = getattr(torch.autograd.functional, case.way)
+    vector = {} if case.way in ("jacobian", "hessian", "vjp") else {"v": torch.ones_like(leaf)}
+    whole = found(case.function, leaf, create_graph=True, **vector)
+    returned = derivative_part(case.way, whole)
+    if returned is not whole:
+        expect.equal(True, whole[0].requires_grad, f"requires_grad of the value beside {case.way}")
+    expect.equal(None, leaf.grad, f".grad after {case.way}")
+    (second,) = torch.autograd.grad(returned.sum(), leaf)
+    slope = 6 * case.arrays[0] if case.way in ("jacobian", "vjp", "jvp") else np.full(case.plans[0].shape, 6.0)
+    same_nest(slope, second, case.plans[0].dtype, f"derivative of {case.way}")
+
+
 # --- the layout of .grad --------------------------------------------------------------------------------------
 
 
@@ -666,7 +802,7 @@ def test_first_grad_of_another_leaf_is_row_major(case: Pass) -> None:
 @cases(resetting.preset_passes)
 def test_accumulation_keeps_the_grad_object(case: Pass) -> None:
     """Without create_graph, backward adds into the .grad that is there: the same object, memory and strides."""
-    leaf, other = case.leaves()
+    leaf, other = leaves_of_a_kind(case)
     leaf.grad = given = preset_grad(case, case.form)
     old, frame, outside = memory.contents(given), frame_of(given), memory.guards(given, preset_plan(case, case.form))
     for count in (1, 2):
@@ -713,6 +849,21 @@ def test_layout_policy_is_of_its_context(case: Pass) -> None:
     again = case.leaves()
     case.run(case.root(again))
     layout.same_steps(case.plan.strides, expect.tensor(again[0].grad, "x.grad"), "x.grad after the context")
+
+
+@cases(resetting.dense_leaves)
+def test_decorating_changes_no_layout_policy(case: Pass) -> None:
+    """Decorating a function with enforce_grad_layout_policy leaves the layout contract as it is outside of it."""
+    policy = torch.autograd.grad_mode.enforce_grad_layout_policy
+    try:
+        decorated = policy(False)(case.run)
+        for when in ("the decoration", "the decorated function"):
+            leaves = case.leaves()
+            case.run(case.root(leaves))
+            layout.same_steps(case.plan.strides, expect.tensor(leaves[0].grad, "x.grad"), f"x.grad after {when}")
+            decorated(case.root(case.leaves()))
+    finally:
+        policy(True)
 
 
 # --- resetting and assigning ----------------------------------------------------------------------------------
@@ -1128,6 +1279,40 @@ def test_retained_shared_graph_serves_threads(case: Pass) -> None:
         hold_gradients(backwards.saved_gradients(case, count), leaves)
 
 
+@cases(backward_sources.plain_passes)
+def test_backward_without_multithreading_stays_in_its_thread(case: Pass) -> None:
+    """With multithreaded backward switched off, backward runs on the calling thread and gives the same gradients."""
+    leaves, noter = case.leaves(), ThreadNoter()
+    root = case.root(leaves)
+    root.register_hook(noter)
+    with torch.autograd.grad_mode.set_multithreading_enabled(False):
+        case.run(root)
+    hold_gradients(case.expected, leaves)
+    expect.equal([threading.get_ident()], noter.threads, "threads in which the hook ran")
+
+
+@cases(saved_tensors.nested_switches)
+def test_multithreading_mode_ends_with_its_context(case: Nest) -> None:
+    """set_multithreading_enabled holds to the end of its block, however left, or as a function until called again."""
+    switch, enabled = torch.autograd.grad_mode.set_multithreading_enabled, torch._C._is_multithreading_enabled
+    before = enabled()
+    try:
+        with ExitStack() as stack:
+            contexts = [stack.enter_context(ExitStack()) for _ in range(case.depth)]
+            for level, context in enumerate(contexts):
+                context.enter_context(switch(level % 2 == 1))
+                expect.equal(level % 2 == 1, enabled(), f"multithreading in block {level}")
+            for level in reversed(range(case.depth)):
+                case.leave(contexts[level])
+                expect.equal(level % 2 == 0 if level else before, enabled(), f"multithreading after block {level}")
+        switch(False)
+        expect.equal(
+            (False, True), (enabled(), in_a_thread(enabled)), "multithreading in this thread, and in a new one"
+        )
+    finally:
+        switch(before)
+
+
 # --- saved tensors --------------------------------------------------------------------------------------------
 
 
@@ -1320,6 +1505,21 @@ def test_saved_tensor_hooks_are_thread_local(case: Nest) -> None:
         case.act(x)
     expect.equal(0, len(there.packed), "calls of a pack hook that a thread left behind")
     expect.that(bool(here.packed), "calls of the pack hook in its own thread", "at least one", "none")
+
+
+@cases(saved_tensors.nested_hooks)
+def test_saved_tensor_hooks_object_serves_again(case: Nest) -> None:
+    """One context manager object of a pair of hooks can be entered again after it was left."""
+    packer = Packer()
+    context, count = packer.context(), len(saved_for(case.act(case.x())))
+    for turn in range(1, case.depth + 2):
+        with ExitStack() as stack:
+            inner = stack.enter_context(ExitStack())
+            inner.enter_context(context)
+            case.act(case.x())
+            case.leave(inner)
+            case.act(case.x())
+        expect.equal(turn * count, len(packer.packed), f"calls of the pack hook after block {turn}")
 
 
 @cases(saved_tensors.builtin_uses)
@@ -1973,7 +2173,7 @@ def test_once_differentiable_keeps_the_gradient(case: FunctionKind) -> None:
     """once_differentiable leaves the first gradient as it is, with create_graph and without."""
     for flag in (False, True):
         leaf, x = case.start()
-        found = function_of(CUBES[case.way], case.style).apply(x)
+        found = value_of_cube(case, x)
         upstream = torch.full_like(found, 2).requires_grad_(flag)
         (gradient,) = torch.autograd.grad(found, leaf, upstream, create_graph=flag)
         nearly(np.conj(6 * case.plan.array**2), gradient, f"gradient with create_graph={flag}")
@@ -1984,7 +2184,7 @@ def test_once_differentiable_refuses_a_second_time(case: FunctionKind) -> None:
     """Double backward through a backward that is once_differentiable raises."""
     for tracked in (True, False):
         leaf, x = case.start()
-        found = function_of(CUBES[case.way], case.style).apply(x)
+        found = value_of_cube(case, x)
         upstream = torch.ones_like(found).requires_grad_(tracked)
         (gradient,) = torch.autograd.grad(found, leaf, upstream, create_graph=True)
         total = (gradient * leaf.detach()).sum()
@@ -1995,8 +2195,7 @@ def test_once_differentiable_refuses_a_second_time(case: FunctionKind) -> None:
 def test_custom_function_is_differentiated_again(case: FunctionKind) -> None:
     """Derivatives of higher order are right where backward is made of differentiable operations."""
     leaf, x = case.start()
-    found = function_of(CUBES[case.way], case.style).apply(x)
-    value = found[0] if isinstance(found, tuple) else found
+    value = value_of_cube(case, x)
     array = case.plan.array
     expected = (3 * array**2, 6 * array, np.full_like(array, 6))
     for order, derivative in enumerate(expected, 1):
@@ -2340,11 +2539,12 @@ def test_checkpoint_keeps_autocast(case: CheckpointUse) -> None:
     kind = case.plan.device.split(":")[0]
     leaf, x = case.start()
     function = Casting(torch.ones(x.shape[-1], 2, device=case.plan.device))
-    with torch.autocast(kind, dtype=torch.bfloat16, enabled=case.way == "forward"):
+    way, _, name = case.way.partition(" in ")
+    with torch.autocast(kind, dtype=torch_dtype(name), enabled=way == "forward"):
+        expected = torch.mm(x, function.factor).dtype  # not every release casts to every type
         found = case.checkpoint(function, x)
-    with torch.autocast(kind, dtype=torch.bfloat16, enabled=case.way == "backward"):
+    with torch.autocast(kind, dtype=torch_dtype(name), enabled=way == "backward"):
         torch.autograd.backward(found, torch.ones_like(found))
-    expected = torch.bfloat16 if case.way == "forward" else torch.float32
     expect.equal([expected, expected], function.types, "types of the product in both runs")
     expect.equal(leaf.dtype, expect.tensor(leaf.grad, "gradient").dtype, "type of the gradient")
 

@@ -40,6 +40,16 @@ class ThreadedAction:
         return self.result
 
 
+class ThreadNoter:
+    """A hook that notes in which threads it was called."""
+
+    def __init__(self) -> None:
+        self.threads: list[int] = []
+
+    def __call__(self, *gradients: Any) -> None:
+        self.threads.append(threading.get_ident())
+
+
 def in_another_thread(action: Callable[[], Any]) -> Any:
     """Act in another thread, and wait for it."""
     threaded = ThreadedAction(action)

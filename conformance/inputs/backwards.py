@@ -219,6 +219,12 @@ def roots_of(case: Pass, leaves: tuple[torch.Tensor, torch.Tensor]) -> tuple[lis
     first, incoming = case.root(leaves), case.gradient.build()
     if case.form == "twice":
         return [first, first], [incoming, incoming], (2 * own, -2)
+    if case.form == "twice, two gradients":
+        tripled = replace(case.gradient, data=tuple(3 * x for x in case.gradient.data)).build()
+        return [first, first], [incoming, tripled], (4 * own, -4)
+    if case.form == "three":
+        roots = [use_of_leaf(leaves[1], "times"), first, leaves[0] * 3]
+        return roots, [incoming, incoming, incoming], (own + 3, 1)
     if case.form == "nested":
         return [first, first * 3], [incoming, incoming], (4 * own, -4)
     if case.form == "mixed":

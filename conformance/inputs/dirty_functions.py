@@ -40,6 +40,12 @@ def second_tripled(ctx: Any, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Te
     return x + 0, y.mul_(3)
 
 
+def both_tripled(ctx: Any, x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Multiplies two inputs by three in place, and marks both at once."""
+    ctx.mark_dirty(x, y)
+    return x.mul_(3), y.mul_(3)
+
+
 def tripled_gradient(ctx: Any, *gradients: torch.Tensor) -> Any:
     """The gradient of each of these functions: of what was multiplied, three times."""
     return gradients[0] * 3 if len(gradients) == 1 else (gradients[0], gradients[1] * 3)
@@ -61,8 +67,9 @@ class Dirtying:
 
     def apply(self, x: torch.Tensor) -> Any:
         """Apply the custom function to ``x``."""
-        if self.function == "second":
-            return custom_function(second_tripled).apply(x.detach() + 1, x)[1]
+        if self.function in ("second", "both"):
+            forward = second_tripled if self.function == "second" else both_tripled
+            return custom_function(forward).apply(x.detach() + 1, x)[1]
         return custom_function(tripled_by_method if self.function == "method" else tripled_by_numpy).apply(x)
 
     def facets(self) -> dict[str, Any]:
@@ -83,7 +90,7 @@ class Dirtying:
 def dirtying_functions(cell: Cell) -> Inputs:
     """Each custom function on each layout, shape, floating type and way to save the input."""
     device = cell.target.device
-    functions = ("method", "numpy", "second") if device == "cpu" else ("method", "second")
+    functions = ("method", "numpy", "second", "both") if device == "cpu" else ("method", "second", "both")
     rows = covering(
         ("float32", "float64", "complex64"), DISJOINT, ((), (0,), (1,), (2, 3), (17,), (2, 0, 3)), functions,
         ("product", "sine", "power"),

@@ -114,6 +114,13 @@ def frozen_modules(cell: Cell) -> Inputs:
     )
 
 
+def modules_to_switch(cell: Cell) -> Inputs:
+    """The same, and a module that has a parameter without dimensions and an empty one, and no forward."""
+    odd = "torch.nn.ParameterList([torch.nn.Parameter(torch.ones(s)) for s in ((), (2,), (0, 3))])"
+    rows = [Frozen(odd, (), picked, way, device=cell.target.device) for picked in (1, 6) for way in FREEZING[:2]]
+    return Inputs([*frozen_modules(cell).corners, *rows])
+
+
 def modes_of_modules(cell: Cell) -> Inputs:
     """Each module with no, some and all parameters frozen."""
     return Inputs(

@@ -149,9 +149,46 @@ class OnceCube:
         return torch.autograd.function.once_differentiable(Cube.gradient)(ctx, upstream)
 
 
+class OnceCubeWithSlope(CubeWithSlope):
+    """The same of two outputs."""
+
+    @staticmethod
+    def gradient(ctx: Any, upstream: torch.Tensor, slopes: torch.Tensor) -> Any:
+        """By the value, and by the slope, and no graph of it."""
+        return torch.autograd.function.once_differentiable(CubeWithSlope.gradient)(ctx, upstream, slopes)
+
+
+class CubeSavedTwice:
+    """x to the third, which saves x two times."""
+
+    @staticmethod
+    def compute(x: torch.Tensor) -> torch.Tensor:
+        """The value."""
+        return x * x * x
+
+    @staticmethod
+    def setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        """Save x, and x."""
+        ctx.save_for_backward(inputs[0], inputs[0])
+
+    @staticmethod
+    def gradient(ctx: Any, upstream: torch.Tensor) -> torch.Tensor:
+        """Three times x squared, of which each x is another of those saved."""
+        first, second = ctx.saved_tensors
+        return upstream * (3 * first * second).conj()
+
+
 CUBES: dict[str, Any] = {
     "saved": Cube, "slope": CubeWithSlope, "nested": CubeByNested, "constant": CubeWithConstant, "once": OnceCube,
+    "saved twice": CubeSavedTwice, "once, with the slope": OnceCubeWithSlope,
 }  # fmt: skip
+
+
+def value_of_cube(case: FunctionKind, x: torch.Tensor) -> torch.Tensor:
+    """The cube of x by the function that the case names, the first of its outputs."""
+    found = function_of(CUBES[case.way], case.style).apply(x)
+    value: torch.Tensor = found[0] if isinstance(found, tuple) else found
+    return value
 
 
 class Keeper:
@@ -366,12 +403,12 @@ def array_functions(cell: Cell) -> Inputs:
 
 def cubes(cell: Cell) -> Inputs:
     """Functions that can be differentiated any number of times."""
-    return kinds_by(cell, ("saved", "slope", "nested"))
+    return kinds_by(cell, ("saved", "slope", "nested", "saved twice"))
 
 
 def once_cubes(cell: Cell) -> Inputs:
-    """A function that is marked as differentiable once."""
-    return kinds_by(cell, ("once",))
+    """Functions that are marked as differentiable once, of one output and of two."""
+    return kinds_by(cell, ("once", "once, with the slope"))
 
 
 def constant_cubes(cell: Cell) -> Inputs:

@@ -34,7 +34,7 @@ from conformance.inputs.hook_sources import (
     placed_graphs,
     some,
 )
-from conformance.inputs.hooks import GraphHook, HookedGraph
+from conformance.inputs.hooks import HOOK_ERRORS, GraphHook, HookedGraph
 from conformance.inputs.tensors import corner
 
 if TYPE_CHECKING:
@@ -135,13 +135,13 @@ def nested_calls(cell: Cell) -> Inputs:
 
 def raising_hooks(cell: Cell, kinds: tuple[str, ...]) -> Inputs:
     """A hook that raises, among two that do not."""
-    found = []
+    found: list[HookedGraph] = []
     places = LEAF_PLACES if kinds == ("accumulated",) else tuple(HOOK_PLACES)
     rows = covering(places, ("float64", "complex64"), HOOK_SHAPES, HOOK_LAYOUTS, kinds, (0, 1, 2))
     for place, dtype, shape, layout, kind, number in rows if kinds == ("accumulated",) else some(rows):
         at = HOOK_PLACES[place][2]
         hooks = [GraphHook(at, kind, factor) for factor in (None, 2, -1)]
-        hooks[number] = GraphHook(at, kind, raises=True)
+        hooks[number] = GraphHook(at, kind, raises=tuple(HOOK_ERRORS)[len(found) % len(HOOK_ERRORS)])
         found.append(placed_graph(place, dtype, shape, layout, cell.target.device, hooks=tuple(hooks), passes=2))
     return Inputs(found)
 
@@ -198,6 +198,7 @@ GATHERINGS: tuple[tuple[int, Any, tuple[int, ...]], ...] = (
     (2, _TREE, (3, 4, 1)),  # tensor 3 is beside the way
     (2, (("tail", 0), ("custom", 2)), (2, 1, 3)),  # leaf 1 is no part of the graph
     (1, (("squared", 0),), (0,)),
+    (2, (("multiplied", 0, 1),), (0, 0, 1)),  # one tensor twice
 )
 
 

@@ -77,13 +77,14 @@ def placed_graphs(
     The covering of all choices crosses places and shapes in full; where not the ``whole`` of it is asked for, half is
     taken, and the rest meets in the graphs of other kinds of hooks.
     """
-    found = []
+    found: list[HookedGraph] = []
     rows = covering(places, HOOK_DTYPES, HOOK_SHAPES, HOOK_LAYOUTS, entries, factors, ("tensor", "parameter", "joint"))
     for place, dtype, shape, layout, entry, row, leaf_kind in rows if whole else some(rows):
         if entry == "sum" and ELEMENT_TYPES[dtype].kind == "complex":
             entry = "backward"
         at = HOOK_PLACES[place][2]
-        hooks = tuple(GraphHook(at, kind, factor) for factor in row)
+        # a period that no factor of the covering has: hooks registered where gradients are not recorded
+        hooks = tuple(GraphHook(at, kind, factor, unrecorded=len(found) % 5 == 2) for factor in row)
         case = placed_graph(
             place, dtype, shape, layout, cell.target.device, hooks=hooks, entry=entry, leaf_kind=leaf_kind
         )
@@ -246,7 +247,7 @@ def removed_twice(cell: Cell) -> Inputs:
 
 def removed_by_a_block(cell: Cell) -> Inputs:
     """Hooks that are removed by the end of a with block, by an exception too."""
-    return removed_hooks(cell, ("tensor",), ("with", "raising"))
+    return removed_hooks(cell, ("tensor",), ("with", "raising", "interrupted"))
 
 
 def written_graphs(cell: Cell) -> Inputs:

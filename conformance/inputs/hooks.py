@@ -36,8 +36,9 @@ class GraphHook:
 
     It multiplies what it may replace by ``factor``, or returns None where that is None. It is removed before the
     backward call number ``removed``, and registered behind all others where it is ``late``. One that ``raises``
-    raises HookError instead, one that ``removes`` another hook, or itself, does so when it is called, and one that is
-    ``added`` is registered before the backward call of that number.
+    raises that one of HOOK_ERRORS instead, one that ``removes`` another hook, or itself, does so when it is called,
+    one that is ``added`` is registered before the backward call of that number, and one that is ``unrecorded`` is
+    registered while gradients are not recorded.
     """
 
     at: int
@@ -45,9 +46,10 @@ class GraphHook:
     factor: float | None = None
     removed: int | None = None
     late: bool = False
-    raises: bool = False
+    raises: str = ""
     added: int = 0
     removes: int | None = None
+    unrecorded: bool = False
 
     def __repr__(self) -> str:
         return unlike_default(self)
@@ -55,6 +57,15 @@ class GraphHook:
 
 class HookError(Exception):
     """What a hook raises that is to raise."""
+
+
+class HookInterrupt(BaseException):
+    """The same as an interruption, which is no Exception."""
+
+
+HOOK_ERRORS: dict[str, type[BaseException]] = {
+    "error": HookError, "iteration": StopIteration, "interrupt": HookInterrupt,
+}  # fmt: skip
 
 
 @dataclass
@@ -175,6 +186,19 @@ class HookedGraph:
         for n, (name, *numbers) in enumerate(self.steps, len(self.leaves)):
             steps.append(f"t{n} = {STEP_CODES[name].format(*(f't{k}' for k in numbers))}")
         return listings.hooked(self, steps, [self.seed(root).code() for root in self.roots])
+            lines.append(f"t{n} = {STEP_CODES[name].format(*(f't{k}' for k in numbers))}")
+        lines += [f"t{n}.retain_grad()" for n in self.retained]
+        for n, hook in enumerate(self.hooks):
+            result = "returns None" if hook.factor is None else f"multiplies by {hook.factor}"
+            gone = "" if hook.removed is None else f", removed before call {hook.removed}"
+            gone += ", registered under no_grad" * hook.unrecorded + f", raises {hook.raises}" * bool(hook.raises)
+            lines.append(f"# hook {n}: {hook.kind} hook at t{hook.at}, {result}{gone}")
+        if self.gathered:
+            lines.append(f"# multi-grad hook ({self.mode}) on {', '.join(f't{n}' for n in self.gathered)}")
+        wanted = ", ".join(f"t{n}" for n in self.wanted)
+        roots = ", ".join(f"t{n}" for n in self.roots)
+        lines.append(f"# {self.passes} x {self.entry} of {roots}" + (f" for [{wanted}]" if wanted else ""))
+        return "\n".join(lines)
 
 
 def unlike_default(plan: Any) -> str:
@@ -199,7 +223,7 @@ class Listener:
             self.live.handles[self.hook.removes].remove()
         at, kind, factor = self.hook.at, self.hook.kind, self.hook.factor
         if self.hook.raises:
-            self.live.raised = HookError(f"raised by hook {self.number}")
+            self.live.raised = HOOK_ERRORS[self.hook.raises](f"raised by hook {self.number}")
             raise self.live.raised
         if kind == "accumulated":
             self.live.note(at, kind, self.number, (arguments[0].grad,), argument=arguments[0])
@@ -244,7 +268,7 @@ class LiveGraph:
         self.events: list[HookEvent] = []
         self.handles: list[Any] = [None] * len(case.hooks)
         self.gathered: Any = None
-        self.raised: HookError | None = None
+        self.raised: BaseException | None = None
         self.grads: list[dict[int, Any]] = []  # after each call: .grad of the leaves, of the retained and the wanted
         self.results: list[tuple[Any, ...]] = []  # what grad returned
         self._needs_nodes = {hook.at for hook in case.hooks if hook.kind in ("pre", "post")}
@@ -288,6 +312,10 @@ class LiveGraph:
                 self._register(number, hook)
 
     def _register(self, number: int, hook: GraphHook) -> None:
+        with torch.set_grad_enabled(not hook.unrecorded):
+            self._attach(number, hook)
+
+    def _attach(self, number: int, hook: GraphHook) -> None:
         tensor, listener = self.tensors[hook.at], Listener(self, number, hook)
         if hook.kind == "tensor":
             self.handles[number] = tensor.register_hook(listener)
@@ -367,6 +395,7 @@ def take_away(handle: Any, how: str) -> None:
     if how == "with":
         with handle:
             pass
-    if how == "raising":
-        with suppress(KeyError), handle:
-            raise KeyError("leaves the block by an exception")
+    if how in ("raising", "interrupted"):
+        kind = KeyError if how == "raising" else HookInterrupt
+        with suppress(kind), handle:
+            raise kind("leaves the block by an exception")

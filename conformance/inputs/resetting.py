@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
-from conformance.inputs.backwards import Pass, backward_passes, reshaped, whole_numbers
+from conformance.inputs.backwards import PASS_SHAPES, Pass, backward_passes, reshaped, whole_numbers
 from conformance.inputs.tensors import Strided
 
 if TYPE_CHECKING:
@@ -52,6 +52,18 @@ def parameters_of(case: Pass) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.nn.Parameter(first.detach()), torch.nn.Parameter(second.detach())
 
 
+def leaves_of_a_kind(case: Pass) -> tuple[torch.Tensor, torch.Tensor]:
+    """The leaves of a pass: tensors, parameters, or the first with a hook on it, by the entry."""
+    leaves = case.leaves() if case.entry != "function" else parameters_of(case)
+    if case.entry == "sequence":
+        leaves[0].register_hook(silent_hook)
+    return leaves
+
+
+def silent_hook(gradient: torch.Tensor) -> None:
+    """A hook that leaves the gradient as it is."""
+
+
 def grown_grad(case: Pass) -> torch.Tensor:
     """A .grad with a history, as create_graph leaves it."""
     given = preset_grad(case, "transposed").requires_grad_()
@@ -79,7 +91,8 @@ def preset_grad(case: Pass, layout: str) -> torch.Tensor:
 
 def dense_leaves(cell: Cell) -> Inputs:
     """Leaves whose elements lie side by side, in each order of the dimensions."""
-    return backward_passes(cell, layouts=("transposed", "channels_last", "contiguous", "offset"))
+    shapes = (*PASS_SHAPES, (2, 3, 2, 1, 2))
+    return backward_passes(cell, layouts=("transposed", "channels_last", "contiguous", "offset"), shapes=shapes)
 
 
 def scattered_leaves(cell: Cell) -> Inputs:

@@ -316,8 +316,8 @@ class Nest:
 
     def leave(self, context: Any) -> None:
         """Leave a stack of contexts, normally or by an exception."""
-        error = Escape() if self.leaving == "exception" else None
-        with suppress(Escape):
+        error = ESCAPES[self.leaving]() if self.leaving in ESCAPES else None
+        with suppress(Escape, ValueError, Interruption):
             context.__exit__(type(error) if error else None, error, None)
 
     def x(self) -> torch.Tensor:
@@ -334,7 +334,13 @@ class Nest:
 
 def nested_hooks(cell: Cell) -> Inputs:
     """Depths of nesting, ways to leave and operations."""
-    return crossed(make_nest, cell.target.device, (1, 2, 3, 4), ("normally", "exception"), tuple(SAVING_OPERATIONS))
+    ways = ("normally", *ESCAPES)
+    return crossed(make_nest, cell.target.device, (1, 2, 3, 4), ways, tuple(SAVING_OPERATIONS))
+
+
+def nested_switches(cell: Cell) -> Inputs:
+    """Depths of nesting and ways to leave."""
+    return crossed(make_nest, cell.target.device, (1, 2, 3, 4), ("normally", *ESCAPES), ("square",))
 
 
 def make_nest(device: str, depth: int, leaving: str, operation: str) -> Nest:
@@ -344,6 +350,13 @@ def make_nest(device: str, depth: int, leaving: str, operation: str) -> Nest:
 
 class Escape(Exception):
     """What leaves a context early."""
+
+
+class Interruption(BaseException):
+    """The same, and no Exception."""
+
+
+ESCAPES: dict[str, type[BaseException]] = {"exception": Escape, "value error": ValueError, "interruption": Interruption}
 
 
 def entered(context: Any) -> str:

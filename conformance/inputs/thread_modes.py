@@ -14,6 +14,16 @@ from typing import TYPE_CHECKING, Any
 from conformance.engine.cases import Inputs
 from conformance.inputs import listings
 from conformance.inputs.grad_modes import GRAD_MODES, GRAD_OFF, INFERENCE, NO_GRAD, mode_of, under
+from conformance.inputs.grad_modes import (
+    ENABLE_GRAD,
+    GRAD_MODES,
+    GRAD_OFF,
+    GRAD_ON,
+    INFERENCE,
+    NO_GRAD,
+    mode_of,
+    under,
+)
 
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
@@ -43,12 +53,13 @@ class ModeThreads:
         return found
 
     def seen_here(self, look: Callable[[], Any]) -> list[tuple[tuple[str, ...], Any]]:
-        """In the default mode and in this thread's modes, while the other thread enters and leaves its own."""
+        """In the default mode and in this thread's modes, while the other thread enters its own, and leaves them."""
         worker = ModeWorker()
         try:
             worker.enter(self.there)
             found = [((), look()), (self.here, under(self.here, look))]
-            worker.leave()
+            left = worker.leave(look)
+            found += [(self.there[:-number], seen) for number, seen in enumerate(left, 1)]
             return [*found, ((), look()), (self.here, under(self.here, look))]
         finally:
             worker.end()
@@ -92,11 +103,14 @@ class ModeWorker:
         for mode in modes:
             self.modes.append(self.do(lambda mode=mode: _entered(mode)))  # type: ignore[misc]
 
-    def leave(self) -> None:
-        """Leave them all."""
+    def leave(self, look: Callable[[], Any] = bool) -> list[Any]:
+        """Leave them all, the last one first; what is seen in that thread after each."""
+        seen = []
         while self.modes:
             manager = self.modes.pop()
             self.do(lambda manager=manager: manager.__exit__(None, None, None))  # type: ignore[misc]
+            seen.append(self.do(look))
+        return seen
 
     def end(self) -> None:
         """Leave the modes and end the thread."""
@@ -145,6 +159,8 @@ def mode_threads(cell: Cell) -> Inputs:
     found += [
         ModeThreads((NO_GRAD, INFERENCE), (INFERENCE,), 2),
         ModeThreads((), (GRAD_OFF, NO_GRAD)),
+        ModeThreads((), (NO_GRAD, ENABLE_GRAD)),
+        ModeThreads((), (NO_GRAD, GRAD_ON, INFERENCE)),
         ModeThreads((INFERENCE,), ()),
     ]
     return Inputs(found)
