@@ -46,6 +46,7 @@ from conformance.inputs.aliases import (
 from conformance.inputs.assignment_programs import AssignmentProgram, assignment_programs, assignments_to_leaves
 from conformance.inputs.assignments import (
     Assignment,
+    absent_assignments,
     advanced_assignments,
     all_assignments,
     assign,
@@ -584,7 +585,8 @@ def test_augmented_assignment_to_a_leaf_is_refused(case: Alias) -> None:
 @cases(assignments_to_leaves)
 def test_assignment_to_a_leaf_is_refused(case: Assignment) -> None:
     """An assignment through an index to a leaf that requires grad raises while gradients are recorded."""
-    x, index, value = case.self_.build().requires_grad_(), case.for_torch(), case.source()
+    x = case.self_.build().requires_grad_()
+    index, value = case.for_torch(), case.source(x)
     expect.raises(RuntimeError, lambda: x.__setitem__(index, value), "assignment to a leaf that requires grad")
     memory.same_bytes(case.self_.storage, memory.storage_bytes(x), "memory of the leaf after the assignment raised")
 
@@ -920,13 +922,22 @@ def test_assignment_bumps_the_version(case: Assignment) -> None:
 @cases(refused_assignments)
 def test_assignment_refuses_what_does_not_broadcast(case: Assignment) -> None:
     """Assignment raises for a value that does not broadcast to what the index selects, and writes nothing."""
-    x, index, value = case.self_.build(), case.for_torch(), case.source()
+    x = case.self_.build()
+    index, value = case.for_torch(), case.source(x)
     expect.raises(
         (RuntimeError, IndexError, ValueError),
         lambda: x.__setitem__(index, value),
         "assignment of a value too large",
     )
     memory.same_bytes(case.self_.storage, memory.storage_bytes(x), "memory of the tensor after the assignment raised")
+
+
+@cases(absent_assignments)
+def test_assignment_refuses_an_index_that_is_not_there(case: Assignment) -> None:
+    """Assignment raises for an index that the tensor does not have, or of a negative step."""
+    x = case.self_.build()
+    index, value = case.for_torch(), case.source(x)
+    expect.raises((IndexError, ValueError), lambda: x.__setitem__(index, value), "assignment through such an index")
 
 
 # --- augmented assignments ------------------------------------------------------------------------------------
