@@ -23,6 +23,7 @@ from conformance.inputs import (
     inplace_program_sources,
     lazy_operands,
     masks,
+    named_calls,
     outs,
     positions,
     random_fills,
@@ -61,6 +62,7 @@ from conformance.inputs.foreign_values import ForeignValue
 from conformance.inputs.inplace_programs import InplaceProgram, saved, used, viewed, weighted, weights_of, write
 from conformance.inputs.layouts import place, places, row_major
 from conformance.inputs.lazy_operands import LazyCall
+from conformance.inputs.named_calls import NamedCall
 from conformance.inputs.outs import OutCall
 from conformance.inputs.refusals import Doomed, Overlapping
 from conformance.inputs.resizing import Resize, Setting
@@ -177,6 +179,18 @@ def test_lazy_self_is_written_as_its_numbers(case: LazyCall) -> None:
     numbers.close(
         expected, memory.contents(live.self_), case.call.self_.dtype, accuracy, f"self after {case.call.method}"
     )
+
+
+@cases(named_calls.named_calls)
+def test_takes_its_arguments_by_name(case: NamedCall) -> None:
+    """An in-place operation does the same with its arguments given by name as with them in their order."""
+    placed, named = case.call.build(), case.named()
+    placed.apply()
+    found, what = named.apply(), f"self after {case.call.method} with its arguments by name"
+    expect.same_object(named.self_, found, f"result of {case.call.method} with its arguments by name")
+    for part, of in (("shape", torch.Tensor.size), ("strides", torch.Tensor.stride)):
+        expect.equal(tuple(of(placed.self_)), tuple(of(named.self_)), f"{part} of {what}")
+    memory.same_bytes(memory.storage_bytes(placed.self_), memory.storage_bytes(named.self_), f"memory of {what}")
 
 
 @cases(selections.corner_inputs)

@@ -1,0 +1,77 @@
+"""Breaks of in-place calls whose arguments are given by name."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+
+from conformance.selftest.falsifying import falsifies, patched
+
+NAMED = "inplace.takes-its-arguments-by-name"
+
+
+def lost_by_name(method: str, *names: str) -> AbstractContextManager[Any]:
+    """``method`` does nothing where all of ``names`` are given as keywords."""
+
+    def make(original: Any) -> Any:
+        def broken(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return self if set(names) <= set(kwargs) else original(self, *args, **kwargs)
+
+        return broken
+
+    return patched(torch.Tensor, method, make)
+
+
+@falsifies(NAMED, subject="add_")
+def a_named_operand_of_bfloat16_is_forgotten() -> AbstractContextManager[Any]:
+    """x.add_(other=y) adds nothing to a bfloat16 self."""
+
+    def make(original: Any) -> Any:
+        def add_(self: Any, *args: Any, **kwargs: Any) -> Any:
+            lost = "other" in kwargs and self.dtype is torch.bfloat16
+            return self if lost else original(self, *args, **kwargs)
+
+        return add_
+
+    return patched(torch.Tensor, "add_", make)
+
+
+@falsifies(NAMED, subject="clamp_")
+def an_upper_bound_alone_is_forgotten() -> AbstractContextManager[Any]:
+    """x.clamp_(max=y) of a tensor does nothing."""
+
+    def make(original: Any) -> Any:
+        def clamp_(self: Any, *args: Any, **kwargs: Any) -> Any:
+            lost = set(kwargs) == {"max"} and isinstance(kwargs["max"], torch.Tensor)
+            return self if lost else original(self, *args, **kwargs)
+
+        return clamp_
+
+    return patched(torch.Tensor, "clamp_", make)
+
+
+@falsifies(NAMED, subject="scatter_")
+def a_number_to_scatter_by_name_is_forgotten() -> AbstractContextManager[Any]:
+    """x.scatter_(dim, index, value=2.5) does nothing."""
+    return lost_by_name("scatter_", "value")
+
+
+@falsifies(NAMED, subject="transpose_")
+def dimensions_by_name_are_forgotten() -> AbstractContextManager[Any]:
+    """x.transpose_(dim0=0, dim1=1) does nothing."""
+    return lost_by_name("transpose_", "dim0", "dim1")
+
+
+@falsifies(NAMED, subject="random_")
+def a_lower_bound_by_name_is_forgotten() -> AbstractContextManager[Any]:
+    """x.random_(**{"from": 3, "to": 9}) draws from 0 on."""
+
+    def make(original: Any) -> Any:
+        def random_(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return original(self, *args, **{**kwargs, "from": 0} if "from" in kwargs else kwargs)
+
+        return random_
+
+    return patched(torch.Tensor, "random_", make)
