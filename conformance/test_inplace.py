@@ -14,6 +14,7 @@ import torch
 
 from conformance.engine.cases import cases
 from conformance.inputs import (
+    disguises,
     element_copies,
     extremes,
     fills,
@@ -57,6 +58,7 @@ from conformance.inputs.assignments import (
 from conformance.inputs.augmented import augment, augmented_assignments, symbol_of
 from conformance.inputs.calls import Call, inplace_calls
 from conformance.inputs.dirty_functions import Dirtying, dirtying_functions
+from conformance.inputs.disguises import DisguisedCall
 from conformance.inputs.dtypes import ELEMENT_TYPES, limits
 from conformance.inputs.foreign_values import ForeignValue
 from conformance.inputs.inplace_programs import InplaceProgram, saved, used, viewed, weighted, weights_of, write
@@ -191,6 +193,16 @@ def test_takes_its_arguments_by_name(case: NamedCall) -> None:
     for part, of in (("shape", torch.Tensor.size), ("strides", torch.Tensor.stride)):
         expect.equal(tuple(of(placed.self_)), tuple(of(named.self_)), f"{part} of {what}")
     memory.same_bytes(memory.storage_bytes(placed.self_), memory.storage_bytes(named.self_), f"memory of {what}")
+
+
+@cases(disguises.disguised_calls)
+def test_takes_operands_of_a_subclass(case: DisguisedCall) -> None:
+    """A Parameter, an IntEnum or a NumPy number as an operand counts as the tensor or number that it is."""
+    plain, live = case.call.build(), case.build()
+    plain.apply()
+    expect.same_object(live.self_, live.apply(), f"result of {case.call.method} with {case.disguise}")
+    what = f"memory of self after {case.call.method} with {case.disguise}"
+    memory.same_bytes(memory.storage_bytes(plain.self_), memory.storage_bytes(live.self_), what)
 
 
 @cases(selections.corner_inputs)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import enum
 from contextlib import AbstractContextManager
 from typing import Any
 
+import numpy as np
 import torch
 
 from conformance.selftest.falsifying import falsifies, patched
@@ -75,3 +77,50 @@ def a_lower_bound_by_name_is_forgotten() -> AbstractContextManager[Any]:
         return random_
 
     return patched(torch.Tensor, "random_", make)
+
+
+SUBCLASS = "inplace.takes-operands-of-a-subclass"
+
+
+def lost_operand(method: str, kind: Any) -> AbstractContextManager[Any]:
+    """``method`` does nothing where its first operand is of class ``kind``."""
+
+    def make(original: Any) -> Any:
+        def broken(self: Any, other: Any, *args: Any, **kwargs: Any) -> Any:
+            return self if isinstance(other, kind) else original(self, other, *args, **kwargs)
+
+        return broken
+
+    return patched(torch.Tensor, method, make)
+
+
+@falsifies(SUBCLASS, subject="add_")
+def a_parameter_is_not_added() -> AbstractContextManager[Any]:
+    """x.add_(parameter) does nothing."""
+    return lost_operand("add_", torch.nn.Parameter)
+
+
+@falsifies(SUBCLASS, subject="mul_")
+def a_single_precision_number_of_numpy_is_not_taken() -> AbstractContextManager[Any]:
+    """x.mul_(np.float32(1.5)) does nothing."""
+    return lost_operand("mul_", np.float32)
+
+
+@falsifies(SUBCLASS, subject="bitwise_and_")
+def an_enumerated_integer_is_not_taken() -> AbstractContextManager[Any]:
+    """x.bitwise_and_(Choice.ONE) does nothing."""
+    return lost_operand("bitwise_and_", enum.IntEnum)
+
+
+@falsifies(SUBCLASS, subject="fill_")
+def a_float_of_another_class_is_cut() -> AbstractContextManager[Any]:
+    """x.fill_(v) of a subclass of float fills the whole part of v."""
+
+    def make(original: Any) -> Any:
+        def fill_(self: Any, value: Any) -> Any:
+            cut = isinstance(value, float) and type(value) not in (float, np.float64)
+            return original(self, int(value) if cut else value)
+
+        return fill_
+
+    return patched(torch.Tensor, "fill_", make)
