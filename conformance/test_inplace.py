@@ -34,6 +34,7 @@ from conformance.inputs import (
     scattering,
     selections,
 )
+from conformance.inputs.activations import Activation, activations
 from conformance.inputs.aliases import (
     Alias,
     alias_of,
@@ -74,6 +75,7 @@ from conformance.inputs.rewrites import (
     operand_tensors,
     with_a_tensor_for_the_number,
 )
+from conformance.oracles.activated import overwritten
 from conformance.oracles import expect, frames, memory, numbers, ranges, references, writes
 from conformance.oracles import indexing as loops
 from conformance.oracles.agreement import agree
@@ -203,6 +205,35 @@ def test_takes_operands_of_a_subclass(case: DisguisedCall) -> None:
     expect.same_object(live.self_, live.apply(), f"result of {case.call.method} with {case.disguise}")
     what = f"memory of self after {case.call.method} with {case.disguise}"
     memory.same_bytes(memory.storage_bytes(plain.self_), memory.storage_bytes(live.self_), what)
+
+
+@cases(activations)
+def test_activation_overwrites_its_input(case: Activation) -> None:
+    """A module of torch.nn with inplace=True, and its function with it, overwrites its input and returns it."""
+    overwritten(case)
+
+
+@cases(activations)
+def test_activation_takes_inplace_unsaid(case: Activation) -> None:
+    """So do the modules whose pages give inplace in their signature and say nothing of it."""
+    overwritten(case)
+
+
+@cases(activations)
+def test_activation_with_an_underscore_overwrites_its_input(case: Activation) -> None:
+    """A function of torch.nn.functional that ends in an underscore overwrites its input and returns it."""
+    overwritten(case)
+
+
+@cases(selections.small_inputs)
+def test_function_with_an_underscore_does_as_the_method(case: Call) -> None:
+    """A function of torch that ends in an underscore does to its first argument what the method of that name does."""
+    method, live = case.build(), case.build()
+    method.apply()
+    found = getattr(torch, case.method)(live.self_, *live.args, **live.kwargs)
+    expect.same_object(live.self_, found, f"result of torch.{case.method}")
+    what = f"memory of its first argument after torch.{case.method}"
+    memory.same_bytes(memory.storage_bytes(method.self_), memory.storage_bytes(live.self_), what)
 
 
 @cases(selections.corner_inputs)
