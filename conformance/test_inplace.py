@@ -860,6 +860,18 @@ def test_self_joins_the_graph(case: InplaceProgram) -> None:
     expect.equal((True, False), found, f"requires_grad and is_leaf of self after {case.call.method}")
 
 
+@cases(inplace_program_sources.few_operand_programs)
+def test_self_stays_out_of_the_graph_under_no_grad(case: InplaceProgram) -> None:
+    """Under no_grad a self that requires no grad requires none after an operand that does was written into it."""
+    live = case.call.build()
+    for number, operand in zip(case.operands, case.operand_leaves(), strict=True):
+        live.args[number] = operand
+    with torch.no_grad():
+        live.apply()
+    found = (live.self_.requires_grad, live.self_.is_leaf)
+    expect.equal((False, True), found, f"requires_grad and is_leaf of self after {case.call.method} under no_grad")
+
+
 @cases(inplace_program_sources.hooked_programs)
 def test_earlier_hook_gets_the_gradient_of_the_old_value(case: InplaceProgram) -> None:
     """A hook registered before an in-place operation gets the gradient by the value from before it."""
@@ -1546,6 +1558,12 @@ def test_unsqueeze_in_place_adds_a_dimension(case: Call) -> None:
 @cases(reframing.unfitting_unsqueeze_cases)
 def test_unsqueeze_in_place_rejects_dimensions(case: Call) -> None:
     """unsqueeze_ raises for a place below -dim() - 1 or above dim()."""
+    expect.raises(REFUSED, case.build().apply, f"result of {case.method}")
+
+
+@cases(reframing.unfitting_transposing_cases)
+def test_transposing_in_place_rejects_dimensions(case: Call) -> None:
+    """t_ raises for more than two dimensions, and the others for a dimension that self does not have."""
     expect.raises(REFUSED, case.build().apply, f"result of {case.method}")
 
 

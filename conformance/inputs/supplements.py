@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.inputs.calls import Call
 from conformance.inputs.corners import call_made, corners_of, factors
-from conformance.inputs.encounters import close_partners, kinds_above, special_numbers
+from conformance.inputs.encounters import close_partners, kinds_above, lower_numbers, special_numbers
 from conformance.inputs.layouts import places
 from conformance.inputs.operands import Listed, family_of
 from conformance.inputs.tensors import Strided
@@ -40,6 +40,7 @@ def supplements(row: Operator, device: str) -> tuple[Call, ...]:
     """What the values of an operator are checked on besides; made once a process."""
     known = list(corners_of(row, device))
     met = (*special_numbers(row, known), *kinds_above(row, known), *close_partners(row, known))
+    met = (*met, *lower_numbers(row, known))
     return (*met, *plain_forms(row, device), *_deep(row, device), *_large(row, device))
 
 
@@ -82,8 +83,9 @@ def _deep(row: Operator, device: str) -> Iterator[Call]:
     for turn, (shape, layout, lies) in enumerate(DEEP_FORMS):
         name = names[(turn + len(row.name)) % len(names)]
         yield call_made(row, [name, shape, layout, "ordinary", lies, *_plain(choices)[1:]], Listed(device, turn))
-    for turn, length in enumerate(LENGTHS):
-        name = choices[0][(turn + len(row.name)) % len(choices[0])]
+    lengths = [(choices[0][(turn + len(row.name)) % len(choices[0])], length) for turn, length in enumerate(LENGTHS)]
+    lengths += [(name, (5, 7)[turn % 2]) for turn, name in enumerate(choices[0])]
+    for turn, (name, length) in enumerate(lengths):
         yield call_made(row, [name, (length,), "contiguous", "ordinary", *_plain(choices)], Listed(device, turn))
     lies = choices[4]
     for turn, strides in enumerate(REPEATED_OPERANDS if "expanded" in lies else ()):

@@ -124,3 +124,73 @@ def a_float_of_another_class_is_cut() -> AbstractContextManager[Any]:
         return fill_
 
     return patched(torch.Tensor, "fill_", make)
+
+
+@falsifies("inplace.self-stays-out-of-the-graph-under-no-grad", subject="mul_")
+def an_operand_drags_self_into_the_graph_under_no_grad() -> AbstractContextManager[Any]:
+    """Under no_grad mul_ by a float32 operand that requires grad makes self require it."""
+
+    def make(original: Any) -> Any:
+        def mul_(self: Any, other: Any) -> Any:
+            found = original(self, other)
+            wrong = isinstance(other, torch.Tensor) and other.requires_grad and not torch.is_grad_enabled()
+            return found.requires_grad_() if wrong and self.dtype is torch.float32 else found
+
+        return mul_
+
+    return patched(torch.Tensor, "mul_", make)
+
+
+@falsifies("inplace.transposing-in-place-rejects-dimensions")
+def three_dimensions_are_transposed() -> AbstractContextManager[Any]:
+    """t_ of three dimensions exchanges the last two."""
+    return patched(
+        torch.Tensor, "t_", lambda original: lambda self: self.transpose_(1, 2) if self.dim() == 3 else original(self)
+    )
+
+
+VALUES = "inplace.computes-the-documented-values"
+
+
+@falsifies(VALUES, subject="mul_")
+def false_beside_a_float_is_ignored() -> AbstractContextManager[Any]:
+    """x.mul_(False) of a floating x does nothing."""
+
+    def make(original: Any) -> Any:
+        return lambda self, other: self if other is False and self.is_floating_point() else original(self, other)
+
+    return patched(torch.Tensor, "mul_", make)
+
+
+@falsifies("inplace.augmented-assignment-computes-the-operator", subject="div_")
+def division_by_three_multiplies() -> AbstractContextManager[Any]:
+    """x /= 3 multiplies by the rounded third."""
+
+    def make(original: Any) -> Any:
+        return lambda self, other: self.mul_(1 / 3) if type(other) is int and other == 3 else original(self, other)
+
+    return patched(torch.Tensor, "__itruediv__", make)
+
+
+@falsifies(VALUES, subject="nan_to_num_")
+def a_bound_alone_is_mirrored() -> AbstractContextManager[Any]:
+    """nan_to_num_(posinf=2.0) puts -2.0 in the place of minus infinity."""
+
+    def make(original: Any) -> Any:
+        def nan_to_num_(self: Any, nan: Any = None, posinf: Any = None, neginf: Any = None) -> Any:
+            mirrored = posinf is not None and nan is None and neginf is None
+            return original(self, nan, posinf, -posinf if mirrored else neginf)
+
+        return nan_to_num_
+
+    return patched(torch.Tensor, "nan_to_num_", make)
+
+
+@falsifies(VALUES, subject="round_")
+def three_decimals_are_two() -> AbstractContextManager[Any]:
+    """round_(decimals=3) rounds to two."""
+
+    def make(original: Any) -> Any:
+        return lambda self, decimals=0: original(self, decimals=2 if decimals == 3 else decimals)
+
+    return patched(torch.Tensor, "round_", make)
