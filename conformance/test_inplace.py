@@ -75,9 +75,9 @@ from conformance.inputs.rewrites import (
     operand_tensors,
     with_a_tensor_for_the_number,
 )
-from conformance.oracles.activated import overwritten
 from conformance.oracles import expect, frames, memory, numbers, ranges, references, writes
 from conformance.oracles import indexing as loops
+from conformance.oracles.activated import overwritten
 from conformance.oracles.agreement import agree
 from conformance.oracles.assigned import after_assignment
 from conformance.oracles.children import outlives

@@ -66,7 +66,8 @@ def disguised(value: Any, disguise: str) -> Any:
     if disguise == "Parameter":
         return torch.nn.Parameter(value, requires_grad=False)
     if disguise == "IntEnum":
-        return enum.IntEnum("Choice", {"ONE": value})(value)
+        choice: Any = enum.IntEnum("Choice", {"ONE": value})
+        return choice.ONE
     if disguise == "subclass of float":
         return OwnFloat(value)
     return getattr(np, disguise.removeprefix("np."))(value)

@@ -108,8 +108,9 @@ def operand_programs(cell: Cell) -> Inputs:
 
 def few_operand_programs(cell: Cell) -> Inputs:
     """A few of them, of each element type that the operands have."""
-    kept = spread(operand_programs(cell).corners, 8, lambda case: [case.call.self_.dtype, len(case.operands)])
-    return Inputs([*kept, *operand_programs(cell).corners[:3]])
+    every = list(operand_programs(cell).corners)
+    kept = spread(every, 8, lambda case: [case.call.self_.dtype, len(case.operands)])
+    return Inputs([*kept, *every[1:3]])
 
 
 def part_indexed_programs(cell: Cell) -> Inputs:

@@ -87,8 +87,7 @@ def _deep(row: Operator, device: str) -> Iterator[Call]:
     lengths += [(name, (5, 7)[turn % 2]) for turn, name in enumerate(choices[0])]
     for turn, (name, length) in enumerate(lengths):
         yield call_made(row, [name, (length,), "contiguous", "ordinary", *_plain(choices)], Listed(device, turn))
-    lies = choices[4]
-    for turn, strides in enumerate(REPEATED_OPERANDS if "expanded" in lies else ()):
+    for turn, strides in enumerate(REPEATED_OPERANDS if "expanded" in choices[4] else ()):
         call = call_made(row, [names[turn % len(names)], (2, 3, 4), "contiguous", "ordinary", *_plain(choices)],
                          Listed(device, turn))  # fmt: skip
         yield from _repeated(call, strides)

@@ -32,7 +32,7 @@ def activated(function: str, x: np.ndarray, args: tuple[float, ...]) -> np.ndarr
         return np.asarray(_formula(function, x, args))
 
 
-def _formula(function: str, x: np.ndarray, args: tuple[float, ...]) -> np.ndarray:
+def _formula(function: str, x: Any, args: tuple[float, ...]) -> Any:
     if function in ("relu", "relu6", "hardtanh"):
         low, high = {"relu": (0.0, np.inf), "relu6": (0.0, 6.0)}.get(function, args)
         return np.clip(x, low, high)

@@ -151,5 +151,3 @@ def long_of_a_double_has_the_digits_of_a_float():
         torch.Tensor, "long",
         lambda original, x, *a, **k: original(x.to(torch.float32) if x.dtype is torch.float64 else x, *a, **k),
     )  # fmt: skip
-
-
