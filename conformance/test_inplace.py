@@ -52,6 +52,7 @@ from conformance.inputs.assignments import (
     absent_assignments,
     advanced_assignments,
     all_assignments,
+    array_mask_assignments,
     assign,
     basic_assignments,
     refused_assignments,
@@ -978,6 +979,13 @@ def test_advanced_assignment_writes_the_tensor(case: Assignment) -> None:
     """Assignment through index tensors, lists and masks writes to the tensor itself what NumPy writes."""
     x, address, _ = assign(case)
     expect.equal(address, x.data_ptr(), "address of the tensor after an assignment")
+    writes.wrote(after_assignment(case), x, case.self_, "tensor after an assignment")
+
+
+@cases(array_mask_assignments)
+def test_assignment_takes_masks_that_are_arrays(case: Assignment) -> None:
+    """Assignment through a mask that is an array writes what it writes through a tensor."""
+    x, _, _ = assign(case)
     writes.wrote(after_assignment(case), x, case.self_, "tensor after an assignment")
 
 

@@ -171,7 +171,6 @@ ADVANCED: tuple[tuple[tuple[int, ...], tuple[Any, ...]], ...] = (
     ((33,), (Strided("int64", (), (8,)),)),
     ((17,), (range(2, 12, 4),)),
     ((17,), (Array("int64", (2,), (11, 4)),)),
-    ((2, 3), (Array("bool", (2, 3), (False, True, True, False, True, False)),)),
     ((2, 3), ([],)),
     ((2, 3), ([[0, 1], [1, 0]], [[0, 2], [1, 1]])),
     ((2, 3), ([True, False],)),
@@ -180,6 +179,14 @@ ADVANCED: tuple[tuple[tuple[int, ...], tuple[Any, ...]], ...] = (
     ((2, 3, 4), (Ellipsis, long_index(3, 1))),
     ((2, 3, 4), (EVERY, Strided("int64", (2, 1), (2, 0)), long_index(0, 3, 2))),
     ((2, 3, 4), (long_index(1), EVERY, mask((4,), False, True, False, True))),
+)
+# Masks that are arrays; of the first one releases have made an index for each dimension.
+ARRAY_MASKS: tuple[tuple[tuple[int, ...], tuple[Any, ...]], ...] = (
+    ((2, 3), (Array("bool", (2, 3), (False, True, True, False, True, False)),)),
+    ((3, 3), (Array("bool", (3, 3), (False, True, True, False, True, False, True, False, False)),)),
+    ((2, 3, 4), (Array("bool", (2, 3), (False, True, True, False, True, False)),)),
+    ((2, 3, 4), (slice(1, None), Array("bool", (3,), (True, False, True)))),
+    ((17,), (Array("bool", (17,), (False, True, False)),)),
 )
 # Indices that the tensor does not have; a step below 0 is one that torch does not take.
 ABSENT: tuple[tuple[tuple[int, ...], tuple[Any, ...]], ...] = (
@@ -306,6 +313,17 @@ def refused_assignments(cell: Cell) -> Inputs:
     """Assignments of values whose shape does not broadcast to what the index selects."""
     device = cell.target.device
     return Inputs(assignments(device, False, refused=True) + assignments(device, True, refused=True))
+
+
+def array_mask_assignments(cell: Cell) -> Inputs:
+    """Assignments of numbers and of tensors through masks that are NumPy arrays."""
+    device, found = cell.target.device, []
+    for turn, (shape, index) in enumerate(ARRAY_MASKS):
+        for step, dtype in enumerate(family("float32", "int64", "bool", "complex64", "bfloat16", "uint8")):
+            own = corner(dtype, shape, DISJOINT[(turn + step) % 6], "ordinary", "any", device)
+            value = corner(dtype, (), "contiguous", "special", "any", device) if step % 2 else number_of(dtype)
+            found.append(Assignment(own, index, value))
+    return Inputs(found)
 
 
 def absent_assignments(cell: Cell) -> Inputs:

@@ -32,6 +32,12 @@ class OwnFloat(float):
     """A float of a class of its own."""
 
 
+class Choice(enum.IntEnum):
+    """Numbers with names."""
+
+    FIRST = 3
+
+
 @dataclass(frozen=True, eq=False)
 class DisguisedCall:
     """``call`` with its argument number ``place`` as what ``disguise`` names."""
@@ -66,8 +72,7 @@ def disguised(value: Any, disguise: str) -> Any:
     if disguise == "Parameter":
         return torch.nn.Parameter(value, requires_grad=False)
     if disguise == "IntEnum":
-        choice: Any = enum.IntEnum("Choice", {"ONE": value})
-        return choice.ONE
+        return Choice(value)
     if disguise == "subclass of float":
         return OwnFloat(value)
     return getattr(np, disguise.removeprefix("np."))(value)
@@ -86,7 +91,7 @@ def disguised_calls(cell: Cell) -> Inputs:
             if ELEMENT_TYPES[value.dtype].kind in ("floating", "complex"):
                 found.append(DisguisedCall(unreferenced(call), place, "Parameter"))
         elif value is not None:
-            for number in (3, 2.5) if own in ("floating", "complex") else (3,):
+            for number in (int(Choice.FIRST), 2.5) if own in ("floating", "complex") else (int(Choice.FIRST),):
                 args = (*call.args[:place], number, *call.args[place + 1 :])
                 plain = unreferenced(replace(call, args=args))
                 found += [DisguisedCall(plain, place, disguise) for disguise in NUMBERS[type(number)]]

@@ -146,7 +146,7 @@ def an_array_as_index_writes_nothing() -> AbstractContextManager[Any]:
     return lost(lambda x, parts, v: any(isinstance(p, np.ndarray) and p.dtype != bool for p in parts))
 
 
-@falsifies(ADVANCED)
+@falsifies("inplace.assignment-takes-masks-that-are-arrays")
 def a_mask_that_is_an_array_writes_nothing() -> AbstractContextManager[Any]:
     """x[np.array([[False, True, …]])] = v writes nothing."""
     return lost(lambda x, parts, v: any(isinstance(p, np.ndarray) and p.dtype == bool for p in parts))
