@@ -1635,6 +1635,20 @@ def test_out_bumps_the_version(case: OutCall) -> None:
             expect.that(mine._version > version, what, f"more than {version}", mine._version)
 
 
+@cases(outs.own_operand_cases)
+def test_out_may_be_an_operand(case: OutCall) -> None:
+    """A function that works element by element, whose out is its first operand, leaves there the result."""
+    operand, found = case.over_operand()
+    expect.same_object(operand, found, f"result of {case.function} over its first operand")
+    holds_results(case, [operand])
+
+
+@cases(outs.shared_places_cases)
+def test_out_whose_elements_share_memory_is_refused(case: OutCall) -> None:
+    """A function that works element by element refuses an out whose elements share memory."""
+    expect.raises(RuntimeError, lambda: case.apply(case.build()), f"{case.function} to an expanded out")
+
+
 @cases(outs.empty_cases)
 def test_out_without_elements_is_resized(case: OutCall) -> None:
     """An out without elements is resized to the shape of the result and receives it."""

@@ -83,3 +83,33 @@ def the_function_forgets_a_number() -> AbstractContextManager[Any]:
         return lambda x, other: x if not isinstance(other, torch.Tensor) else original(x, other)
 
     return patched(torch, "xlogy_", make)
+
+
+@falsifies("inplace.out-may-be-an-operand", subject="add")
+def an_out_that_is_an_operand_is_left_as_it_is() -> AbstractContextManager[Any]:
+    """torch.add(x, y, out=x) writes nothing."""
+
+    def make(original: Any) -> Any:
+        def add(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+            if out is None:
+                return original(*args, **kwargs)
+            return out if any(x is out for x in args) else original(*args, out=out, **kwargs)
+
+        return add
+
+    return patched(torch, "add", make)
+
+
+@falsifies("inplace.out-whose-elements-share-memory-is-refused", subject="mul")
+def an_expanded_out_is_left_as_it_is() -> AbstractContextManager[Any]:
+    """torch.mul to an expanded out writes nothing and says nothing."""
+
+    def make(original: Any) -> Any:
+        def mul(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+            if out is None:
+                return original(*args, **kwargs)
+            return out if 0 in out.stride() and out.numel() > 1 else original(*args, out=out, **kwargs)
+
+        return mul
+
+    return patched(torch, "mul", make)
