@@ -14,6 +14,7 @@ import torch
 
 from conformance.engine.cases import cases
 from conformance.inputs import (
+    disguises,
     element_copies,
     extremes,
     fills,
@@ -23,6 +24,7 @@ from conformance.inputs import (
     inplace_program_sources,
     lazy_operands,
     masks,
+    named_calls,
     outs,
     positions,
     random_fills,
@@ -32,6 +34,7 @@ from conformance.inputs import (
     scattering,
     selections,
 )
+from conformance.inputs.activations import Activation, activations
 from conformance.inputs.aliases import (
     Alias,
     alias_of,
@@ -46,8 +49,10 @@ from conformance.inputs.aliases import (
 from conformance.inputs.assignment_programs import AssignmentProgram, assignment_programs, assignments_to_leaves
 from conformance.inputs.assignments import (
     Assignment,
+    absent_assignments,
     advanced_assignments,
     all_assignments,
+    array_mask_assignments,
     assign,
     basic_assignments,
     refused_assignments,
@@ -55,11 +60,13 @@ from conformance.inputs.assignments import (
 from conformance.inputs.augmented import augment, augmented_assignments, symbol_of
 from conformance.inputs.calls import Call, inplace_calls
 from conformance.inputs.dirty_functions import Dirtying, dirtying_functions
+from conformance.inputs.disguises import DisguisedCall
 from conformance.inputs.dtypes import ELEMENT_TYPES, limits
 from conformance.inputs.foreign_values import ForeignValue
 from conformance.inputs.inplace_programs import InplaceProgram, saved, used, viewed, weighted, weights_of, write
 from conformance.inputs.layouts import place, places, row_major
 from conformance.inputs.lazy_operands import LazyCall
+from conformance.inputs.named_calls import NamedCall
 from conformance.inputs.outs import OutCall
 from conformance.inputs.refusals import Doomed, Overlapping
 from conformance.inputs.resizing import Resize, Setting
@@ -71,6 +78,7 @@ from conformance.inputs.rewrites import (
 )
 from conformance.oracles import expect, frames, memory, numbers, ranges, references, writes
 from conformance.oracles import indexing as loops
+from conformance.oracles.activated import overwritten
 from conformance.oracles.agreement import agree
 from conformance.oracles.assigned import after_assignment
 from conformance.oracles.children import outlives
@@ -176,6 +184,57 @@ def test_lazy_self_is_written_as_its_numbers(case: LazyCall) -> None:
     numbers.close(
         expected, memory.contents(live.self_), case.call.self_.dtype, accuracy, f"self after {case.call.method}"
     )
+
+
+@cases(named_calls.named_calls)
+def test_takes_its_arguments_by_name(case: NamedCall) -> None:
+    """An in-place operation does the same with its arguments given by name as with them in their order."""
+    placed, named = case.call.build(), case.named()
+    placed.apply()
+    found, what = named.apply(), f"self after {case.call.method} with its arguments by name"
+    expect.same_object(named.self_, found, f"result of {case.call.method} with its arguments by name")
+    for part, of in (("shape", torch.Tensor.size), ("strides", torch.Tensor.stride)):
+        expect.equal(tuple(of(placed.self_)), tuple(of(named.self_)), f"{part} of {what}")
+    memory.same_bytes(memory.storage_bytes(placed.self_), memory.storage_bytes(named.self_), f"memory of {what}")
+
+
+@cases(disguises.disguised_calls)
+def test_takes_operands_of_a_subclass(case: DisguisedCall) -> None:
+    """A Parameter, an IntEnum or a NumPy number as an operand counts as the tensor or number that it is."""
+    plain, live = case.call.build(), case.build()
+    plain.apply()
+    expect.same_object(live.self_, live.apply(), f"result of {case.call.method} with {case.disguise}")
+    what = f"memory of self after {case.call.method} with {case.disguise}"
+    memory.same_bytes(memory.storage_bytes(plain.self_), memory.storage_bytes(live.self_), what)
+
+
+@cases(activations)
+def test_activation_overwrites_its_input(case: Activation) -> None:
+    """A module of torch.nn with inplace=True, and its function with it, overwrites its input and returns it."""
+    overwritten(case)
+
+
+@cases(activations)
+def test_activation_takes_inplace_unsaid(case: Activation) -> None:
+    """So do the modules whose pages give inplace in their signature and say nothing of it."""
+    overwritten(case)
+
+
+@cases(activations)
+def test_activation_with_an_underscore_overwrites_its_input(case: Activation) -> None:
+    """A function of torch.nn.functional that ends in an underscore overwrites its input and returns it."""
+    overwritten(case)
+
+
+@cases(selections.small_inputs)
+def test_function_with_an_underscore_does_as_the_method(case: Call) -> None:
+    """A function of torch that ends in an underscore does to its first argument what the method of that name does."""
+    method, live = case.build(), case.build()
+    method.apply()
+    found = getattr(torch, case.method)(live.self_, *live.args, **live.kwargs)
+    expect.same_object(live.self_, found, f"result of torch.{case.method}")
+    what = f"memory of its first argument after torch.{case.method}"
+    memory.same_bytes(memory.storage_bytes(method.self_), memory.storage_bytes(live.self_), what)
 
 
 @cases(selections.corner_inputs)
@@ -584,7 +643,8 @@ def test_augmented_assignment_to_a_leaf_is_refused(case: Alias) -> None:
 @cases(assignments_to_leaves)
 def test_assignment_to_a_leaf_is_refused(case: Assignment) -> None:
     """An assignment through an index to a leaf that requires grad raises while gradients are recorded."""
-    x, index, value = case.self_.build().requires_grad_(), case.for_torch(), case.source()
+    x = case.self_.build().requires_grad_()
+    index, value = case.for_torch(), case.source(x)
     expect.raises(RuntimeError, lambda: x.__setitem__(index, value), "assignment to a leaf that requires grad")
     memory.same_bytes(case.self_.storage, memory.storage_bytes(x), "memory of the leaf after the assignment raised")
 
@@ -801,6 +861,18 @@ def test_self_joins_the_graph(case: InplaceProgram) -> None:
     expect.equal((True, False), found, f"requires_grad and is_leaf of self after {case.call.method}")
 
 
+@cases(inplace_program_sources.few_operand_programs)
+def test_self_stays_out_of_the_graph_under_no_grad(case: InplaceProgram) -> None:
+    """Under no_grad a self that requires no grad requires none after an operand that does was written into it."""
+    live = case.call.build()
+    for number, operand in zip(case.operands, case.operand_leaves(), strict=True):
+        live.args[number] = operand
+    with torch.no_grad():
+        live.apply()
+    found = (live.self_.requires_grad, live.self_.is_leaf)
+    expect.equal((False, True), found, f"requires_grad and is_leaf of self after {case.call.method} under no_grad")
+
+
 @cases(inplace_program_sources.hooked_programs)
 def test_earlier_hook_gets_the_gradient_of_the_old_value(case: InplaceProgram) -> None:
     """A hook registered before an in-place operation gets the gradient by the value from before it."""
@@ -910,6 +982,13 @@ def test_advanced_assignment_writes_the_tensor(case: Assignment) -> None:
     writes.wrote(after_assignment(case), x, case.self_, "tensor after an assignment")
 
 
+@cases(array_mask_assignments)
+def test_assignment_takes_masks_that_are_arrays(case: Assignment) -> None:
+    """Assignment through a mask that is an array writes what it writes through a tensor."""
+    x, _, _ = assign(case)
+    writes.wrote(after_assignment(case), x, case.self_, "tensor after an assignment")
+
+
 @cases(all_assignments)
 def test_assignment_bumps_the_version(case: Assignment) -> None:
     """Assignment through an index increments the version counter."""
@@ -920,13 +999,22 @@ def test_assignment_bumps_the_version(case: Assignment) -> None:
 @cases(refused_assignments)
 def test_assignment_refuses_what_does_not_broadcast(case: Assignment) -> None:
     """Assignment raises for a value that does not broadcast to what the index selects, and writes nothing."""
-    x, index, value = case.self_.build(), case.for_torch(), case.source()
+    x = case.self_.build()
+    index, value = case.for_torch(), case.source(x)
     expect.raises(
         (RuntimeError, IndexError, ValueError),
         lambda: x.__setitem__(index, value),
         "assignment of a value too large",
     )
     memory.same_bytes(case.self_.storage, memory.storage_bytes(x), "memory of the tensor after the assignment raised")
+
+
+@cases(absent_assignments)
+def test_assignment_refuses_an_index_that_is_not_there(case: Assignment) -> None:
+    """Assignment raises for an index that the tensor does not have, or of a negative step."""
+    x = case.self_.build()
+    index, value = case.for_torch(), case.source(x)
+    expect.raises((IndexError, ValueError), lambda: x.__setitem__(index, value), "assignment through such an index")
 
 
 # --- augmented assignments ------------------------------------------------------------------------------------
@@ -1481,6 +1569,12 @@ def test_unsqueeze_in_place_rejects_dimensions(case: Call) -> None:
     expect.raises(REFUSED, case.build().apply, f"result of {case.method}")
 
 
+@cases(reframing.unfitting_transposing_cases)
+def test_transposing_in_place_rejects_dimensions(case: Call) -> None:
+    """t_ raises for more than two dimensions, and the others for a dimension that self does not have."""
+    expect.raises(REFUSED, case.build().apply, f"result of {case.method}")
+
+
 @cases(reframing.as_strided_cases)
 def test_as_strided_in_place_takes_the_frame(case: Call) -> None:
     """as_strided_ gives self the size, strides and storage offset named, and keeps the offset it had by default."""
@@ -1539,6 +1633,20 @@ def test_out_bumps_the_version(case: OutCall) -> None:
         for number, (mine, version) in enumerate(zip(given, before, strict=True)):
             what = f"version of out {number} after {case.function}"
             expect.that(mine._version > version, what, f"more than {version}", mine._version)
+
+
+@cases(outs.own_operand_cases)
+def test_out_may_be_an_operand(case: OutCall) -> None:
+    """A function that works element by element, whose out is its first operand, leaves there the result."""
+    operand, found = case.over_operand()
+    expect.same_object(operand, found, f"result of {case.function} over its first operand")
+    holds_results(case, [operand])
+
+
+@cases(outs.shared_places_cases)
+def test_out_whose_elements_share_memory_is_refused(case: OutCall) -> None:
+    """A function that works element by element refuses an out whose elements share memory."""
+    expect.raises(RuntimeError, lambda: case.apply(case.build()), f"{case.function} to an expanded out")
 
 
 @cases(outs.empty_cases)

@@ -17,7 +17,7 @@ import torch
 
 from conformance.engine.cases import cases
 from conformance.inputs import casts, copies, crossings, foreign, formats, lazy, memories, scalars
-from conformance.inputs.bridges import PART_TYPES, Applied, Data, Excerpt
+from conformance.inputs.bridges import PART_TYPES, Applied, Data, Excerpt, Seen
 from conformance.inputs.ndarrays import Array
 from conformance.inputs.tensors import Strided
 from conformance.oracles import buffers, children, expect, files, history, inference, layout, memory, sharing
@@ -173,6 +173,7 @@ def test_numpy_shares(case: Strided) -> None:
     tensor = case.build()
     found = tensor.numpy()
     expect.equal(np.ndarray, type(found), "type of x.numpy()")
+    expect.equal(True, found.flags.writeable, "writeable flag of x.numpy()")
     sharing.array_and_tensor(found, tensor, "x.numpy()")
     sharing.array_and_tensor(tensor.numpy(), tensor, "a second x.numpy()")
 
@@ -188,6 +189,19 @@ def test_numpy_refuses(case: Any) -> None:
     """numpy() raises where the tensor is not on the CPU, requires grad, is conjugated lazily, or is of a type or layout foreign to NumPy."""  # noqa: E501
     tensor = case.build()
     expect.raises((RuntimeError, TypeError), tensor.numpy, "x.numpy()")
+    expect.raises((RuntimeError, TypeError), lambda: tensor.numpy(force=False), "x.numpy(force=False)")
+
+
+@cases(foreign.requiring)
+def test_numpy_may_take_what_requires_grad_under_no_grad(case: Any) -> None:
+    """Under no_grad numpy() of a tensor that requires grad either raises, or shares its storage."""
+    tensor = case.build()
+    with torch.no_grad():
+        try:
+            found = tensor.numpy()
+        except RuntimeError:
+            return
+        sharing.array_and_tensor(found, tensor, "x.numpy() under no_grad")
 
 
 @cases(foreign.negated)
@@ -1372,8 +1386,8 @@ def test_from_file_default_type(case: Applied) -> None:
         del found
 
 
-@cases(memories.shareable)
-def test_share_memory_moves(case: Strided) -> None:
+@cases(memories.shareable_leaves)
+def test_share_memory_moves(case: Strided | Seen) -> None:
     """share_memory_ puts the storage into shared memory, its tensors' values and strides unchanged, and returns self."""  # noqa: E501
     tensor = case.build()
     alias = tensor.detach()

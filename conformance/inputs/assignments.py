@@ -15,9 +15,11 @@ import numpy as np
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs.bridges import Seen
 from conformance.inputs.covering import covering
 from conformance.inputs.dtypes import ELEMENT_TYPES, family
 from conformance.inputs.layouts import DISJOINT
+from conformance.inputs.ndarrays import Array
 from conformance.inputs.tensors import Strided, corner, strided
 from conformance.inputs.values import pool
 
@@ -28,24 +30,46 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
+class OwnPart:
+    """A value that is another part of the tensor assigned to: ``x[0] = x[1]``."""
+
+    index: tuple[Any, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Assignment:
-    """``x[index] = value``: integers, slices, None, Ellipsis, lists, and plans of index tensors and masks."""
+    """``x[index] = value``: integers, slices, None, Ellipsis, bools, lists, ranges, and plans of tensors and arrays.
+
+    A value is a number, a plan of a tensor, a view of one that has a bit set, or another part of ``x``.
+    """
 
     self_: Strided
     index: tuple[Any, ...]
     value: Any
 
-    def for_torch(self) -> tuple[Any, ...]:
-        """The index with its tensors built."""
-        return tuple(part.build() if isinstance(part, Strided) else part for part in self.index)
+    def for_torch(self) -> Any:
+        """The index with its tensors built; one that is alone stands without a tuple, as people write it.
+
+        A sequence keeps the tuple: without one it has long been an index for each dimension.
+        """
+        parts = tuple(part.build() if isinstance(part, Strided | Array) else part for part in self.index)
+        return parts[0] if len(parts) == 1 and not isinstance(parts[0], list | range) else parts
 
     def for_numpy(self) -> tuple[Any, ...]:
         """The index with its tensors as arrays."""
-        return tuple(part.array if isinstance(part, Strided) else part for part in self.index)
+        return tuple(part.array if isinstance(part, Strided | Array) else part for part in self.index)
 
-    def source(self) -> Any:
-        """The assigned value: a number, or the tensor built from its plan."""
-        return self.value.build() if isinstance(self.value, Strided) else self.value
+    def source(self, x: torch.Tensor) -> Any:
+        """The assigned value: a number, a tensor built from its plan, or a part of ``x``."""
+        if isinstance(self.value, OwnPart):
+            return x[self.value.index]
+        return self.value.build() if isinstance(self.value, Strided | Seen) else self.value
+
+    def given(self) -> np.ndarray:
+        """The assigned value as NumPy has it."""
+        if isinstance(self.value, OwnPart):
+            return np.asarray(self.self_.array[self.value.index])
+        return self.value.array if isinstance(self.value, Strided | Seen) else np.array(self.value)
 
     def facets(self) -> dict[str, Any]:
         """What evidence counts of this case."""
@@ -69,15 +93,18 @@ class Assignment:
         lines = [f"x = {self.self_.code()}"]
         parts = []
         for number, part in enumerate(self.index):
-            if isinstance(part, Strided):
-                lines.append(f"index{number} = {part.code()}")
-                parts.append(f"index{number}")
-            else:
-                parts.append(repr(part))
-        if isinstance(self.value, Strided):
-            lines.append(f"value = {self.value.code()}")
-        value = "value" if isinstance(self.value, Strided) else repr(self.value)
-        return "\n".join([*lines, f"x[({', '.join(parts)}{',' if len(parts) == 1 else ''})] = {value}"])
+            name = f"index{number}"
+            if isinstance(part, Strided | Array):
+                lines += [f"{name} = {part.code()}"] if isinstance(part, Strided) else part.statements(name)
+            parts.append(name if isinstance(part, Strided | Array) else repr(part))
+        value = repr(self.value.index if isinstance(self.value, OwnPart) else self.value)
+        if isinstance(self.value, Strided | Seen):
+            plan = self.value
+            lines += [f"value = {plan.code()}"] if isinstance(plan, Strided) else plan.statements("value")
+            value = "value"
+        alone = len(parts) == 1 and not isinstance(self.index[0], list | range)
+        index = parts[0] if alone else f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+        return "\n".join([*lines, f"x[{index}] = {f'x[{value}]' if isinstance(self.value, OwnPart) else value}"])
 
 
 def long_index(*indices: int) -> Strided:
@@ -109,6 +136,12 @@ BASIC: tuple[tuple[tuple[int, ...], tuple[Any, ...]], ...] = (
     ((2, 3, 4), (Ellipsis, slice(None, None, 3))),
     ((2, 3, 4), (1, Ellipsis, 2)),
     ((2, 3, 2, 2), (EVERY, 1)),
+    ((17,), (slice(None, -1),)),
+    ((17,), (slice(9, 100),)),
+    ((17,), (slice(-100, 3),)),
+    ((33,), (slice(None, None, 7),)),
+    ((2, 3), (slice(1, -100), 0)),
+    ((2, 3), (np.int64(1), slice(-2, None))),
 )
 ADVANCED: tuple[tuple[tuple[int, ...], tuple[Any, ...]], ...] = (
     ((), (mask((), True),)),
@@ -130,7 +163,50 @@ ADVANCED: tuple[tuple[tuple[int, ...], tuple[Any, ...]], ...] = (
     ((2, 3, 4), (mask((2, 3), True, True, False),)),
     ((2, 3, 4), (slice(1, None), long_index(0, 2))),
     ((2, 3, 2, 2), (EVERY, long_index(2, 0))),
+    ((2, 3), (True,)),
+    ((2, 3), (False, 1)),
+    ((33,), (long_index(-1, 3, -33),)),
+    ((33,), (Strided("int64", (2, 2), (32, 0, 5, -2)),)),
+    ((33,), (strided("int64", (3,), "stepped", (7, 30, 1)),)),
+    ((33,), (Strided("int64", (), (8,)),)),
+    ((17,), (range(2, 12, 4),)),
+    ((17,), (Array("int64", (2,), (11, 4)),)),
+    ((2, 3), ([],)),
+    ((2, 3), ([[0, 1], [1, 0]], [[0, 2], [1, 1]])),
+    ((2, 3), ([True, False],)),
+    ((2, 3), (EVERY, mask((3,), True, False, True))),
+    ((2, 3), (None, long_index(1))),
+    ((2, 3, 4), (Ellipsis, long_index(3, 1))),
+    ((2, 3, 4), (EVERY, Strided("int64", (2, 1), (2, 0)), long_index(0, 3, 2))),
+    ((2, 3, 4), (long_index(1), EVERY, mask((4,), False, True, False, True))),
 )
+# Masks that are arrays; of the first one releases have made an index for each dimension.
+ARRAY_MASKS: tuple[tuple[tuple[int, ...], tuple[Any, ...]], ...] = (
+    ((2, 3), (Array("bool", (2, 3), (False, True, True, False, True, False)),)),
+    ((3, 3), (Array("bool", (3, 3), (False, True, True, False, True, False, True, False, False)),)),
+    ((2, 3, 4), (Array("bool", (2, 3), (False, True, True, False, True, False)),)),
+    ((2, 3, 4), (slice(1, None), Array("bool", (3,), (True, False, True)))),
+    ((17,), (Array("bool", (17,), (False, True, False)),)),
+)
+# Indices that the tensor does not have; a step below 0 is one that torch does not take.
+ABSENT: tuple[tuple[tuple[int, ...], tuple[Any, ...]], ...] = (
+    ((17,), (17,)),
+    ((17,), (-18,)),
+    ((2, 3), (EVERY, 3)),
+    ((0, 3), (0,)),
+    ((2, 3), (1, 2, 0)),
+    ((17,), (slice(None, None, -1),)),
+    ((17,), (long_index(3, 17),)),
+    ((17,), (long_index(-18, 3),)),
+    ((2, 3), ([0, 2],)),
+    ((2, 3), (EVERY, long_index(0, 3))),
+    ((2, 3), (mask((3,), True, False),)),
+    ((2, 3), (mask((2, 2), False),)),
+)
+# Element types of what is assigned lazily, and of the tensor that it is a view of.
+LAZY_TYPES = (
+    ("complex64", "complex64"), ("complex128", "complex128"), ("float32", "complex64"), ("float64", "complex128"),
+)  # fmt: skip
 VALUE_FORMS = ("scalar", "zero-d", "same", "broadcast", "other-dtype", "stepped", "expanded")
 
 
@@ -138,7 +214,7 @@ VALUE_FORMS = ("scalar", "zero-d", "same", "broadcast", "other-dtype", "stepped"
 def selection_shape(shape: tuple[int, ...], entry: int, advanced: bool) -> tuple[int, ...]:
     """Shape of what the index of one entry of ``BASIC`` or ``ADVANCED`` selects, by NumPy."""
     index = (ADVANCED if advanced else BASIC)[entry][1]
-    plain = tuple(part.array if isinstance(part, Strided) else part for part in index)
+    plain = tuple(part.array if isinstance(part, Strided | Array) else part for part in index)
     return np.shape(np.empty(shape)[plain])
 
 
@@ -159,7 +235,7 @@ def assign(case: Assignment) -> tuple[torch.Tensor, int, int]:
     """Make the assignment of ``case``: the tensor, and its data address and version from before."""
     x = case.self_.build()
     address, version = x.data_ptr(), x._version
-    x[case.for_torch()] = case.source()
+    x[case.for_torch()] = case.source(x)
     return x, address, version
 
 
@@ -169,7 +245,7 @@ def assignments(device: str, advanced: bool, refused: bool = False) -> tuple[Ass
 
     With ``refused``, the value is of a shape that does not broadcast to what the index selects.
     """
-    dtypes = family("bool", "integral", "floating", "complex")
+    dtypes = family("bool", "integral", "floating", "complex", *(() if advanced or refused else ("barebones",)))
     rows = covering(dtypes, DISJOINT, range(len(ADVANCED if advanced else BASIC)), VALUE_FORMS)
     made = (
         _assignment(dtype, layout, entry, form, advanced, device, turn, refused)
@@ -179,13 +255,52 @@ def assignments(device: str, advanced: bool, refused: bool = False) -> tuple[Ass
 
 
 def basic_assignments(cell: Cell) -> Inputs:
-    """Assignments through integers, slices, None and Ellipsis."""
-    return Inputs(assignments(cell.target.device, False), assignment_strategy(cell.target.device, False))
+    """Assignments through integers, slices, None and Ellipsis, also of parts of the same tensor and of lazy views."""
+    device = cell.target.device
+    corners = (*assignments(device, False), *own_assignments(device), *lazy_assignments(device, (1,)))
+    return Inputs(corners, assignment_strategy(device, False))
 
 
 def advanced_assignments(cell: Cell) -> Inputs:
-    """Assignments through index tensors, lists and masks."""
-    return Inputs(assignments(cell.target.device, True), assignment_strategy(cell.target.device, True))
+    """Assignments through index tensors, lists and masks, also of lazy views."""
+    device = cell.target.device
+    lazy = lazy_assignments(device, (EVERY, long_index(2, 0)))
+    # beside a slice an integer and an index tensor select in another order than NumPy's: of a number none matters
+    between = [
+        Assignment(corner(dtype, (2, 3, 4), layout, "ordinary", "any", device), index, number_of(dtype))
+        for dtype, layout in zip(("float32", "int16", "bool", "complex64"), DISJOINT, strict=False)
+        for index in ((1, EVERY, long_index(3, 1)), (long_index(1), EVERY, 2))
+    ]
+    return Inputs((*assignments(device, True), *lazy, *between), assignment_strategy(device, True))
+
+
+def own_assignments(device: str) -> list[Assignment]:
+    """Assignments of one part of a tensor to another part, with which it shares no element."""
+    forms: tuple[tuple[tuple[int, ...], tuple[Any, ...], tuple[Any, ...]], ...] = (
+        ((2, 3), (0,), (1,)),
+        ((17,), (slice(0, 5),), (slice(5, 10),)),
+        ((17,), (slice(0, None, 2),), (3,)),
+        ((2, 3, 4), (EVERY, 2), (EVERY, 0)),
+        ((2, 3, 2, 2), (Ellipsis, 1), (Ellipsis, 0)),
+    )
+    dtypes = family("float32", "int64", "bool", "complex64", "bfloat16", "uint8")
+    return [
+        Assignment(corner(dtype, shape, DISJOINT[(turn + step) % 6], "ordinary", "any", device), index, OwnPart(other))
+        for turn, (shape, index, other) in enumerate(forms)
+        for step, dtype in enumerate(dtypes)
+    ]
+
+
+def lazy_assignments(device: str, index: tuple[Any, ...]) -> list[Assignment]:
+    """Assignments of views with the conjugate or the negative bit set, to a tensor of shape (2, 3)."""
+    found = []
+    for turn, (dtype, whole) in enumerate(LAZY_TYPES):
+        steps = ("conj()",) if dtype == whole else ("conj()", "imag")
+        for layout in ("contiguous", "transposed"):
+            own = corner(dtype, (2, 3), DISJOINT[turn], "ordinary", "any", device)
+            wanted = np.shape(np.empty((2, 3))[tuple(getattr(part, "array", part) for part in index)])
+            found.append(Assignment(own, index, Seen(corner(whole, wanted, layout, "ordinary", "any", device), steps)))
+    return found
 
 
 def all_assignments(cell: Cell) -> Inputs:
@@ -198,6 +313,29 @@ def refused_assignments(cell: Cell) -> Inputs:
     """Assignments of values whose shape does not broadcast to what the index selects."""
     device = cell.target.device
     return Inputs(assignments(device, False, refused=True) + assignments(device, True, refused=True))
+
+
+def array_mask_assignments(cell: Cell) -> Inputs:
+    """Assignments of numbers and of tensors through masks that are NumPy arrays."""
+    device, found = cell.target.device, []
+    for turn, (shape, index) in enumerate(ARRAY_MASKS):
+        for step, dtype in enumerate(family("float32", "int64", "bool", "complex64", "bfloat16", "uint8")):
+            own = corner(dtype, shape, DISJOINT[(turn + step) % 6], "ordinary", "any", device)
+            value = corner(dtype, (), "contiguous", "special", "any", device) if step % 2 else number_of(dtype)
+            found.append(Assignment(own, index, value))
+    return Inputs(found)
+
+
+def absent_assignments(cell: Cell) -> Inputs:
+    """Assignments through indices that the tensor does not have, of numbers and of tensors."""
+    device, found = cell.target.device, []
+    for turn, (shape, index) in enumerate(ABSENT):
+        parts = tuple(replace(part, device=device) if isinstance(part, Strided) else part for part in index)
+        for step, dtype in enumerate(("float32", "int64", "bool", "complex64")):
+            own = corner(dtype, shape, DISJOINT[(turn + step) % 6], "ordinary", "any", device)
+            value = corner(dtype, (), "contiguous", "ordinary", "any", device) if step % 2 else number_of(dtype)
+            found.append(Assignment(own, parts, value))
+    return Inputs(found)
 
 
 def assignment_strategy(device: str, advanced: bool) -> SearchStrategy[Assignment]:
@@ -232,7 +370,9 @@ def _assignment(
     if form == "other-dtype" and not advanced:  # another type than self's is refused beside index tensors
         source = family("bool", "integral", "floating")[turn % 10]
         domain = "small-nonnegative"
-    given = {"zero-d": (), "broadcast": (*(1 for _ in wanted[:-1]), *wanted[-1:])}.get(form, wanted)
+    # further dimensions of 1 may stand before those that are selected, but NumPy has none beside a mask
+    ones = wanted[1 if advanced else turn % 2 :]
+    given = {"zero-d": (), "broadcast": (*(1 for _ in ones), *wanted[-1:])}.get(form, wanted)
     place = form if form in ("stepped", "expanded") else "contiguous"
     return Assignment(self_, index, corner(source, given, place, kind, domain, device, turn + 3))
 

@@ -13,7 +13,7 @@ import torch
 from conformance.engine.cases import Inputs
 from conformance.inputs.calls import Call, LiveCall
 from conformance.inputs.corners import corners_of
-from conformance.inputs.encounters import special_numbers
+from conformance.inputs.encounters import lower_numbers, special_numbers
 from conformance.inputs.supplements import plain_forms
 
 if TYPE_CHECKING:
@@ -51,5 +51,6 @@ def symbol_of(call: Call) -> str:
 def augmented_assignments(cell: Cell) -> Inputs:
     """Every call of the method that has one operand and no further argument."""
     row, device = cell.subject, cell.target.device
-    calls = (*corners_of(row, device), *plain_forms(row, device), *special_numbers(row, list(corners_of(row, device))))
+    known = list(corners_of(row, device))
+    calls = (*known, *plain_forms(row, device), *special_numbers(row, known), *lower_numbers(row, known))
     return Inputs([call for call in calls if len(call.args) == 1 and not call.kwargs])

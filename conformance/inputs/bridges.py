@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import array as arrays
 import ctypes
+import mmap
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -60,6 +61,11 @@ class Seen:
     def shape(self) -> tuple[int, ...]:
         """Shape of what is seen."""
         return self.base.shape
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Strides of the tensor that is seen."""
+        return self.base.strides
 
     @property
     def array(self) -> np.ndarray:
@@ -123,6 +129,10 @@ class Buffer:
         if self.kind == "cast":
             rows = _rows(self.memory)
             return memoryview(bytearray(self.memory)).cast("B", (rows, len(self.memory) // rows))
+        if self.kind == "mmap":
+            mapped = mmap.mmap(-1, len(self.memory))
+            mapped[:] = self.memory
+            return mapped
         if self.kind == "words":
             return arrays.array("bh"[_rows(self.memory) == 2], self.memory)
         if self.kind == "readonly":
@@ -139,6 +149,7 @@ class Buffer:
             "ndarray": "np.frombuffer(bytearray({0!r}), np.uint8)",
             "matrix": "np.frombuffer(bytearray({0!r}), np.uint8).reshape({2}, -1)",
             "cast": "memoryview(bytearray({0!r})).cast('B', ({2}, {3}))",
+            "mmap": "(lambda m, b: (m.write(b), m)[1])(__import__('mmap').mmap(-1, {1}), {0!r})",
             "words": "__import__('array').array({4!r}, {0!r})",
             "readonly": "memoryview({0!r})",
         }.get(self.kind, "{0!r}")

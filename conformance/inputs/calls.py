@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from conformance.inputs.layouts import DISJOINT
+from conformance.inputs.layouts import DISJOINT, REPEATING
 from conformance.inputs.tensors import Strided, strided
 from conformance.oracles.references.elementwise import (
     between,
@@ -328,7 +328,7 @@ def _cut(plan: Strided, axis: int, extent: int, part: slice) -> Strided:
 def _plainer(plan: Strided) -> Iterator[Strided]:
     if plan.layout != "contiguous":
         yield replace(plan, stride=None, offset=0, size=None, layout="contiguous")
-    if plan.layout not in ("expanded", "overlapping") and "int64" not in plan.dtype:
+    if plan.layout not in REPEATING and "int64" not in plan.dtype:
         distinct = list({repr(x): x for x in plan.data}.values())
         if len(distinct) > 1:
             for value in distinct:

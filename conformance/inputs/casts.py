@@ -68,13 +68,17 @@ def convertible_data(source: str, target: str) -> tuple[Any, ...]:
     data = values(source, kind, domain) + values(source, "ordinary", domain)
     more: tuple[Any, ...] = ()
     if ELEMENT_TYPES[source].kind == "floating":
-        more = tuple(representable(np.array([0.1, 1 / 3, 2.7182818284590452, 7.7]), source).tolist())
+        more = tuple(representable(np.array(_FRACTIONS), source).tolist())
     if ELEMENT_TYPES[source].kind in ("signed", "unsigned") and ELEMENT_TYPES[target].kind in ("floating", "complex"):
         more = tuple(x for x in _WHOLE if _is_held(source, x) and _is_held(target, x))
+    if ELEMENT_TYPES[source].kind == "floating" and ELEMENT_TYPES[target].kind in ("signed", "unsigned"):
+        more = tuple(float(x) for x in (16777217, *_WHOLE[:-1]) if _is_held(source, x) and _is_held(target, x))
     mixed = [x for pair in zip_longest(more, data) for x in pair if x is not None]  # so that few elements meet both
     return tuple({repr(x): x for x in mixed}.values())
 
 
+# Of many digits; the last two are subnormal in float16.
+_FRACTIONS = (0.1, 1 / 3, 2.7182818284590452, 7.7, 3 * 2.0**-17, -5 * 2.0**-22)
 # How a whole number is rounded is left to the machine, so that these count only where the target holds them exactly.
 _WHOLE = (
     127, 255, 2048, -2040, 40960, 65280, 2**24 - 1, -(2**24) + 1, 3 * 2**28, -(2**30), 2**31 - 128, 2**53 - 1,
@@ -303,7 +307,8 @@ def cloned(cell: Cell) -> Inputs:
     """clone of tensors, lazily seen ones too, and of one above the grain of parallel loops."""
     calls = ("x.clone()", "torch.clone(x)", "x.clone(memory_format=torch.contiguous_format)")
     lazy = crossed_once(make_applied_seen, cell.target.device, calls, LAZY, COMPLEX, TENSOR_FORMS, VALUES)
-    found = merged(applied(cell, *calls), lazy)
+    unrecorded = applied_seen(cell, (LEAF, HISTORY), "torch.no_grad()(type(x).clone)(x)")
+    found = merged(applied(cell, *calls), lazy, unrecorded)
     large = Applied(corner("float32", (32769,), "stepped", "special", "any", cell.target.device), "x.clone()")
     return Inputs([*found.corners, large], found.samples)
 
@@ -329,6 +334,7 @@ def gapped(cell: Cell) -> Inputs:
     """clone of tensors with gaps or repeated places, their axes in order and out of it."""
     forms: tuple[Form, ...] = (
         ((2, 3), "stepped"), ((33,), "stepped"), ((2, 3, 4), "sliced"), ((2, 3), "expanded"), ((2, 3), "overlapping"),
+        ((3, 2), "widened"),
     )  # fmt: skip
     plain = applied(cell, "x.clone()", forms=forms)
     permuted = [

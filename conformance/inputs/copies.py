@@ -46,7 +46,7 @@ def as_tensor_same(cell: Cell) -> Inputs:
     """as_tensor with nothing to change, in every spelling; leaves and tensors with a history too."""
     calls = (
         "torch.as_tensor(x)", "torch.as_tensor(x, dtype=x.dtype)", "torch.as_tensor(x, device=x.device)",
-        "torch.as_tensor(x, dtype=x.dtype, device=x.device)",
+        "torch.as_tensor(data=x, dtype=x.dtype, device=x.device)",
     )  # fmt: skip
     states = applied_seen(cell, (LEAF, HISTORY, PARAMETER), *calls)
     return merged(applied(cell, *calls), states, applied_seen(cell, LAZY, *calls, dtypes=COMPLEX))
@@ -65,8 +65,9 @@ def as_tensor_arrays(cell: Cell) -> Inputs:
 
 def copied(cell: Cell) -> Inputs:
     """torch.tensor of tensors, arrays, lazily seen tensors and tensors that require grad."""
-    call = "torch.tensor(x)"
-    return merged(applied(cell, call), applied_arrays(cell, call), *states_of(cell, call))
+    call, named = "torch.tensor(x)", "torch.tensor(data=x)"
+    by_name = (applied(cell, named, forms=FEW), applied_arrays(cell, named, forms=FEW_ARRAYS))
+    return merged(applied(cell, call), applied_arrays(cell, call), *states_of(cell, call), *by_name)
 
 
 def copied_graphs(cell: Cell) -> Inputs:
@@ -131,7 +132,7 @@ def asarray_shared(cell: Cell) -> Inputs:
     """asarray of what it can share, with nothing to change."""
     calls = (
         "torch.asarray(x)", "torch.asarray(x, dtype=x.dtype)", "torch.asarray(x, device=x.device)",
-        "torch.asarray(x, copy=None)", f"torch.asarray({CAPSULE})", f"torch.asarray({CAPSULE}, dtype=x.dtype)",
+        "torch.asarray(obj=x, copy=None)", f"torch.asarray({CAPSULE})", f"torch.asarray({CAPSULE}, dtype=x.dtype)",
     )  # fmt: skip
     return merged(
         applied(cell, *calls),

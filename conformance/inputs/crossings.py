@@ -27,7 +27,7 @@ TENSOR_FORMS: tuple[Form, ...] = (
     ((0, 3), "offset"), ((2, 0, 3), "transposed"), ((1, 3, 1), "contiguous"), ((1, 3, 1), "sliced"),
     ((2, 3), "stepped"), ((2, 3), "offset"), ((2, 3, 4), "contiguous"), ((2, 3, 4), "transposed"),
     ((2, 3, 4), "sliced"), ((2, 3, 2, 2), "channels_last"), ((17,), "contiguous"), ((33,), "stepped"),
-    ((65,), "offset"), ((1030,), "contiguous"),
+    ((65,), "offset"), ((1030,), "contiguous"), ((2, 3, 4), "permuted"), ((2, 1, 3, 2, 2), "transposed"),
 )  # fmt: skip
 # Dense orders of the axes that are neither row-major nor its reverse.
 ORDERS: tuple[Form, ...] = (
@@ -36,14 +36,15 @@ ORDERS: tuple[Form, ...] = (
     ((3, 2, 4, 5), "channels_last"),
 )
 ABOVE_GRAIN: Form = ((32769,), "contiguous")
-REPEATED: tuple[Form, ...] = (((2, 3), "expanded"), ((2, 3), "overlapping"))
+REPEATED: tuple[Form, ...] = (((2, 3), "expanded"), ((2, 3), "overlapping"), ((3, 2), "widened"))
 ARRAY_FORMS: tuple[Form, ...] = (
     ((2, 3), "fortran"), ((), "contiguous"), ((), "offset"), ((0,), "contiguous"), ((1,), "stepped"),
     ((0, 3), "offset"), ((2, 0, 3), "fortran"), ((1, 3, 1), "contiguous"), ((1, 3, 1), "sliced"),
     ((2, 3), "stepped"), ((2, 3), "offset"), ((2, 3, 4), "contiguous"), ((2, 3, 4), "fortran"),
     ((2, 3, 4), "sliced"), ((2, 3, 2, 2), "fortran"), ((2, 3), "field"),
     ((17,), "field"), ((17,), "contiguous"), ((33,), "stepped"),
-    ((65,), "offset"), ((1030,), "contiguous"), ((2, 3), "broadcast"),
+    ((65,), "offset"), ((1030,), "contiguous"), ((2, 3), "broadcast"), ((2, 3, 4), "permuted"),
+    ((2, 1, 3, 2, 2), "fortran"),
 )  # fmt: skip
 FEW: tuple[Form, ...] = (
     ((2, 3), "transposed"),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from conformance.inputs.calls import Call
-from conformance.inputs.dtypes import ELEMENT_TYPES, limits, representable
+from conformance.inputs.dtypes import ELEMENT_TYPES, family, limits, representable
 from conformance.inputs.layouts import REPEATING
 from conformance.inputs.operands import WIDER, domain_of
 from conformance.inputs.tensors import Strided, strided
@@ -102,6 +102,29 @@ def kinds_above(row: Operator, calls: list[Call]) -> Iterator[Call]:
         fractions = strided("float32", own.shape, "stepped", (2.5, 1.0, 0.5, 3.0, 0.0, -2.5, 7.5), own.device)
         for other in (2.5, 0.5, fractions) if row.arguments[0].number else (fractions,):
             yield replace(call, args=(other,))
+
+
+def lower_numbers(row: Operator, calls: list[Call]) -> Iterator[Call]:
+    """A truth value, and a whole number that is no power of two, beside numbers of a higher kind."""
+    if row.kind != "elementwise" or len(row.arguments) != 1 or not row.arguments[0].number:
+        return
+    argument = row.arguments[0]
+    if argument.dtype == "same" or row.promotion == "same":
+        return
+    met: set[str] = set()
+    for call in calls:
+        own = call.self_
+        lower = {"bool": (), "signed": (True, False), "unsigned": (True, False)}.get(
+            ELEMENT_TYPES[own.dtype].kind, (True, False, 3, 7)
+        )
+        if own.dtype in met or not 4 < own.array.size < 100 or len(call.args) != 1 or call.kind != "ordinary":
+            continue
+        met.add(own.dtype)
+        for number in lower:
+            of = "bool" if isinstance(number, bool) else "int64"
+            admitted = all(DOMAINS[domain_of(argument.domain, name)](number) for name in (of, own.dtype))
+            if admitted and (argument.dtypes is None or of in family(*argument.dtypes)):
+                yield replace(call, args=(number,))
 
 
 def close_partners(row: Operator, calls: list[Call]) -> Iterator[Call]:

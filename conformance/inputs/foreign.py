@@ -150,6 +150,12 @@ def unconvertible(cell: Cell) -> Inputs:
     return listed(*cases)
 
 
+def requiring(cell: Cell) -> Inputs:
+    """Leaves that require grad, and tensors with a history, of types that NumPy has too."""
+    types = tuple(dtype for dtype in DIFFERENTIABLE if dtype in TWINS)
+    return crossed_once(make_seen, cell.target.device, (LEAF, HISTORY), types, FEW, ("ordinary",))
+
+
 def negated(cell: Cell) -> Inputs:
     """Tensors with the negative bit set: imaginary parts of conjugated tensors."""
     return crossed_once(make_seen, cell.target.device, (("conj()", "imag"),), family("complex"), TENSOR_FORMS, VALUES)

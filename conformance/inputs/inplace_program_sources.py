@@ -11,7 +11,7 @@ from conformance.inputs.calls import Call
 from conformance.inputs.corners import factors
 from conformance.inputs.dtypes import ELEMENT_TYPES
 from conformance.inputs.inplace_programs import SAVING, SAVING_HALF, USES, VIEWS, InplaceProgram
-from conformance.inputs.selections import few_calls
+from conformance.inputs.selections import few_calls, spread
 from conformance.inputs.steady import further_steady_calls, steady_calls, steady_numbers
 from conformance.inputs.tensors import Strided, strided
 
@@ -104,6 +104,13 @@ def operand_programs(cell: Cell) -> Inputs:
         if len(numbers) > 1 and n < 6:
             found += [InplaceProgram(call, operands=(number,), alone=True) for number in numbers]
     return Inputs(found)
+
+
+def few_operand_programs(cell: Cell) -> Inputs:
+    """A few of them, of each element type that the operands have."""
+    every = list(operand_programs(cell).corners)
+    kept = spread(every, 8, lambda case: [case.call.self_.dtype, len(case.operands)])
+    return Inputs([*kept, *every[1:3]])
 
 
 def part_indexed_programs(cell: Cell) -> Inputs:

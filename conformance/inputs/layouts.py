@@ -16,7 +16,7 @@ import numpy as np
 # Layouts in which every element has its own place: safe for a tensor that is written.
 DISJOINT = ("contiguous", "transposed", "stepped", "offset", "sliced", "channels_last")
 # Layouts that repeat places: documented for reading, undefined or refused for writing.
-REPEATING = ("expanded", "overlapping")
+REPEATING = ("expanded", "overlapping", "widened")
 
 
 class Placement(NamedTuple):
@@ -76,6 +76,10 @@ def place(shape: tuple[int, ...], layout: str) -> Placement:
         stride = list(row_major(narrow))
         stride[wide] = 0
         return Placement(tuple(stride), 2, prod(narrow) + 3, layout)
+    if layout == "widened":
+        if len(shape) < 2 or shape[-1] < 2:
+            return place(shape, "expanded")
+        return Placement((*row_major(shape[:-1]), 0), 1, prod(shape[:-1]) + 2, layout)
     if layout == "overlapping":
         if len(shape) < 2 or count == 0:
             return place(shape, "expanded")

@@ -17,10 +17,13 @@ from conformance.inputs.crossings import (
     ALL,
     DIFFERENTIABLE,
     FEW,
+    LEAF,
     TENSOR_FORMS,
     VALUES,
+    Form,
     crossed_once,
     listed,
+    make_seen,
     make_tensor,
 )  # fmt: skip
 from conformance.inputs.dtypes import ELEMENT_TYPES, encode
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
 
 # ---- buffers ----
 
-BUFFERS = ("bytearray", "memoryview", "array", "ctypes", "ndarray", "matrix", "cast", "words")
+BUFFERS = ("bytearray", "memoryview", "array", "ctypes", "ndarray", "matrix", "cast", "words", "mmap")
 
 
 def _memory(dtype: str, count: int) -> bytes:
@@ -182,7 +185,14 @@ def default_types(cell: Cell) -> Inputs:
 
 def shareable(cell: Cell) -> Inputs:
     """Tensors to be put into shared memory."""
-    return crossed_once(make_tensor, cell.target.device, ALL, (*FEW, ((2, 3), "expanded")), ("ordinary",))
+    forms: tuple[Form, ...] = (*FEW, ((2, 3), "expanded"))
+    return crossed_once(make_tensor, cell.target.device, ALL, forms, ("ordinary",))
+
+
+def shareable_leaves(cell: Cell) -> Inputs:
+    """The same, and leaves that require grad."""
+    leaves = [make_seen(cell.target.device, LEAF, dtype, form) for dtype in DIFFERENTIABLE for form in FEW[:2]]
+    return Inputs([*shareable(cell).corners, *leaves])
 
 
 def unshared(cell: Cell) -> Inputs:

@@ -19,7 +19,7 @@ import torch
 from conformance.engine.cases import Inputs
 from conformance.inputs.covering import covering
 from conformance.inputs.dtypes import ELEMENT_TYPES
-from conformance.inputs.layouts import DISJOINT
+from conformance.inputs.layouts import DISJOINT, REPEATING
 from conformance.inputs.out_operands import LARGE_OPERANDS, PLAIN, Sizing, operands_of, sizes_of, takes_any_shape
 from conformance.inputs.positions import Shape
 from conformance.inputs.tensors import Strided, strided
@@ -59,6 +59,11 @@ class OutCall:
         function = reduce(getattr, self.function.split("."), torch)
         return function(*args, **kwargs, out=tuple(outs) if len(outs) > 1 else outs[0])
 
+    def over_operand(self) -> tuple[torch.Tensor, Any]:
+        """The call with its first operand as its out: that operand, and what is returned."""
+        args = [made(x) for x in self.args]
+        return args[0], reduce(getattr, self.function.split("."), torch)(*args, **self.kwargs, out=args[0])
+
     def without_out(self) -> tuple[torch.Tensor, ...]:
         """The results of the same call without ``out=``."""
         function = reduce(getattr, self.function.split("."), torch)
@@ -90,7 +95,7 @@ class OutCall:
     def reductions(self) -> Iterator[OutCall]:
         """The same with a plainer out."""
         for i, plan in enumerate(self.outs):
-            if plan.layout != "contiguous":
+            if plan.layout not in ("contiguous", *REPEATING):
                 plain = replace(plan, stride=None, offset=0, size=None, layout="contiguous")
                 yield replace(self, outs=(*self.outs[:i], plain, *self.outs[i + 1 :]))
 
@@ -200,6 +205,24 @@ def returning_cases(cell: Cell) -> Inputs:
     ]
     forms.append([_garbage(call, plan, "contiguous", shape=(0,)) for plan in call.results])
     return Inputs([*(_with(call, *outs) for outs in forms), *alone])
+
+
+def own_operand_cases(cell: Cell) -> Inputs:
+    """Calls whose first operand could be their out."""
+    calls = out_templates(cell)
+    return Inputs([call for call in calls if call.args[0].shape == call.results[0].shape])
+
+
+def shared_places_cases(cell: Cell) -> Inputs:
+    """Outs of the right shape whose elements share memory."""
+    calls = [call for call in out_templates(cell) if call.results[0].array.size > 1]
+    return Inputs(
+        [
+            _with(call, _garbage(call, call.results[0], layout))
+            for call in calls
+            for layout in (("expanded", "widened") if call.results[0].array.ndim > 1 else ("expanded",))
+        ]
+    )
 
 
 def empty_cases(cell: Cell) -> Inputs:

@@ -44,6 +44,17 @@ def transposing_cases(cell: Cell) -> Inputs:
     return Inputs(found)
 
 
+def unfitting_transposing_cases(cell: Cell) -> Inputs:
+    """``t_`` of three and four dimensions, and the others just outside of those that self has."""
+    plans = [strided("float32", shape, "offset", (1.0,), cell.target.device) for shape in ((2, 3, 4), (2, 3, 2, 2))]
+    found = [Call("t_", plan) for plan in plans]
+    for method in ("transpose_", "swapaxes_", "swapdims_"):
+        for plan in plans:
+            rank = len(plan.shape)
+            found += [Call(method, plan, dims) for dims in ((0, rank), (rank, 1), (-rank - 1, 0), (1, -rank - 1))]
+    return Inputs(found)
+
+
 def squeeze_cases(cell: Cell) -> Inputs:
     """``squeeze_`` of all dimensions, of one, and of several."""
     shapes: tuple[Shape, ...] = (

@@ -156,7 +156,8 @@ def typed_data(cell: Cell, call: str = "torch.tensor(x, dtype=torch.{0}, device=
     cases = []
     for dtype in ALL:
         choices = [*pool(dtype), *_rounded(dtype)]
-        for value in (choices, [choices], tuple(([x],) for x in choices), *choices):
+        many = (choices * 300)[:300]
+        for value in (choices, [choices], tuple(([x],) for x in choices), *choices, many, [many] * 2):
             cases.append(Applied(Data(value), call.format(dtype, cell.target.device), dtype))
     return listed(*cases)
 

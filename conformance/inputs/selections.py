@@ -150,6 +150,12 @@ def few_referenced(cell: Cell) -> Inputs:
     return Inputs(spread(known, 12, lambda call: [call.self_.dtype, call.self_.layout]))
 
 
+def small_inputs(cell: Cell) -> Inputs:
+    """A few calls on some elements, of each layout and several element types."""
+    able = (call for call in _mixed(corners_of(cell.subject, cell.target.device)) if 1 < call.self_.array.size < 100)
+    return Inputs([unreferenced(call) for call in spread(able, 8, lambda call: [call.self_.layout, call.self_.dtype])])
+
+
 def paired_inputs(cell: Cell) -> Inputs:
     """``paired_calls`` of the cell."""
     return Inputs(paired_calls(cell.subject, cell.target.device))

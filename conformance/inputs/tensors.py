@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from conformance.inputs.dtypes import ELEMENT_TYPES, encode
-from conformance.inputs.layouts import place, places, row_major
+from conformance.inputs.layouts import REPEATING, place, places, row_major
 from conformance.inputs.values import values
 
 GUARD = 0xA5  # fills every byte of the storage that no element of the tensor owns
@@ -165,7 +165,7 @@ def strided(
     data = data[:count] if 0 < count < len(data) else data
     if spot.layout == "contiguous":
         return Strided(dtype, shape, data, device=device)
-    if spot.layout in ("expanded", "overlapping"):
+    if spot.layout in REPEATING:
         data = _repeating(dtype, shape, spot.stride, spot.offset, data)
     return Strided(dtype, shape, data, spot.stride, spot.offset, spot.size, device, spot.layout)
 

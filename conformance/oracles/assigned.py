@@ -15,7 +15,5 @@ from conformance.oracles.conversions import converted
 def after_assignment(case: Any) -> np.ndarray:
     """The values of the tensor of an ``Assignment`` afterwards, as NumPy has them."""
     found: np.ndarray = case.self_.array.copy()
-    value = getattr(case.value, "array", None)
-    number = np.array(case.value) if value is None else value
-    found[case.for_numpy()] = converted(number, case.self_.dtype)
+    found[case.for_numpy()] = converted(case.given(), case.self_.dtype)
     return found
