@@ -41,12 +41,12 @@ def several_roots(cell: Cell) -> Inputs:
     """Passes from two or three roots at once: apart, one computed from the other, or twice the same."""
     return backward_passes(
         cell,
-        forms=("apart", "nested", "twice", "mixed"),
-        shown="y = {use} - other\none = torch.zeros((), requires_grad=True) * 1.0\n"
-        "roots = {{'apart': [other * 2, y], 'nested': [y, y * 3], 'twice': [y, y], 'mixed': [one, y]}}['{form}']\n"
-        "torch.autograd.backward(roots, [None if roots[0] is one else v, v])",
         forms=("apart", "nested", "twice", "mixed", "three", "twice, two gradients"),
-        shown="y = {use} - other\n# from y and another root ({form}), with a gradient for each",
+        shown="y = {use} - other\none = torch.zeros((), requires_grad=True) * 1.0\n"
+        "roots = {{'apart': [other * 2, y], 'nested': [y, y * 3], 'mixed': [one, y], 'three': [other * 2, y, x * 3]}}"
+        ".get('{form}', [y, y])\n"
+        "seeds = [None if root is one else v for root in roots]\n"
+        "torch.autograd.backward(roots, [v, 3 * v] if 'two' in '{form}' else seeds)",
     )
 
 

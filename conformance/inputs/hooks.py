@@ -186,19 +186,6 @@ class HookedGraph:
         for n, (name, *numbers) in enumerate(self.steps, len(self.leaves)):
             steps.append(f"t{n} = {STEP_CODES[name].format(*(f't{k}' for k in numbers))}")
         return listings.hooked(self, steps, [self.seed(root).code() for root in self.roots])
-            lines.append(f"t{n} = {STEP_CODES[name].format(*(f't{k}' for k in numbers))}")
-        lines += [f"t{n}.retain_grad()" for n in self.retained]
-        for n, hook in enumerate(self.hooks):
-            result = "returns None" if hook.factor is None else f"multiplies by {hook.factor}"
-            gone = "" if hook.removed is None else f", removed before call {hook.removed}"
-            gone += ", registered under no_grad" * hook.unrecorded + f", raises {hook.raises}" * bool(hook.raises)
-            lines.append(f"# hook {n}: {hook.kind} hook at t{hook.at}, {result}{gone}")
-        if self.gathered:
-            lines.append(f"# multi-grad hook ({self.mode}) on {', '.join(f't{n}' for n in self.gathered)}")
-        wanted = ", ".join(f"t{n}" for n in self.wanted)
-        roots = ", ".join(f"t{n}" for n in self.roots)
-        lines.append(f"# {self.passes} x {self.entry} of {roots}" + (f" for [{wanted}]" if wanted else ""))
-        return "\n".join(lines)
 
 
 def unlike_default(plan: Any) -> str:

@@ -354,6 +354,9 @@ _REGISTRATIONS = {
 }  # fmt: skip
 
 
+_RAISING = {"error": "1 / 0", "iteration": "next(iter([]))", "interrupt": "exec('raise KeyboardInterrupt')"}
+
+
 def hooked(graph: Any, steps: Sequence[str], seeds: Sequence[str]) -> str:
     """A graph with hooks, and its backward calls."""
     lines = [FIVE_TIMES] if any("FiveTimes" in step for step in steps) else []
@@ -372,7 +375,10 @@ def hooked(graph: Any, steps: Sequence[str], seeds: Sequence[str]) -> str:
     for turn in range(graph.passes):
         if turn == 0 or graph.rebuilt:
             lines += [*steps, *(f"t{n}.retain_grad()" for n in graph.retained if n >= len(graph.leaves))]
-        lines += [f"hook{n} = {_registration(n, hook)}" for n, hook in hooks if hook.added == turn]
+        for n, hook in hooks:
+            if hook.added == turn:
+                registered = f"hook{n} = {_registration(n, hook)}"
+                lines.append(within(["torch.no_grad()"] if hook.unrecorded else [], registered))
         lines += [f"hook{n}.remove()" for n, hook in hooks if hook.removed == turn and hook.added <= turn]
         if graph.gathered and turn == 0:
             tensors = ", ".join(f"t{n}" for n in graph.gathered)
@@ -391,7 +397,7 @@ def _registration(number: int, hook: Any) -> str:
         parts.append(f"hook{hook.removes}.remove()")
     result = "None"
     if hook.raises:
-        parts.append("1 / 0")
+        parts.append(_RAISING[hook.raises])
     elif hook.factor is not None and hook.kind == "accumulated":
         parts.append(f"g.grad.mul_({hook.factor})")
     elif hook.factor is not None:

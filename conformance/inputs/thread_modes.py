@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.engine.cases import Inputs
 from conformance.inputs import listings
-from conformance.inputs.grad_modes import GRAD_MODES, GRAD_OFF, INFERENCE, NO_GRAD, mode_of, under
 from conformance.inputs.grad_modes import (
     ENABLE_GRAD,
     GRAD_MODES,
