@@ -81,4 +81,5 @@ def foreign_values(cell: Cell) -> Inputs:
         for step in (0, 1):
             way = WAYS[(turn + 2 * step + turn // 5) % len(WAYS)]
             found.append(ForeignValue(way, plan, strided(of, (), "offset", (value,), device) if step else value))
-    return Inputs(found)
+    flags = corner("bool", (5,), "stepped", "ordinary", "any", device)
+    return Inputs([*found, *(ForeignValue(way, flags, value) for way in WAYS for value in (4, 0.25))])

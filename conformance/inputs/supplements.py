@@ -26,6 +26,7 @@ LARGE_FORMS = (
     ((129, 257), "transposed", "sliced", "lower-rank"),
     ((257, 129), "sliced", "transposed", "number"),
     ((183, 181), "contiguous", "transposed", "same"),
+    ((32771,), "stepped", "contiguous", "same"),
 )
 DEEP_FORMS = (((3, 2, 5, 2, 7), "channels_last", "contiguous"), ((2, 3, 2, 4, 5), "transposed", "stepped"))
 # Elements that are left over behind registers of 8, 16, 32 or 64 numbers: none, a few, and all but one.

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from conformance.selftest.falsifiers.inplace_indexed import after
-from conformance.selftest.falsifying import falsifies
+from conformance.selftest.falsifying import falsifies, patched
 
 VALUES = "inplace.computes-the-documented-values"
 
@@ -61,4 +61,20 @@ def an_operand_of_overlapping_windows_is_misread() -> AbstractContextManager[Any
     """add_ misreads an operand whose last two steps are equal."""
     return last_spoilt(
         "add_", lambda x, y, **k: isinstance(y, torch.Tensor) and y.shape == (2, 3, 4) and y.stride()[1:] == (1, 1)
+    )
+
+
+@falsifies(VALUES, subject="exp_")
+def many_halves_are_short_of_one() -> AbstractContextManager[Any]:
+    """exp_ of float16 forgets the last element above the size from which on the work is split."""
+    return last_spoilt("exp_", lambda x, *a, **k: x.numel() > 32768 and x.dtype is torch.float16)
+
+
+@falsifies("inplace.value-of-another-kind-is-converted")
+def an_even_number_is_false() -> AbstractContextManager[Any]:
+    """fill_ of a bool tensor with an even number fills False."""
+    return patched(
+        torch.Tensor,
+        "fill_",
+        lambda original: lambda x, v: original(x, bool(v & 1) if x.dtype is torch.bool and type(v) is int else v),
     )
