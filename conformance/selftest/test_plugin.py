@@ -241,10 +241,12 @@ def test_the_rerun_line_works_where_the_user_stands(run: Runner, tmp_path: Path)
 
     assert "FAIL demo.fails[cpu] (must) value: expected at most 2; found 3" in again.stdout.splitlines(), again.stderr
     assert "1 failed in" in again.stdout
-    record = json.loads((folder / "reports" / "runs" / "latest.json").read_text(encoding="utf-8"))
-    assert (
-        "pytest -n 1 --device cpu --profile smoke 'vendor/test_demo.py::test_fails[cpu]'" == record["cells"][0]["rerun"]
-    )
+    whole = json.loads((folder / "reports" / "runs" / "latest.json").read_text(encoding="utf-8"))
+    assert ["fails", "passes"] == [cell["behaviour"] for cell in whole["cells"]], "the run's own record stays"
+    assert (folder / "reports" / "runs" / "latest.reproducers" / "demo" / "fails--cpu.py").exists()
+    assert (folder / "reports" / "runs" / "rerun.json").exists()
+    command = "pytest -n 1 --device cpu --profile smoke 'vendor/test_demo.py::test_fails[cpu]'"
+    assert f"{command} --run-record reports/runs/rerun.json" == whole["cells"][0]["rerun"]
 
 
 def test_junit_has_the_failures(run: Runner, tmp_path: Path) -> None:
