@@ -20,6 +20,7 @@ from conformance.engine.words import BROKEN, Level, Verdict
 
 EVERY = 5.0  # seconds between progress lines where the output is no terminal
 EARLY, LATE = 5.0, 60.0  # seconds: before the one no cells, before the other no 3 % of them, say how long all take
+LONGEST = 300  # characters that a line of the progress may have
 COLUMNS = [verdict.value for verdict in Verdict]
 
 
@@ -182,7 +183,7 @@ class Terminal:
             brief = f" {entry['compared']}: expected {expected[0]}; found {found[0] if found else ''}"
         else:
             brief = f" {found[-1] if found else ''}"
-        reporter.write(brief[:300] + "\n")
+        reporter.write(_brief(brief) + "\n")
 
     def _say_left(self, entry: dict[str, Any]) -> None:
         """A cell after which torch was switched otherwise than before: it is not the cells after it that are broken."""
@@ -191,7 +192,7 @@ class Terminal:
         if reporter is not None and self.config.get_verbosity() == 0:
             reporter.ensure_newline()
             reporter.write(f"LEFT SWITCHED {entry['id']}", yellow=True, bold=True)
-            reporter.write(f" {'; '.join(entry['evidence']['left_switched'])}"[:300] + "\n")
+            reporter.write(_brief(f" {'; '.join(entry['evidence']['left_switched'])}") + "\n")
 
     def _allows(self, entry: dict[str, Any]) -> bool:
         """Whether a cell is broken in a way that fails no run of these settings."""
@@ -218,7 +219,7 @@ class Terminal:
             crash = getattr(report.longrepr, "reprcrash", None)
             words = (crash.message if crash is not None else str(report.longrepr)).strip().partition("\n")[0]
             reporter.write("FAILED" if report.when == "call" else "ERROR", red=True, bold=True)
-            reporter.write(f" {report.nodeid} {words}"[:300] + "\n")
+            reporter.write(_brief(f" {report.nodeid} {words}") + "\n")
 
     def _progress(self, now: float) -> None:
         done = len(self.cells)
@@ -252,6 +253,10 @@ class Terminal:
 
     def _reporter(self) -> Any:
         return self.config.pluginmanager.get_plugin("terminalreporter")
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= LONGEST else text[:LONGEST] + "…"
 
 
 def _duration(seconds: float) -> str:

@@ -203,6 +203,15 @@ def test_an_allowed_failure_is_told_as_a_forbidden_one_is(run: Runner, tmp_path:
     assert "ALLOWED FAILURES" not in run("--tb", "no").output
 
 
+def test_a_line_that_is_cut_says_so(run: Runner, tmp_path: Path) -> None:
+    """What is too long for the progress ends with an ellipsis there, and is whole in the message."""
+    project(tmp_path / "p", {"fails": "must"}, module=lambda text: text.replace('"at most 2"', '"m" * 400'))
+    lines = run().output.splitlines()
+
+    assert [True] == [line.endswith("mmm…") for line in lines if line.startswith("FAIL demo.fails[cpu] (")]
+    assert f"  expected: {'m' * 400}" in lines
+
+
 def test_a_pattern_is_judged_whatever_is_asked_for(run: Runner, tmp_path: Path) -> None:
     """A misspelt pattern of an expectations file is told in a selection and in a shard, by the cells that there are."""
     entry = "- {cells: 'demo.FAILS[*]', reason: accepted for now, issue: unreported, date: 2026-01-01}\n"
