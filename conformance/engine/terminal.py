@@ -15,6 +15,7 @@ import torch
 
 from conformance.engine.claim import Claim
 from conformance.engine.failure import allowed
+from conformance.engine.record import RunRecord
 from conformance.engine.settings import Settings
 from conformance.engine.words import BROKEN, Level, Verdict
 
@@ -151,10 +152,7 @@ class Terminal:
         recorder = self.config.pluginmanager.get_plugin("conformance-recorder")
         if recorder is not None and recorder.record is not None:
             record = recorder.record
-            whole = "" if len(self.cells) == record.planned and not recorder.errors else (
-                f" (INCOMPLETE: {len(self.cells)} of {record.planned} cells)"
-            )  # fmt: skip
-            write(f"run record:   {os.path.relpath(record.path)}{whole}")
+            write(f"run record:   {os.path.relpath(record.path)}{self._lacks(record, len(recorder.errors))}")
             if record.available is not None and record.planned < record.available:
                 write(f"selection:    {record.planned:,} of the {record.available:,} cells here, as asked for")
             leaving = sum(bool(cell["evidence"].get("left_switched")) for cell in self.cells.values())
@@ -165,6 +163,14 @@ class Terminal:
             write(f"report:       {self.settings.stands.report(record.path)}")
             for line in recorder.misgivings:
                 write(f"expectations: {line}", yellow=True)
+
+    def _lacks(self, record: RunRecord, errors: int) -> str:
+        """What keeps a record from being whole, in brackets; nothing for one that is."""
+        if record.lost is not None:
+            return f" (CUT OFF: {record.lost}; it has {record.written} of {record.planned} cells)"
+        if len(self.cells) == record.planned:
+            return f" (INCOMPLETE: {errors} {'error' if errors == 1 else 'errors'}, see above)" if errors else ""
+        return f" (INCOMPLETE: {len(self.cells)} of {record.planned} cells)"
 
     def _say(self, entry: dict[str, Any], verdict: Verdict) -> None:
         self._clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from conformance.engine import bundle
+from conformance.engine import bundle, record
 from conformance.engine.subjects import rows
 from conformance.selftest.projects import CONFTEST, ROOT, Found, environment, found, launch, project
 
@@ -378,7 +379,42 @@ def test_one_broken_area_does_not_hide_the_others(run: Runner, tmp_path: Path) -
     assert {"passes": "pass"} == result.verdicts()
     assert result.record is not None
     assert (False, 1) == (result.record["complete"], len(result.record["errors"]))
-    assert "INCOMPLETE" in result.output
+    assert "run record:   reports/runs/latest.json (INCOMPLETE: 1 error, see above)" in result.output.splitlines()
+
+
+def test_a_disk_that_is_full_costs_the_record_alone(
+    run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run goes on to its end, says what the record lacks and is no success; what is written stays readable."""
+    project(tmp_path / "p", {"passes": "must", "refuses": "may"})
+    status = []
+    for room in (0, 1, 2):
+        monkeypatch.setattr(record, "write_atomically", _out_of_room(record.write_atomically, room))
+        found = run("--fail-on", "none")
+        status.append(found.status)
+        assert "No space left on device" in found.output
+        assert "INTERNALERROR" not in found.output
+        assert "Traceback" not in found.output
+        monkeypatch.undo()
+    words = "(CUT OFF: No space left on device; it has 2 of 2 cells)"
+
+    assert [pytest.ExitCode.USAGE_ERROR] * 2 + [pytest.ExitCode.INTERNAL_ERROR] == status
+    assert f"run record:   reports/runs/latest.json {words}" in found.output.splitlines()
+    jsonschema.validate(found.record, SCHEMA)
+    assert not (found.record or {})["complete"]
+
+
+def _out_of_room(write: Callable[[Path, str], None], times: int) -> Callable[[Path, str], None]:
+    """``write``, the first ``times`` times; no room for anything after that."""
+    left = [times]
+
+    def full(path: Path, text: str) -> None:
+        if not left[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        left[0] -= 1
+        write(path, text)
+
+    return full
 
 
 def test_listed_deviations_do_not_fail_the_run(run: Runner, tmp_path: Path) -> None:
