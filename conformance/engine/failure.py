@@ -13,6 +13,7 @@ import torch
 
 from conformance.engine import reproducer
 from conformance.engine.cells import Cell
+from conformance.engine.expectations import SHIPPED
 from conformance.engine.runner import Failure, Outcome
 from conformance.engine.settings import Settings
 from conformance.engine.standpoint import Stands
@@ -96,15 +97,19 @@ def allowed(entry: dict[str, Any]) -> str:
 def rerun_command(cell: Cell, settings: Settings, node: str, stands: Stands | None = None) -> str:
     """The command that runs this one cell again, with the same cases: in the checkout, or where the user stands.
 
-    Its record is one of its own, lest it replace that of the run, and the scripts beside it.
+    It is judged by the same expectations files, and its record is one of its own, lest it replace that of the run and
+    the scripts beside it.
     """
     seed = f" --seed {settings.seed}" if settings.seed else ""
     if stands is None:
-        program, named, record = "pytest", node, f"reports/runs/{AGAIN}"
+        folder, program, named, record = settings.stands.root, "pytest", node, f"reports/runs/{AGAIN}"
     else:
-        program, named = stands.program, stands.named(node)
+        folder, program, named = stands.folder, stands.program, stands.named(node)
         record = os.path.relpath(settings.record.with_name(AGAIN), stands.folder)
     options = f"--device {shlex.quote(cell.target.name)} --profile {settings.profile.name}{seed}"
+    for file in settings.files:
+        if file != SHIPPED:
+            options += f" --expectations {shlex.quote(os.path.relpath(file, folder))}"
     return f"{program} -n 1 {options} {shlex.quote(named)} --run-record {shlex.quote(record)}"
 
 

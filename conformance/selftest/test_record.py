@@ -193,6 +193,16 @@ def test_a_message_reads_in_the_order_of_need(tmp_path: Path) -> None:
     assert 24 > len(message.splitlines())
 
 
+def test_the_command_for_one_cell_judges_as_the_run_did(tmp_path: Path) -> None:
+    """It names the expectations files of the user, which decide what is a failure, as pytest takes them there."""
+    (tmp_path / "our own.yaml").write_text("deviations: []\n")
+    listed = settings(tmp_path, expectations=[str(tmp_path / "our own.yaml")])
+    found = settle(cell(), examples.stays_small, run(examples.stays_small, [Number(9)]), listed, "node")
+
+    assert " --expectations 'our own.yaml' " in found["rerun"]
+    assert " --expectations 'our own.yaml' " in found["message"]
+
+
 def test_what_no_channel_carries_is_made_plain() -> None:
     """Numbers of NumPy, infinities, lone surrogates and sets become what JSON and a worker's channel can carry."""
     import numpy as np
