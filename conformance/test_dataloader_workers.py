@@ -5,15 +5,32 @@ Reference: https://docs.pytorch.org/docs/stable/data.html#multi-process-data-loa
 
 from __future__ import annotations
 
+import contextlib
+import warnings
 from typing import Any
 
+import torch
+
 from conformance.engine.cases import cases
-from conformance.inputs import pool_programs, pool_sources
+from conformance.inputs import (
+    failing_pools,
+    parcels,
+    pinned_pools,
+    pool_endings,
+    pool_programs,
+    pool_sources,
+    start_methods,
+)
+from conformance.inputs.failing_pools import Failing, Failure, Killed, Late
 from conformance.inputs.loaders import Loading
+from conformance.inputs.parcels import Parcels
+from conformance.inputs.pinned_pools import Pinned
+from conformance.inputs.pool_endings import Abandoned, Ended
 from conformance.inputs.pool_programs import Overtaken
 from conformance.inputs.pools import Pool, PoolSeen, run_pool
-from conformance.oracles import expect, loader_model, pool_model
-from conformance.oracles.main_processes import in_a_main_process
+from conformance.inputs.start_methods import START_LIMIT, Crowded, Started, answers_of_workers
+from conformance.oracles import expect, loader_model, memory, pool_model
+from conformance.oracles.main_processes import MainProcess, in_a_main_process
 
 
 def seen_of(case: Pool) -> PoolSeen:
@@ -65,7 +82,9 @@ def test_in_order_false_loses_nothing(case: Overtaken) -> None:
 def test_in_order_false_does_not_wait(case: Overtaken) -> None:
     """With in_order=False a batch that is ready comes before one that is not."""
     found = in_a_main_process("an epoch with a slow sample", pool_programs.load_before_the_slow, case)
-    expect.that(found[0] != case.slow, "the first sample", f"any but {case.slow}, which is held until one has come", found)
+    expect.that(
+        found[0] != case.slow, "the first sample", f"any but {case.slow}, which is held until one has come", found
+    )
     expect.equal(list(range(case.size)), sorted(found), "samples in whatever order")
 
 
@@ -166,7 +185,9 @@ def test_worker_seed_is_base_seed_plus_id(case: Pool) -> None:
         bases = {note["initial_seed"] - note["number"] for note in epoch.notes("init")}
         expect.equal(1, len(bases), "number of base seeds")
         for note in epoch.notes("item", "iter", "collate"):
-            expect.that(note["initial_seed"] - note["worker"] in bases, f"seed in {note['what']}", f"that of {bases}", note)
+            expect.that(
+                note["initial_seed"] - note["worker"] in bases, f"seed in {note['what']}", f"that of {bases}", note
+            )
 
 
 @cases(pool_sources.seeded_pools)
@@ -366,3 +387,264 @@ def test_workers_are_new_in_each_epoch(case: Pool) -> None:
     expect.equal(case.workers * case.epochs, len(set(processes)), f"processes of {case.epochs} epochs")
     first, second = in_a_main_process("two epochs", pool_programs.change_the_dataset, case)
     expect.equal([{0}, {-1}], [{*first}, {*second}], "what samples find that the main process changes before epoch 1")
+
+
+# --- prefetching and time ---------------------------------------------------------------------------------------
+
+
+@cases(pool_sources.prefetching_pools)
+def test_prefetches_as_many_batches_as_told(case: Pool) -> None:
+    """prefetch_factor batches of each worker are loaded in advance, before the first and after each that is taken, and not one more."""  # noqa: E501
+    pool_model.same_ahead(case, *in_a_main_process("loading ahead", pool_programs.load_ahead, case))
+
+
+@cases(pool_sources.default_prefetching_pools)
+def test_prefetches_two_batches_a_worker_by_default(case: Pool) -> None:
+    """Without prefetch_factor two batches of each worker are loaded in advance."""
+    pool_model.same_ahead(case, *in_a_main_process("loading ahead", pool_programs.load_ahead, case))
+
+
+@cases(failing_pools.late_samples)
+def test_late_batch_raises(case: Late) -> None:
+    """A batch that does not come within the timeout makes the iterator raise RuntimeError, whichever batch it is."""
+    found = in_a_main_process("an epoch with a late sample", failing_pools.wait_for_the_late, case)
+    expect.equal("RuntimeError", found.kind, f"exception where sample {case.slow} takes longer than the timeout")
+    expected = [yielded.keys for yielded in loader_model.epoch(case.pool.loading)]
+    expect.equal(expected[: len(found.batches)], found.batches, "batches before the late one")
+
+
+@cases(pool_sources.timely_pools)
+def test_batches_in_time_come_despite_the_timeout(case: Pool) -> None:
+    """With a timeout that no batch exceeds an epoch is the same as without."""
+    expected = [[yielded.keys for yielded in loader_model.epoch(case.loading)]] * case.epochs
+    expect.equal(expected, in_a_main_process("the epochs", pool_programs.run_with_a_timeout, case), "batches")
+
+
+# --- exceptions -------------------------------------------------------------------------------------------------
+
+
+def failure_of(case: Failing) -> Failure:
+    """How the epoch of a case ends."""
+    found: Failure = in_a_main_process("an epoch in which a worker raises", failing_pools.fail_once, case)
+    return found
+
+
+@cases(failing_pools.failing_datasets)
+def test_exception_in_the_dataset_keeps_its_type(case: Failing) -> None:
+    """An exception that the dataset raises in a worker is raised by the iterator with its type, whichever sample it is at."""
+    expect.equal(case.kind, failure_of(case).kind, "type of the exception that next raises")
+
+
+@cases(failing_pools.failing_collates)
+def test_exception_in_collate_keeps_its_type(case: Failing) -> None:
+    """An exception that collate_fn raises in a worker is raised by the iterator with its type, whichever batch it is at."""
+    expect.equal(case.kind, failure_of(case).kind, "type of the exception that next raises")
+
+
+@cases(failing_pools.failing_inits)
+def test_exception_in_init_keeps_its_type(case: Failing) -> None:
+    """An exception that worker_init_fn raises is raised by the iterator with its type, in whichever worker it is."""
+    expect.equal(case.kind, failure_of(case).kind, "type of the exception that next raises")
+
+
+@cases(failing_pools.telling_failures)
+def test_exception_tells_what_happened_in_the_worker(case: Failing) -> None:
+    """An exception from a worker has in its message that of the original, its type and the traceback."""
+    message = failure_of(case).message
+    for part in (failing_pools.REASON, case.kind, "Traceback", "in raise_here"):
+        expect.that(part in message, "message of the exception", f"{part!r} in it", repr(message))
+
+
+@cases(failing_pools.unmakeable_failures)
+def test_exception_that_cannot_be_made_anew_becomes_a_runtime_error(case: Failing) -> None:
+    """An exception whose type cannot be made from one message becomes a RuntimeError that names it."""
+    found = failure_of(case)
+    expect.equal("RuntimeError", found.kind, f"type of the exception that next raises for {case.kind}")
+    for part in (failing_pools.REASON, case.kind):
+        expect.that(part in found.message, "message of the exception", f"{part!r} in it", repr(found.message))
+
+
+@cases(failing_pools.failures_after_batches)
+def test_batches_before_an_exception_come_first(case: Failing) -> None:
+    """The batches before the one at which a worker fails are yielded, and then the exception is raised."""
+    found = failure_of(case)
+    expected = [yielded.keys for yielded in loader_model.epoch(case.pool.loading)]
+    failing = next(number for number, keys in enumerate(expected) if case.at in keys)
+    expect.equal(expected[:failing], found.batches, "batches before the exception")
+    expect.equal(case.kind, found.kind, "type of the exception that next raises")
+
+
+@cases(failing_pools.survived_failures)
+def test_epoch_after_an_exception_is_whole(case: Failing) -> None:
+    """With persistent_workers an epoch after one that an exception ended yields what it has to."""
+    found = in_a_main_process("two epochs", failing_pools.fail_and_go_on, case)
+    expect.equal(case.kind, found.kind, "type of the exception in the first epoch")
+    expected = [yielded.keys for yielded in loader_model.epoch(case.pool.loading)]
+    expect.equal(expected, found.later, "batches of the second epoch")
+
+
+@cases(failing_pools.killed_workers)
+def test_dead_worker_raises(case: Killed) -> None:
+    """When a worker is killed or exits, the iterator raises RuntimeError, and does not wait for ever."""
+    with contextlib.ExitStack() as running:
+        processes = {
+            way: running.enter_context(MainProcess(failing_pools.lose_a_worker, case, way)) for way in case.ways
+        }
+        for way, process in processes.items():
+            found = process.answer(f"an epoch in which a worker ends by {way}")
+            expect.equal("RuntimeError", found.kind, f"type of the exception where a worker ends by {way}")
+            expect.equal([], found.children, f"children after the epoch in which a worker ended by {way}")
+
+
+# --- what is left behind ----------------------------------------------------------------------------------------
+
+
+@cases(pool_endings.exhausted_pools)
+def test_workers_end_with_the_iteration(case: Ended) -> None:
+    """When an iterator has come to its end, its workers have ended, while it is still there."""
+    running, left = in_a_main_process("an epoch", pool_endings.children_at_the_end, case)
+    expect.equal(case.pool.workers, len(running), "workers")
+    expect.equal([], left, "children after the epoch")
+
+
+@cases(pool_endings.dropped_pools)
+def test_workers_end_with_the_iterator(case: Ended) -> None:
+    """When an iterator is collected before its end, also by the garbage collector or after an exception, its workers have ended."""  # noqa: E501
+    _, left = in_a_main_process("an epoch broken off", pool_endings.children_at_the_end, case)
+    expect.equal([], left, "children after the iterator is gone")
+
+
+@cases(pool_endings.persistent_ends)
+def test_persistent_workers_end_with_the_loader(case: Ended) -> None:
+    """When a loader with persistent_workers and its iterators are gone, its workers have ended."""
+    running, left = in_a_main_process("an epoch", pool_endings.children_of_a_loader, case)
+    expect.equal(case.pool.workers, len(running), "children while the loader is there")
+    expect.equal([], left, "children after the loader is gone")
+
+
+@cases(pool_endings.tensor_ends)
+def test_nothing_stays_open(case: Ended) -> None:
+    """An epoch, also one that is broken off or ends in an exception, leaves no file open, no thread and no shared memory behind."""  # noqa: E501
+    for what, left in in_a_main_process("three epochs", pool_endings.left_open, case).items():
+        expect.equal([], left, f"{what} that are there after two more epochs")
+
+
+@cases(pool_endings.dropped_segments)
+def test_dropped_iterator_leaves_no_segments(case: Ended) -> None:
+    """An iterator that is dropped while tensors are on their way by the strategy file_system leaves no segment behind."""
+    found = in_a_main_process("three epochs", pool_endings.left_open, case)
+    expect.equal([], found["segments"], "segments that are there after two more epochs")
+
+
+@cases(pool_endings.abandoned_pools)
+def test_workers_end_with_the_main_process(case: Abandoned) -> None:
+    """When the main process is killed, its workers end by themselves, whether they are idle or persistent."""
+    with MainProcess(pool_endings.abandon, case.pools) as process:
+        running = process.answer("a batch of each loader")
+        expect.equal(sum(pool.workers for pool in case.pools), len(running), "workers")
+        process.kill()
+        expect.that(process.all_ended(), "workers after the main process was killed", "all ended", "some run on")
+
+
+@cases(pool_endings.kept_batches)
+def test_batches_outlive_their_workers(case: Ended) -> None:
+    """Batches of tensors keep their values and can be written, each for itself, when the workers that made them are gone."""
+    epoch = [[float(key) for key in yielded.keys] for yielded in loader_model.epoch(case.pool.loading)] * 2
+    changed = [[key + 100.0 * (number + 1) for key in keys] for number, keys in enumerate(epoch)]
+    found = in_a_main_process("two epochs", pool_endings.keep_batches, case)
+    expect.equal([epoch, changed], found, "values of the batches of two epochs, before and after each was changed")
+
+
+# --- tensors on their way ---------------------------------------------------------------------------------------
+
+
+def same_parcels(case: Parcels) -> None:
+    """Expect the tensors to arrive as they are where they are made."""
+    made, arrived = in_a_main_process("an epoch of tensors", parcels.send_parcels, case)
+    expect.equal(len(case.plans), len(arrived), "number of tensors")
+    for number, (expected, found) in enumerate(zip(made, arrived, strict=True)):
+        what = f"sample {number}, {case.expression} of {case.plans[number]!r}"
+        expect.equal(expected.dtype, found.dtype, f"type of {what}")
+        expect.equal(expected.requires_grad, found.requires_grad, f"requires_grad of {what}")
+        memory.same_elements(expected.values, found.values, what)
+
+
+@cases(parcels.tensor_parcels)
+def test_tensors_arrive_as_they_were_made(case: Parcels) -> None:
+    """A tensor that a worker returns arrives with its type, shape, values and flag, whatever its layout and the sharing strategy."""  # noqa: E501
+    same_parcels(case)
+
+
+@cases(parcels.lazy_parcels)
+def test_lazy_tensors_arrive_with_their_values(case: Parcels) -> None:
+    """A conjugated tensor that a worker returns, or the imaginary part of one, arrives with its values."""
+    same_parcels(case)
+
+
+@cases(parcels.tensor_parcels)
+def test_tensors_come_in_shared_memory(case: Parcels) -> None:
+    """A tensor that a worker returns lies in shared memory."""
+    _, arrived = in_a_main_process("an epoch of tensors", parcels.send_parcels, case)
+    for number, found in enumerate(arrived):
+        expect.equal(True, found.shared or not found.values.size, f"is_shared() of sample {number}")
+
+
+# --- start methods ----------------------------------------------------------------------------------------------
+
+
+@cases(start_methods.start_methods)
+def test_workers_start_by_the_method_asked_for(case: Started) -> None:
+    """Workers are started by the method of multiprocessing_context, given by its name or as a context, and know the same."""
+    main, answers = in_a_main_process("an epoch", answers_of_workers, case, limit=START_LIMIT)
+    expect.equal(2 * case.workers, len(answers), "number of samples")
+    for answer in answers:
+        expect.equal(case.method == "fork", answer["marked"], "whether the worker has the memory of the main process")
+        expect.equal(case.method != "forkserver", answer["parent"] == main, "whether its parent is the main process")
+        expect.that(answer["process"] != main, "process of the sample", "that of a worker", "the main process")
+        expect.that(answer["id"] in range(case.workers), "get_worker_info().id", f"below {case.workers}", answer["id"])
+        expect.equal((case.workers, 2 * case.workers), (answer["workers"], answer["samples"]), "workers and samples")
+        expect.equal(answer["id"], answer["initial_seed"], "torch.initial_seed(), which worker_init_fn set to the id")
+        expect.equal([0, 1, 2], answer["tensor"], "tensor from the worker")
+    expect.equal(1, len({answer["seed"] - answer["id"] for answer in answers}), "number of base seeds")
+    for worker, drawn in start_methods.draws_by_worker(answers).items():
+        expect.equal(
+            pool_model.torch_draws(worker, len(drawn)), drawn, f"draws of worker {worker} with its id for a seed"
+        )
+
+
+@cases(start_methods.spawning_lambdas)
+def test_spawn_refuses_what_cannot_be_pickled(case: Started) -> None:
+    """With the start method spawn a worker_init_fn that cannot be pickled, such as a lambda function, raises."""
+    found = in_a_main_process("iter(loader)", start_methods.spawn_a_lambda, case, limit=START_LIMIT)
+    expect.that(bool(found), "exception of iter(loader)", "one", "none")
+
+
+@cases(start_methods.crowded_loaders)
+def test_more_workers_than_processors_warns(case: Crowded) -> None:
+    """A loader with more workers than there are processors gives a warning, and one with fewer gives none."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        torch.utils.data.DataLoader([0], num_workers=case.workers)
+    warned = any("worker" in str(warning.message) for warning in caught)
+    expect.equal(case.extra > 0, warned, f"whether there is a warning with {case.workers} workers")
+
+
+# --- pinned memory ----------------------------------------------------------------------------------------------
+
+
+@cases(pinned_pools.pinned_pools)
+def test_pinned_batches_come_from_workers(case: Pinned) -> None:
+    """With pin_memory and workers the tensors of a batch are pinned, in mappings and sequences too, and custom types by their own method."""  # noqa: E501
+    for number, batch in enumerate(case.batches()):
+        expect.equal(case.expected(number), pinned_pools.values_in(batch), f"values of batch {number}")
+        expect.equal({True}, {*pinned_pools.pinned_in(batch)}, f"is_pinned() of the tensors of batch {number}")
+
+
+@cases(pinned_pools.unpinned_pools)
+def test_pinning_without_accelerator_returns_ordinary_tensors(case: Pinned) -> None:
+    """Without an accelerator pin_memory with workers gives a warning, and the batches are the same and not pinned."""
+    batches, warned = in_a_main_process("an epoch", pinned_pools.load_unpinned, case)
+    for number, (values, pinned) in enumerate(batches):
+        expect.equal((case.expected(number), {False}), (values, {*pinned}), f"values and is_pinned() of batch {number}")
+    expect.equal(case.count, len(batches), "number of batches")
+    expect.equal(True, warned, "whether there is a warning")

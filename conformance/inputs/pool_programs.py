@@ -15,8 +15,8 @@ import torch
 
 from conformance.inputs.loaders import Loading
 from conformance.inputs.pools import Pool
-from conformance.inputs.witnesses import Gate, Journal, WatchedSampler
-from conformance.oracles.loader_model import plain
+from conformance.inputs.witnesses import HELD, Gate, Journal, WatchedSampler
+from conformance.oracles.loader_model import epoch, plain
 from conformance.oracles.processes import child_processes
 
 
@@ -39,7 +39,7 @@ class Overtaking:
     """Holds the sample ``slow`` until the sample ``quick`` is loaded, or until the main process opens the gate."""
 
     def __init__(self, slow: int, quick: int) -> None:
-        self.slow, self.quick, self.gate = slow, quick, Gate()
+        self.slow, self.quick, self.gate = slow, quick, Gate(8.0)
 
     def __call__(self, key: int) -> None:
         if key == self.slow:
@@ -151,7 +151,7 @@ def change_the_dataset(case: Pool) -> list[list[int]]:
     journal = Journal()
     loader = case.build(journal)
     found = []
-    for epoch in range(2):
+    for _ in range(2):
         before = len(journal.notes("item"))
         list(loader)
         found.append([note["first"] for note in journal.notes("item")[before:]])
@@ -192,3 +192,27 @@ def count_in_copies(case: Pool) -> tuple[int, list[dict[int, list[int]]]]:
             counts.setdefault(note["process"], []).append(note["served"])
         found.append(counts)
     return loader.dataset.served, found
+
+
+def load_ahead(case: Pool) -> tuple[int, list[dict[str, Any]]]:
+    """How many batches the model wants loaded by now, and the notes of all that was loaded when the iterator is gone."""
+    journal = Journal()
+    others = {} if case.style != "map" else {"sampler": WatchedSampler(journal, list(range(case.size)))}
+    iterator = iter(case.build(journal, **others))
+    for _ in range(case.taken or 0):
+        next(iterator)
+    journal.wait_for(batches_ahead(case), "collate")
+    del iterator
+    return batches_ahead(case), journal.notes()
+
+
+def batches_ahead(case: Pool) -> int:
+    """How many batches are loaded once ``taken`` were drawn: those, and the prefetch factor for each worker."""
+    ahead = (2 if case.prefetch is None else case.prefetch) * case.workers + (case.taken or 0)
+    return min(ahead, len(epoch(case.loading)))
+
+
+def run_with_a_timeout(case: Pool) -> list[list[Any]]:
+    """The batches of each epoch with a timeout that is not reached."""
+    loader = case.build(Journal(), timeout=HELD)
+    return [list(loader) for _ in range(case.epochs)]

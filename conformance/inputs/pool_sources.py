@@ -46,7 +46,9 @@ def bare_pools(cell: Cell) -> Inputs:
 
 def map_pools(cell: Cell) -> Inputs:
     """Pools over map-style datasets, of one and of several epochs."""
-    return Inputs([Pool(epochs=2), Pool(workers=3, size=2), Pool(workers=1, batch_size=None, persistent=True, epochs=2)])
+    return Inputs(
+        [Pool(epochs=2), Pool(workers=3, size=2), Pool(workers=1, batch_size=None, persistent=True, epochs=2)]
+    )
 
 
 def repeated_pools(cell: Cell) -> Inputs:
@@ -283,3 +285,28 @@ def longer_pools(cell: Cell) -> Inputs:
             Pool(style="stream", size=5, batch_size=None, workers=3, sized=True),
         ]
     )
+
+
+# --- prefetching ------------------------------------------------------------------------------------------------------
+
+
+def prefetching_pools(cell: Cell) -> Inputs:
+    """Pools with a prefetch factor of which some batches are taken, and more are there than can be loaded ahead."""
+    return Inputs(
+        [
+            Pool(2, 24, 2, prefetch=1, taken=0),
+            Pool(3, 20, 1, prefetch=3, taken=2),
+            Pool(2, 20, 1, "stream", prefetch=3, taken=1),
+            Pool(2, 5, 1, prefetch=4, taken=1),
+        ]
+    )
+
+
+def default_prefetching_pools(cell: Cell) -> Inputs:
+    """The same without a prefetch factor."""
+    return Inputs([Pool(2, 24, 2, taken=0), Pool(1, 9, 1, taken=3), Pool(3, 20, 1, "stream", taken=0)])
+
+
+def timely_pools(cell: Cell) -> Inputs:
+    """Pools whose batches come well within the timeout."""
+    return Inputs([Pool(), Pool(3, 7, 1, "sharded", persistent=True, epochs=2)])

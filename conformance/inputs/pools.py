@@ -15,7 +15,14 @@ from typing import Any
 import torch
 
 from conformance.inputs.loaders import Loading
-from conformance.inputs.witnesses import Journal, SizedWatchedStream, WatchedCollate, WatchedInit, WatchedMap, WatchedStream
+from conformance.inputs.witnesses import (
+    Journal,
+    SizedWatchedStream,
+    WatchedCollate,
+    WatchedInit,
+    WatchedMap,
+    WatchedStream,
+)
 from conformance.oracles.processes import child_processes
 
 STYLES = {"map": "Dataset", "stream": "IterableDataset", "sharded": "IterableDataset that shards by get_worker_info()"}
@@ -118,7 +125,8 @@ class Pool:
         drawn = f"list(itertools.islice(loader, {self.taken}))" if self.taken is not None else "list(loader)"
         return "\n".join(
             [
-                f"# dataset: the samples 0 to {self.size - 1}, of a {STYLES[self.style]}" + (" with __len__" if self.sized else ""),
+                f"# dataset: the samples 0 to {self.size - 1}, of a {STYLES[self.style]}"
+                + (" with __len__" if self.sized else ""),
                 *([INITS[self.init]] if self.init else []),
                 f"torch.manual_seed({self.seed})",
                 f"loader = torch.utils.data.DataLoader(dataset, {', '.join(written)})",

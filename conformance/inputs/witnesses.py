@@ -57,14 +57,19 @@ class Journal:
 
 
 class Gate:
-    """Holds whoever passes until it is opened, or for the patience of a note."""
+    """Holds whoever passes until it is opened, or for so many seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = HELD) -> None:
         self.reading, self.writing = os.pipe()
+        self.patience = patience
 
     def pass_through(self) -> None:
         """Wait here; once open, a gate stays open."""
-        select.select([self.reading], [], [], HELD)
+        select.select([self.reading], [], [], self.patience)
+
+    def is_open(self) -> bool:
+        """Whether it was opened, by any process."""
+        return bool(select.select([self.reading], [], [], 0)[0])
 
     def open(self) -> None:
         """Let all pass."""

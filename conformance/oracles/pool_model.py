@@ -63,7 +63,10 @@ def recipe_draws(seed: int, count: int) -> list[tuple[int, int]]:
 def run_in_short(seen: PoolSeen) -> list[Any]:
     """What may not differ between two runs: the batches, and the keys and draws of each worker."""
     return [
-        (each.batches, sorted((note["worker"], note["served"], note["key"], note["draws"]) for note in each.notes("item")))
+        (
+            each.batches,
+            sorted((note["worker"], note["served"], note["key"], note["draws"]) for note in each.notes("item")),
+        )
         for each in seen.epochs
     ]
 
@@ -98,3 +101,15 @@ def same_epoch(case: Pool, seen: EpochSeen, number: int) -> None:
             equal(list(range(case.size)), sorted(keys), f"samples in epoch {number}")
     else:
         equal([yielded.keys for yielded in expected[:count]], seen.batches, f"batches of epoch {number}")
+
+
+def same_ahead(case: Pool, count: int, notes: list[dict[str, Any]]) -> None:
+    """Expect so many batches to have been loaded, and no keys to have been drawn for more."""
+    loaded = [note for note in notes if note["what"] == "collate"]
+    equal(count, len(loaded), f"batches loaded when {case.taken} were taken")
+    drawn = [note["keys"] for note in notes if note["what"] == "drawn"]
+    wanted = [key for yielded in epoch(case.loading)[:count] for key in listed_keys(yielded.keys)]
+    if case.style == "map":
+        equal(wanted, drawn, f"keys drawn from the sampler when {case.taken} batches were taken")
+    if not case.taken and count == (case.prefetch or 2) * case.workers:
+        equal([case.prefetch or 2] * case.workers, sorted(map(len, notes_by_process(loaded))), "batches of each worker")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import threading
@@ -14,11 +15,12 @@ SEGMENTS = "/dev/shm"
 
 def child_processes() -> list[int]:
     """The children of this process, dead ones included that nobody has waited for."""
-    tasks = Path("/proc/self/task")
-    lists = list(tasks.glob("*/children")) if tasks.is_dir() else []
-    if not lists:
-        return sorted(child.pid or 0 for child in multiprocessing.active_children())
-    return sorted(int(pid) for one in lists for pid in one.read_text().split())
+    found: set[int] = set()
+    lists = list(Path("/proc/self/task").glob("*/children"))
+    for one in lists:
+        with contextlib.suppress(OSError):  # a thread that has just ended
+            found |= {int(pid) for pid in one.read_text().split()}
+    return sorted(found if lists else {child.pid or 0 for child in multiprocessing.active_children()})
 
 
 def open_files() -> dict[int, str]:
