@@ -357,7 +357,7 @@ def test_persistent_workers_are_the_same_processes(case: Pool) -> None:
 @cases(pool_sources.few_reused_pools)
 def test_persistent_workers_keep_their_datasets(case: Pool) -> None:
     """With persistent_workers each worker keeps its copy of the dataset over the epochs, with what was changed in it."""
-    for notes in pool_model.notes_by_process(seen_of(case).notes("item")):
+    for notes in pool_model.notes_by(seen_of(case).notes("item"), "worker"):
         expect.equal(list(range(1, len(notes) + 1)), [note["served"] for note in notes], "samples served by a copy")
     if case.taken is None:
         found = in_a_main_process("two epochs", pool_programs.change_the_dataset, case)

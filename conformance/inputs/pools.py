@@ -109,7 +109,7 @@ class Pool:
         for name in ("workers", "epochs", "size"):
             if getattr(self, name) > 1:
                 yield replace(self, **{name: getattr(self, name) - 1})
-        for name in ("drop_last", "shuffle", "persistent", "prefetch", "own_seed", "taken", "seed"):
+        for name in ("drop_last", "shuffle", "prefetch", "taken", "seed"):
             if getattr(self, name) != getattr(plain, name):
                 yield replace(self, **{name: getattr(plain, name)})
 

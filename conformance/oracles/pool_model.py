@@ -40,12 +40,17 @@ def keys_yielded(case: Pool, seen: EpochSeen) -> list[Any]:
     return [key for batch in seen.batches for key in listed_keys(batch)]
 
 
+def notes_by(notes: list[dict[str, Any]], fact: str) -> list[list[dict[str, Any]]]:
+    """The notes with each value of a fact, in the order in which they were made."""
+    found: dict[Any, list[dict[str, Any]]] = {}
+    for note in notes:
+        found.setdefault(note[fact], []).append(note)
+    return list(found.values())
+
+
 def notes_by_process(notes: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     """The notes of each process, in the order in which they were made."""
-    found: dict[int, list[dict[str, Any]]] = {}
-    for note in notes:
-        found.setdefault(note["process"], []).append(note)
-    return list(found.values())
+    return notes_by(notes, "process")
 
 
 def torch_draws(seed: int, count: int) -> list[int]:
