@@ -128,9 +128,10 @@ class Failing:
         return {**self.pool.facets(), "exceptions": self.kind, "raised in": self.where}
 
     def reductions(self) -> Iterator[Failing]:
-        """A plainer pool."""
+        """A plainer pool, which has the sample or the worker still."""
         for simpler in self.pool.reductions():
-            yield replace(self, pool=simpler)
+            if self.at < (simpler.workers if self.where == "init" else simpler.size):
+                yield replace(self, pool=simpler)
 
     def code(self) -> str:
         """The case in plain torch."""
@@ -200,9 +201,10 @@ class Late:
         return {**self.pool.facets(), "late samples": str(self.slow)}
 
     def reductions(self) -> Iterator[Late]:
-        """A plainer pool."""
+        """A plainer pool, which has the sample still."""
         for simpler in self.pool.reductions():
-            yield replace(self, pool=simpler)
+            if self.slow < simpler.size:
+                yield replace(self, pool=simpler)
 
     def code(self) -> str:
         """The case in plain torch."""
@@ -243,7 +245,8 @@ class Killed:
         for way in self.ways if len(self.ways) > 1 else ():
             yield replace(self, ways=(way,))
         for simpler in self.pool.reductions():
-            yield replace(self, pool=simpler)
+            if self.at < simpler.size:
+                yield replace(self, pool=simpler)
 
     def code(self) -> str:
         """The case in plain torch."""

@@ -268,7 +268,9 @@ def the_main_process_is_a_worker_after_a_batch() -> Break:
     def broken(original: Any) -> Any:
         def process_data(self: Any, *args: Any) -> Any:
             if self._dataset_kind == dataloader._DatasetKind.Iterable:
-                _utils.worker._worker_info = _utils.worker.WorkerInfo(id=0, num_workers=1, seed=0, dataset=self._dataset)
+                _utils.worker._worker_info = _utils.worker.WorkerInfo(
+                    id=0, num_workers=1, seed=0, dataset=self._dataset
+                )
             return original(self, *args)
 
         return process_data
@@ -481,7 +483,8 @@ def streams_changed(when: Callable[[Facts], bool], change: Callable[[Facts], Any
 def the_last_of_three_workers_loads_less() -> Break:
     """The dataset of worker 2 is one sample shorter."""
     return streams_changed(
-        lambda facts: facts["worker_id"] == 2, lambda facts: setattr(facts["dataset"], "size", facts["dataset"].size - 1)
+        lambda facts: facts["worker_id"] == 2,
+        lambda facts: setattr(facts["dataset"], "size", facts["dataset"].size - 1),
     )
 
 
