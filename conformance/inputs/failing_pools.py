@@ -128,9 +128,9 @@ class Failing:
         return {**self.pool.facets(), "exceptions": self.kind, "raised in": self.where}
 
     def reductions(self) -> Iterator[Failing]:
-        """A plainer pool, which has the sample or the worker still."""
-        for simpler in self.pool.reductions():
-            if self.at < (simpler.workers if self.where == "init" else simpler.size):
+        """A plainer pool, which has the sample still; none where a worker might be left without a sample."""
+        for simpler in self.pool.reductions() if self.where != "init" else ():
+            if self.at < simpler.size:
                 yield replace(self, pool=simpler)
 
     def code(self) -> str:
@@ -328,8 +328,8 @@ def unmakeable_failures(cell: Cell) -> Inputs:
     """Exceptions that cannot be made from one message."""
     return Inputs(
         [
-            Failing("TwoPartError", 4), Failing("KeywordError", 0, "collate"), Failing("UnicodeDecodeError", 2, pool=STREAM),
-            Failing("TwoPartError", 1, "init"),
+            Failing("TwoPartError", 4), Failing("KeywordError", 0, "collate"),
+            Failing("UnicodeDecodeError", 2, pool=STREAM), Failing("TwoPartError", 1, "init"),
         ]
     )  # fmt: skip
 

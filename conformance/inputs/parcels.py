@@ -36,7 +36,8 @@ class Parcels:
     def facets(self) -> dict[str, Any]:
         """What evidence counts of this case."""
         return {
-            "dtypes": sorted({plan.dtype for plan in self.plans}), "layouts": sorted({plan.layout for plan in self.plans}),
+            "dtypes": sorted({plan.dtype for plan in self.plans}),
+            "layouts": sorted({plan.layout for plan in self.plans}),
             "shapes": sorted({str(plan.shape) for plan in self.plans}), "strategies": self.strategy,
             "expressions": self.expression,
         }  # fmt: skip

@@ -195,7 +195,7 @@ def count_in_copies(case: Pool) -> tuple[int, list[dict[int, list[int]]]]:
 
 
 def load_ahead(case: Pool) -> tuple[int, list[dict[str, Any]]]:
-    """How many batches the model wants loaded by now, and the notes of all that was loaded when the iterator is gone."""
+    """How many batches the model wants loaded by now, and the notes of all that was loaded at the end."""
     journal = Journal()
     others = {} if case.style != "map" else {"sampler": WatchedSampler(journal, list(range(case.size)))}
     iterator = iter(case.build(journal, **others))

@@ -76,7 +76,8 @@ def answers_of_workers(case: Started) -> tuple[int, list[dict[str, Any]]]:
     torch.conformance_mark = True
     loader = torch.utils.data.DataLoader(
         [QUESTION] * (2 * case.workers), batch_size=None, num_workers=case.workers, collate_fn=eval,
-        worker_init_fn=torch.manual_seed, multiprocessing_context=case.context(), generator=torch.Generator().manual_seed(3),
+        worker_init_fn=torch.manual_seed, multiprocessing_context=case.context(),
+        generator=torch.Generator().manual_seed(3),
     )  # fmt: skip
     return os.getpid(), [{**answer, "tensor": answer["tensor"].tolist()} for answer in loader]
 

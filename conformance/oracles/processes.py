@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import threading
+import time
 from pathlib import Path
 
 from conformance.oracles.expect import Discard
@@ -21,6 +22,22 @@ def child_processes() -> list[int]:
         with contextlib.suppress(OSError):  # a thread that has just ended
             found |= {int(pid) for pid in one.read_text().split()}
     return sorted(found if lists else {child.pid or 0 for child in multiprocessing.active_children()})
+
+
+def running_children(limit: float) -> list[int]:
+    """The children that have not ended, once they had so many seconds to end."""
+    end = time.monotonic() + limit
+    while (found := [child for child in child_processes() if not _dead(child)]) and time.monotonic() < end:
+        threading.Event().wait(0.01)
+    return found
+
+
+def _dead(process: int) -> bool:
+    """Whether a process has ended, and is only waited for."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
 
 
 def open_files() -> dict[int, str]:

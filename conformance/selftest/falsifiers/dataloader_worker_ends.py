@@ -472,14 +472,14 @@ def spawned_workers_get_no_generator() -> Break:
     """Spawned workers have a base seed that counts their number twice."""
 
     def broken(original: Any) -> Any:
-        def __init__(self: Any, loader: Any) -> None:
+        def initialise(self: Any, loader: Any) -> None:
             if loader.multiprocessing_context is not None and loader.num_workers == 2:
                 loader._DataLoader__initialized = False
                 loader.dataset = [*loader.dataset, loader.dataset[0]]
                 loader._DataLoader__initialized = True
             original(self, loader)
 
-        return __init__
+        return initialise
 
     return iterator_method("__init__", broken)
 
@@ -529,17 +529,17 @@ def a_deep_tensor_is_changed_on_its_way_to_be_pinned() -> Break:
     return iterator_method("_process_data", broken)
 
 
-@falsifies(f"{AREA}.pinning-without-accelerator-returns-ordinary-tensors")
+@falsifies(f"{AREA}.pinning-without-accelerator-warns")
 def nothing_is_said_where_nothing_can_be_pinned() -> Break:
     """The warning is left out with a single worker."""
 
     def broken(original: Any) -> Any:
-        def __init__(self: Any, loader: Any) -> None:
+        def initialise(self: Any, loader: Any) -> None:
             with warnings.catch_warnings():
                 if loader.num_workers == 1:
                     warnings.simplefilter("ignore")
                 original(self, loader)
 
-        return __init__
+        return initialise
 
     return iterator_method("__init__", broken)

@@ -46,11 +46,11 @@ def made_with(change: Callable[[Facts], Any]) -> Break:
     """A DataLoader is made with arguments that ``change`` has changed."""
 
     def broken(original: Any) -> Any:
-        def __init__(self: Any, dataset: Any, *args: Any, **kwargs: Any) -> None:
+        def initialise(self: Any, dataset: Any, *args: Any, **kwargs: Any) -> None:
             change(kwargs)
             original(self, dataset, *args, **kwargs)
 
-        return __init__
+        return initialise
 
     return patched(dataloader.DataLoader, "__init__", broken)
 
@@ -108,12 +108,12 @@ def three_workers_draw_once_more() -> Break:
     """With three workers another number is drawn from the generator."""
 
     def broken(original: Any) -> Any:
-        def __init__(self: Any, loader: Any) -> None:
+        def initialise(self: Any, loader: Any) -> None:
             if loader.num_workers == 3:
                 torch.empty((), dtype=torch.int64).random_(generator=loader.generator)
             original(self, loader)
 
-        return __init__
+        return initialise
 
     return iterator_method("__init__", broken)
 
@@ -218,13 +218,13 @@ def a_second_iterator_goes_on_with_the_sampler_of_the_first() -> Break:
     """Iterators of one loader share the iterator of the sampler, but for single workers."""
 
     def broken(original: Any) -> Any:
-        def __init__(self: Any, loader: Any) -> None:
+        def initialise(self: Any, loader: Any) -> None:
             sampler = loader.__dict__.setdefault("_conformance_sampler", iter(loader._index_sampler))
             original(self, loader)
             if loader.num_workers > 1:
                 self._sampler_iter = sampler
 
-        return __init__
+        return initialise
 
     return iterator_method("__init__", broken)
 
@@ -283,12 +283,12 @@ def a_dataset_is_loaded_once_in_the_main_process() -> Break:
     """An iterator asks the dataset for its first sample before the workers are started."""
 
     def broken(original: Any) -> Any:
-        def __init__(self: Any, loader: Any) -> None:
+        def initialise(self: Any, loader: Any) -> None:
             if loader.num_workers == 3:
                 loader.dataset[0]
             original(self, loader)
 
-        return __init__
+        return initialise
 
     return iterator_method("__init__", broken)
 
@@ -356,13 +356,13 @@ def the_second_epoch_has_the_seed_of_the_first() -> Break:
     """The base seed of an iterable-style dataset is kept by the loader."""
 
     def broken(original: Any) -> Any:
-        def __init__(self: Any, loader: Any) -> None:
+        def initialise(self: Any, loader: Any) -> None:
             state = loader.__dict__.setdefault("_conformance_state", torch.get_rng_state())
             if loader._dataset_kind == dataloader._DatasetKind.Iterable:
                 torch.set_rng_state(state)
             original(self, loader)
 
-        return __init__
+        return initialise
 
     return iterator_method("__init__", broken)
 
@@ -526,11 +526,11 @@ def the_length_counts_an_incomplete_batch_of_each_worker() -> Break:
     """The length with three workers is that of three datasets of a third."""
 
     def broken(original: Any) -> Any:
-        def __len__(self: Any) -> int:
+        def length(self: Any) -> int:
             found = original(self)
             return found + 1 if self.num_workers == 3 and self.drop_last else found
 
-        return __len__
+        return length
 
     return patched(dataloader.DataLoader, "__len__", broken)
 
@@ -540,12 +540,12 @@ def no_warning_without_batches() -> Break:
     """Without batches nothing is said of too many samples."""
 
     def broken(original: Any) -> Any:
-        def __init__(self: Any, loader: Any) -> None:
+        def initialise(self: Any, loader: Any) -> None:
             original(self, loader)
             if not self._auto_collation:
                 self._IterableDataset_len_called = None
 
-        return __init__
+        return initialise
 
     return iterator_method("__init__", broken)
 
@@ -573,12 +573,12 @@ def persistent_workers_of_an_iterable_are_started_anew() -> Break:
     """For an iterable-style dataset persistent_workers is ignored."""
 
     def broken(original: Any) -> Any:
-        def __init__(self: Any, dataset: Any, *args: Any, **kwargs: Any) -> None:
+        def initialise(self: Any, dataset: Any, *args: Any, **kwargs: Any) -> None:
             if isinstance(dataset, torch.utils.data.IterableDataset):
                 kwargs.pop("persistent_workers", None)
             original(self, dataset, *args, **kwargs)
 
-        return __init__
+        return initialise
 
     return patched(dataloader.DataLoader, "__init__", broken)
 
@@ -664,7 +664,7 @@ def the_second_epoch_loads_from_an_old_copy() -> Break:
     import copy
 
     def broken(original: Any) -> Any:
-        def __init__(self: Any, loader: Any) -> None:
+        def initialise(self: Any, loader: Any) -> None:
             first = loader.__dict__.setdefault("_conformance_copy", copy.copy(loader.dataset))
             dataset = loader.dataset
             if isinstance(dataset, torch.utils.data.IterableDataset):
@@ -674,6 +674,6 @@ def the_second_epoch_loads_from_an_old_copy() -> Break:
             finally:
                 loader.__dict__["dataset"] = dataset
 
-        return __init__
+        return initialise
 
     return iterator_method("__init__", broken)
