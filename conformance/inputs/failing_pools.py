@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from conformance.engine.cases import Inputs
 from conformance.inputs.pools import Pool
 from conformance.inputs.witnesses import Gate, Journal, WatchedCollate, WatchedInit
@@ -99,6 +101,19 @@ class FailingInit(WatchedInit):
             raise_here(self.kind)
 
 
+class FailingStream(torch.utils.data.IterableDataset):  # type: ignore[misc]
+    """An iterable-style dataset that cannot be begun in one worker."""
+
+    def __init__(self, kind: str, worker: int) -> None:
+        self.kind, self.worker = kind, worker
+
+    def __iter__(self) -> Iterator[int]:
+        worker = torch.utils.data.get_worker_info()
+        if worker is not None and worker.id == self.worker:
+            raise_here(self.kind)
+        return iter(range(3))
+
+
 def fail_at(kind: str, wanted: int, key: int) -> None:
     """Raise at one key."""
     if key == wanted:
@@ -107,7 +122,7 @@ def fail_at(kind: str, wanted: int, key: int) -> None:
 
 @dataclass(frozen=True)
 class Failing:
-    """A pool in which ``where`` (dataset, collate or init) raises: at a key, or in the worker of that number."""
+    """A pool in which ``where`` raises: dataset or collate at a key, init or iter in the worker of that number."""
 
     kind: str
     at: int
@@ -119,6 +134,9 @@ class Failing:
         journal = Journal()
         if self.where == "collate":
             return self.pool.build(journal, collate_fn=FailingCollate(journal, self.kind, self.at))
+        if self.where == "iter":
+            arguments = self.pool.arguments(journal)
+            return torch.utils.data.DataLoader(FailingStream(self.kind, self.at), **arguments)
         if self.where == "init":
             return self.pool.build(journal, worker_init_fn=FailingInit(journal, self.kind, self.at))
         return self.pool.build(journal, partial(fail_at, self.kind, self.at))
@@ -129,13 +147,14 @@ class Failing:
 
     def reductions(self) -> Iterator[Failing]:
         """A plainer pool, which has the sample still; none where a worker might be left without a sample."""
-        for simpler in self.pool.reductions() if self.where != "init" else ():
+        for simpler in self.pool.reductions() if self.where not in ("init", "iter") else ():
             if self.at < simpler.size:
                 yield replace(self, pool=simpler)
 
     def code(self) -> str:
         """The case in plain torch."""
-        place = f"worker_init_fn of worker {self.at}" if self.where == "init" else f"{self.where} at sample {self.at}"
+        places = {"init": f"worker_init_fn of worker {self.at}", "iter": f"dataset.__iter__ in worker {self.at}"}
+        place = places.get(self.where, f"{self.where} at sample {self.at}")
         return f"# {place} raises {self.kind}({REASON!r})\n{self.pool.code()}"
 
 
@@ -289,7 +308,7 @@ def failing_datasets(cell: Cell) -> Inputs:
             Failing("ValueError", 0), Failing("KeyError", 4), Failing("PlainError", 3, pool=Pool(3, 7, 1)),
             Failing("StopIteration", 2), Failing("MessageError", 4, pool=STREAM), Failing("IndexError", 0, pool=STREAM),
             Failing("NotImplementedError", 2, pool=Pool(1, 3, None, persistent=True)),
-            Failing("FileNotFoundError", 4, pool=Pool(3, 5, 2, drop_last=False)),
+            Failing("FileNotFoundError", 4, pool=Pool(3, 5, 2)), Failing("ValueError", 1, "iter", STREAM),
         ]
     )  # fmt: skip
 
