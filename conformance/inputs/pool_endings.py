@@ -121,9 +121,9 @@ def children_of_a_loader(case: Ended) -> tuple[list[int], list[int]]:
 def left_open(case: Ended) -> dict[str, list[str]]:
     """What is open after two more epochs and was not after the first, once it had the time to be closed."""
     torch.multiprocessing.set_sharing_strategy(case.strategy)
-    end_epoch_of_tensors(case)
+    workers = {*end_epoch_of_tensors(case)}
     files, threads = open_files(), {thread.name for thread in threading.enumerate()}
-    workers = {process for _ in range(2) for process in end_epoch_of_tensors(case)}
+    workers |= {process for _ in range(2) for process in end_epoch_of_tensors(case)}
     found: dict[str, list[str]] = {}
     end = time.monotonic() + SETTLED
     while time.monotonic() < end:

@@ -15,6 +15,7 @@ import pickle
 import select
 import signal
 import struct
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +25,8 @@ from conformance.oracles.expect import Discard, Mismatch
 
 # What nothing takes that comes to an end at all, however loaded the machine is; a hang costs as much.
 PATIENCE = 30.0
+# What a process that has given its last answer gets to end by itself, with all of its group.
+PARTING = 2.0
 
 
 class MainProcess:
@@ -40,15 +43,30 @@ class MainProcess:
         os.close(answering)
         with contextlib.suppress(OSError):  # the process does the same, whichever comes first
             os.setpgid(self.pid, self.pid)
+        self.group = self.pid
 
     def __enter__(self) -> MainProcess:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        end = time.monotonic() + (0.0 if kind else PARTING)
+        # what serves several processes, such as the resource tracker, cleans up behind them before it ends
+        while self._running() and time.monotonic() < end:
+            threading.Event().wait(0.002)
         with contextlib.suppress(OSError):
-            os.killpg(self.pid or 0, signal.SIGKILL) if self.pid else None
+            os.killpg(self.group, signal.SIGKILL)
         self.reap()
         os.close(self.answers)
+
+    def _running(self) -> bool:
+        """Whether the process or one of its group runs still."""
+        if self.pid and os.waitpid(self.pid, os.WNOHANG)[0]:
+            self.pid = None
+        try:
+            os.killpg(self.group, 0)
+        except OSError:
+            return self.pid is not None
+        return True
 
     def answer(self, what: str, limit: float = PATIENCE) -> Any:
         """The next answer; what the action raised is raised here."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-import numpy as np
+from numpy.random import RandomState  # loaded here, or every worker would load it
 import torch
 
 from conformance.inputs.pools import EpochSeen, Pool, PoolSeen
@@ -61,7 +61,7 @@ def torch_draws(seed: int, count: int) -> list[int]:
 
 def recipe_draws(seed: int, count: int) -> list[tuple[int, int]]:
     """The first numbers of NumPy and random after the recipe of the notes with this PyTorch seed."""
-    numpy_generator, generator = np.random.RandomState(seed % 2**32), random.Random(seed % 2**32)
+    numpy_generator, generator = RandomState(seed % 2**32), random.Random(seed % 2**32)
     return [(int(numpy_generator.randint(2**31 - 1)), generator.getrandbits(31)) for _ in range(count)]
 
 
