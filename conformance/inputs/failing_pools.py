@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -169,8 +169,11 @@ class Failure:
     children: list[int] = field(default_factory=list)
 
 
-def run_to_failure(loader: Any) -> Failure:
-    """Draw from an iterator until it raises; StopIteration without a word is the end."""
+def run_to_failure(loader: Any, release: Callable[[], None] | None = None) -> Failure:
+    """Draw from an iterator until it raises; StopIteration without a word is the end.
+
+    ``release`` is called before the iterator goes, which waits for workers that are held.
+    """
     iterator = iter(loader)
     found = Failure([], "", "")
     try:
@@ -179,6 +182,8 @@ def run_to_failure(loader: Any) -> Failure:
     except Exception as error:
         if not isinstance(error, StopIteration) or str(error):
             found.kind, found.message = type(error).__name__, str(error)
+        if release is not None:
+            release()
         error.with_traceback(None)  # or it would keep the iterator, of which it is a cycle
     return found
 
@@ -239,9 +244,8 @@ def hold_at(gate: Gate, wanted: int, key: int) -> None:
 def wait_for_the_late(case: Late) -> Failure:
     """One epoch; the sample is held until the iterator has raised."""
     gate = Gate(10 * case.timeout)
-    found = run_to_failure(case.pool.build(Journal(), partial(hold_at, gate, case.slow), timeout=case.timeout))
-    gate.open()
-    return found
+    loader = case.pool.build(Journal(), partial(hold_at, gate, case.slow), timeout=case.timeout)
+    return run_to_failure(loader, gate.open)
 
 
 # --- dead workers -----------------------------------------------------------------------------------------------

@@ -8,8 +8,8 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from numpy.random import RandomState  # loaded here, or every worker would load it
 import torch
+from numpy.random import RandomState  # loaded here, or every worker would load it
 
 from conformance.inputs.pools import EpochSeen, Pool, PoolSeen
 from conformance.oracles.expect import equal, that
