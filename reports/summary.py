@@ -40,7 +40,7 @@ def markdown(run: Run) -> str:
             lines.append(f"- and {len(failing) - MOST_FAILURES:,} more")
     if run.errors:
         lines += ["", f"### The suite itself broke in {counted(len(run.errors), 'place')}", ""]
-        lines += [f"- {code(error[:LONGEST_DETAIL])}" for error in run.errors[:MOST_FAILURES]]
+        lines += [f"- {code(_brief(error))}" for error in run.errors[:MOST_FAILURES]]
     return "\n".join(lines) + "\n"
 
 
@@ -65,4 +65,8 @@ def _table(name: str, rows: list[tuple[str, Tally]]) -> list[str]:
 
 def _detail(cell: Cell) -> str:
     text = headline(cell)
-    return f": {code(text[:LONGEST_DETAIL])}" if text else ""
+    return f": {code(_brief(text))}" if text else ""
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= LONGEST_DETAIL else f"{text[:LONGEST_DETAIL]}…"

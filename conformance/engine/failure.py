@@ -19,6 +19,7 @@ from conformance.engine.standpoint import Stands
 from conformance.engine.words import Verdict
 
 LONGEST = 3000
+AGAIN = "rerun.json"  # the record of a cell that is run again, beside that of its run
 
 
 @dataclass
@@ -93,11 +94,18 @@ def allowed(entry: dict[str, Any]) -> str:
 
 
 def rerun_command(cell: Cell, settings: Settings, node: str, stands: Stands | None = None) -> str:
-    """The command that runs this one cell again, with the same cases: in the checkout, or where the user stands."""
+    """The command that runs this one cell again, with the same cases: in the checkout, or where the user stands.
+
+    Its record is one of its own, lest it replace that of the run, and the scripts beside it.
+    """
     seed = f" --seed {settings.seed}" if settings.seed else ""
-    program, named = ("pytest", node) if stands is None else (stands.program, stands.named(node))
+    if stands is None:
+        program, named, record = "pytest", node, f"reports/runs/{AGAIN}"
+    else:
+        program, named = stands.program, stands.named(node)
+        record = os.path.relpath(settings.record.with_name(AGAIN), stands.folder)
     options = f"--device {shlex.quote(cell.target.name)} --profile {settings.profile.name}{seed}"
-    return f"{program} -n 1 {options} {shlex.quote(named)}"
+    return f"{program} -n 1 {options} {shlex.quote(named)} --run-record {shlex.quote(record)}"
 
 
 def _short(text: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ class RunRecord:
         self.planned = 0
         self.available: int | None = None
         self.descriptor = -1
+        self.lost: str | None = None  # why cells could not be written
         self.areas: list[dict[str, Any]] = []
         self.behaviours: list[dict[str, Any]] = []
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,15 +50,30 @@ class RunRecord:
             self._start_file()
 
     def add(self, cell: dict[str, Any]) -> None:
-        """Append one cell; a second verdict for one cell replaces the first in the end."""
+        """Append one cell; a second verdict for one cell replaces the first in the end.
+
+        Where it cannot be written, as on a full disk, the file stays as it was, and no more is tried before the end.
+        """
         self.cells[cell["id"]] = json.dumps(cell, allow_nan=False)
         text = (b",\n" if self.written else b"\n") + self.cells[cell["id"]].encode()
-        os.pwrite(self.descriptor, text + TAIL, self.end)
+        if self.lost is not None:
+            return
+        try:
+            _put(self.descriptor, text + TAIL, self.end)
+        except OSError as error:
+            self.lost = _words(error)
+            with suppress(OSError):  # the room for these few bytes was there before
+                _put(self.descriptor, TAIL, self.end)
+                os.ftruncate(self.descriptor, self.end + len(TAIL))
+            return
         self.end += len(text)
         self.written += 1
 
     def finish(self) -> None:
-        """Rewrite the whole record in its final form; it is complete where every planned cell has its verdict."""
+        """Rewrite the whole record in its final form; it is complete where every planned cell has its verdict.
+
+        Where there is no room for it, ``lost`` says why, and the file stays as the last cell left it.
+        """
         os.close(self.descriptor)
         started = datetime.fromisoformat(str(self.header["started"]).replace("Z", "+00:00"))
         now = datetime.now(UTC)
@@ -67,19 +84,36 @@ class RunRecord:
             "areas": self.areas, "behaviours": self.behaviours, "errors": self.errors,
         }  # fmt: skip
         cells = ",\n".join(self.cells[key] for key in sorted(self.cells))
-        write_atomically(self.path, json.dumps(whole, indent=1, default=str)[:-2] + f',\n "cells": [\n{cells}\n]}}\n')
+        text = json.dumps(whole, indent=1, default=str)[:-2] + f',\n "cells": [\n{cells}\n]}}\n'
+        try:
+            write_atomically(self.path, text)
+        except OSError as error:
+            self.lost = _words(error)
+        else:
+            self.lost = None
 
     def _start_file(self) -> None:
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
         head = {
             **self.header, "planned": self.planned, "available": self.available, "areas": self.areas,
             "behaviours": self.behaviours, "errors": self.errors,
         }  # fmt: skip
         text = json.dumps(head, default=str).encode()[:-1] + b', "cells": ['
         write_atomically(self.path, (text + TAIL).decode())
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
         self.descriptor = os.open(self.path, os.O_WRONLY)
         self.end, self.written = len(text), 0
+
+
+def _put(descriptor: int, data: bytes, place: int) -> None:
+    """Write all of ``data``; the system may take less at a time, as it does where the room ends."""
+    while data:
+        count = os.pwrite(descriptor, data, place)
+        data, place = data[count:], place + count
+
+
+def _words(error: OSError) -> str:
+    return error.strerror or str(error)
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +57,15 @@ class Recorder:
             self.record.add(entry)
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self) -> None:
-        """Bring the record into its final form."""
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Bring the record into its final form; a run without its record has failed."""
         if self.record is None and self.errors and not self.config.option.collectonly:
             self._start()
         if self.record is not None:
             self.record.errors = self.errors
             self.record.finish()
+            if self.record.lost is not None and session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
     def _plan(self, nodes: list[str]) -> None:
         if not nodes or self.record is not None or self.config.option.collectonly:
@@ -71,7 +76,9 @@ class Recorder:
         if self.settings.expectations.files:
             elsewhere = unread | (frozenset() if SPECS in folders else frozenset(area_names()))
             self.misgivings = misgivings(self.settings.expectations, [cell.id for cell in cells], elsewhere)
-        self._start().plan(len(nodes), len(cells), areas, behaviours)
+        record = self._start()
+        with self._writing():
+            record.plan(len(nodes), len(cells), areas, behaviours)
 
     def _start(self) -> RunRecord:
         timeout = seconds_allowed(self.config)
@@ -79,12 +86,23 @@ class Recorder:
             "suite": suite(), "environment": environment(self.settings.targets),
             "settings": self.settings.record_settings(timeout),
         }  # fmt: skip
+        with self._writing():
+            self.record = RunRecord(self.settings.record, header)
         # scripts of an earlier run would be taken for this one's
         shutil.rmtree(self.settings.reproducers, ignore_errors=True)
-        self.record = RunRecord(self.settings.record, header)
         if self.config.option.record_note:
             Path(self.config.option.record_note).write_text(str(self.settings.record), encoding="utf-8")
         return self.record
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """End a run that has no place for its record before its first cell."""
+        try:
+            yield
+        except OSError as error:
+            named = repr(os.path.relpath(self.settings.record, self.settings.stands.folder))
+            message = f"--run-record: expected a file that can be written, such as run.json; found {named}"
+            pytest.exit(f"{message}: {error.strerror or error}", returncode=pytest.ExitCode.USAGE_ERROR)
 
 
 def _modules(nodes: list[str]) -> set[str]:

@@ -15,11 +15,13 @@ import torch
 
 from conformance.engine.claim import Claim
 from conformance.engine.failure import allowed
+from conformance.engine.record import RunRecord
 from conformance.engine.settings import Settings
 from conformance.engine.words import BROKEN, Level, Verdict
 
 EVERY = 5.0  # seconds between progress lines where the output is no terminal
 EARLY, LATE = 5.0, 60.0  # seconds: before the one no cells, before the other no 3 % of them, say how long all take
+LONGEST = 300  # characters that a line of the progress may have
 COLUMNS = [verdict.value for verdict in Verdict]
 
 
@@ -150,10 +152,7 @@ class Terminal:
         recorder = self.config.pluginmanager.get_plugin("conformance-recorder")
         if recorder is not None and recorder.record is not None:
             record = recorder.record
-            whole = "" if len(self.cells) == record.planned and not recorder.errors else (
-                f" (INCOMPLETE: {len(self.cells)} of {record.planned} cells)"
-            )  # fmt: skip
-            write(f"run record:   {os.path.relpath(record.path)}{whole}")
+            write(f"run record:   {os.path.relpath(record.path)}{self._lacks(record, len(recorder.errors))}")
             if record.available is not None and record.planned < record.available:
                 write(f"selection:    {record.planned:,} of the {record.available:,} cells here, as asked for")
             leaving = sum(bool(cell["evidence"].get("left_switched")) for cell in self.cells.values())
@@ -164,6 +163,14 @@ class Terminal:
             write(f"report:       {self.settings.stands.report(record.path)}")
             for line in recorder.misgivings:
                 write(f"expectations: {line}", yellow=True)
+
+    def _lacks(self, record: RunRecord, errors: int) -> str:
+        """What keeps a record from being whole, in brackets; nothing for one that is."""
+        if record.lost is not None:
+            return f" (CUT OFF: {record.lost}; it has {record.written} of {record.planned} cells)"
+        if len(self.cells) == record.planned:
+            return f" (INCOMPLETE: {errors} {'error' if errors == 1 else 'errors'}, see above)" if errors else ""
+        return f" (INCOMPLETE: {len(self.cells)} of {record.planned} cells)"
 
     def _say(self, entry: dict[str, Any], verdict: Verdict) -> None:
         self._clear()
@@ -182,7 +189,7 @@ class Terminal:
             brief = f" {entry['compared']}: expected {expected[0]}; found {found[0] if found else ''}"
         else:
             brief = f" {found[-1] if found else ''}"
-        reporter.write(brief[:300] + "\n")
+        reporter.write(_brief(brief) + "\n")
 
     def _say_left(self, entry: dict[str, Any]) -> None:
         """A cell after which torch was switched otherwise than before: it is not the cells after it that are broken."""
@@ -191,7 +198,7 @@ class Terminal:
         if reporter is not None and self.config.get_verbosity() == 0:
             reporter.ensure_newline()
             reporter.write(f"LEFT SWITCHED {entry['id']}", yellow=True, bold=True)
-            reporter.write(f" {'; '.join(entry['evidence']['left_switched'])}"[:300] + "\n")
+            reporter.write(_brief(f" {'; '.join(entry['evidence']['left_switched'])}") + "\n")
 
     def _allows(self, entry: dict[str, Any]) -> bool:
         """Whether a cell is broken in a way that fails no run of these settings."""
@@ -218,7 +225,7 @@ class Terminal:
             crash = getattr(report.longrepr, "reprcrash", None)
             words = (crash.message if crash is not None else str(report.longrepr)).strip().partition("\n")[0]
             reporter.write("FAILED" if report.when == "call" else "ERROR", red=True, bold=True)
-            reporter.write(f" {report.nodeid} {words}"[:300] + "\n")
+            reporter.write(_brief(f" {report.nodeid} {words}") + "\n")
 
     def _progress(self, now: float) -> None:
         done = len(self.cells)
@@ -252,6 +259,10 @@ class Terminal:
 
     def _reporter(self) -> Any:
         return self.config.pluginmanager.get_plugin("terminalreporter")
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= LONGEST else text[:LONGEST] + "…"
 
 
 def _duration(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from conformance.engine import bundle
+from conformance.engine import bundle, record
 from conformance.engine.subjects import rows
 from conformance.selftest.projects import CONFTEST, ROOT, Found, environment, found, launch, project
 
@@ -203,6 +204,15 @@ def test_an_allowed_failure_is_told_as_a_forbidden_one_is(run: Runner, tmp_path:
     assert "ALLOWED FAILURES" not in run("--tb", "no").output
 
 
+def test_a_line_that_is_cut_says_so(run: Runner, tmp_path: Path) -> None:
+    """What is too long for the progress ends with an ellipsis there, and is whole in the message."""
+    project(tmp_path / "p", {"fails": "must"}, module=lambda text: text.replace('"at most 2"', '"m" * 400'))
+    lines = run().output.splitlines()
+
+    assert [True] == [line.endswith("mmm…") for line in lines if line.startswith("FAIL demo.fails[cpu] (")]
+    assert f"  expected: {'m' * 400}" in lines
+
+
 def test_a_pattern_is_judged_whatever_is_asked_for(run: Runner, tmp_path: Path) -> None:
     """A misspelt pattern of an expectations file is told in a selection and in a shard, by the cells that there are."""
     entry = "- {cells: 'demo.FAILS[*]', reason: accepted for now, issue: unreported, date: 2026-01-01}\n"
@@ -241,10 +251,12 @@ def test_the_rerun_line_works_where_the_user_stands(run: Runner, tmp_path: Path)
 
     assert "FAIL demo.fails[cpu] (must) value: expected at most 2; found 3" in again.stdout.splitlines(), again.stderr
     assert "1 failed in" in again.stdout
-    record = json.loads((folder / "reports" / "runs" / "latest.json").read_text(encoding="utf-8"))
-    assert (
-        "pytest -n 1 --device cpu --profile smoke 'vendor/test_demo.py::test_fails[cpu]'" == record["cells"][0]["rerun"]
-    )
+    whole = json.loads((folder / "reports" / "runs" / "latest.json").read_text(encoding="utf-8"))
+    assert ["fails", "passes"] == [cell["behaviour"] for cell in whole["cells"]], "the run's own record stays"
+    assert (folder / "reports" / "runs" / "latest.reproducers" / "demo" / "fails--cpu.py").exists()
+    assert (folder / "reports" / "runs" / "rerun.json").exists()
+    command = "pytest -n 1 --device cpu --profile smoke 'vendor/test_demo.py::test_fails[cpu]'"
+    assert f"{command} --run-record reports/runs/rerun.json" == whole["cells"][0]["rerun"]
 
 
 def test_junit_has_the_failures(run: Runner, tmp_path: Path) -> None:
@@ -367,7 +379,42 @@ def test_one_broken_area_does_not_hide_the_others(run: Runner, tmp_path: Path) -
     assert {"passes": "pass"} == result.verdicts()
     assert result.record is not None
     assert (False, 1) == (result.record["complete"], len(result.record["errors"]))
-    assert "INCOMPLETE" in result.output
+    assert "run record:   reports/runs/latest.json (INCOMPLETE: 1 error, see above)" in result.output.splitlines()
+
+
+def test_a_disk_that_is_full_costs_the_record_alone(
+    run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run goes on to its end, says what the record lacks and is no success; what is written stays readable."""
+    project(tmp_path / "p", {"passes": "must", "refuses": "may"})
+    status = []
+    for room in (0, 1, 2):
+        monkeypatch.setattr(record, "write_atomically", _out_of_room(record.write_atomically, room))
+        found = run("--fail-on", "none")
+        status.append(found.status)
+        assert "No space left on device" in found.output
+        assert "INTERNALERROR" not in found.output
+        assert "Traceback" not in found.output
+        monkeypatch.undo()
+    words = "(CUT OFF: No space left on device; it has 2 of 2 cells)"
+
+    assert [pytest.ExitCode.USAGE_ERROR] * 2 + [pytest.ExitCode.INTERNAL_ERROR] == status
+    assert f"run record:   reports/runs/latest.json {words}" in found.output.splitlines()
+    jsonschema.validate(found.record, SCHEMA)
+    assert not (found.record or {})["complete"]
+
+
+def _out_of_room(write: Callable[[Path, str], None], times: int) -> Callable[[Path, str], None]:
+    """``write``, the first ``times`` times; no room for anything after that."""
+    left = [times]
+
+    def full(path: Path, text: str) -> None:
+        if not left[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        left[0] -= 1
+        write(path, text)
+
+    return full
 
 
 def test_listed_deviations_do_not_fail_the_run(run: Runner, tmp_path: Path) -> None:

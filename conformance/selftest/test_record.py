@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,31 @@ def test_the_file_is_valid_after_every_cell(tmp_path: Path) -> None:
     record.finish()
     assert ["demo.cell-1[cpu]", "demo.cell-2[cpu]", "demo.cell-3[cpu]"] == [each["id"] for each in read(path)["cells"]]
     assert not read(path)["complete"]
+
+
+def test_a_full_disk_leaves_the_cells_that_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where half a cell is taken and no more, the file holds the cells before it; with room again, it gets all."""
+    path = tmp_path / "run.json"
+    record = started(path)
+    record.plan(3, 3, [], [])
+    record.add(entry(tmp_path, 0))
+    room, write = path.stat().st_size + 100, os.pwrite
+
+    def pwrite(descriptor: int, data: bytes, place: int) -> int:
+        if place >= room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(descriptor, data[: room - place], place)
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    for number in (1, 2):
+        record.add(entry(tmp_path, number))
+
+    assert (["demo.cell-0[cpu]"], "No space left on device") == (
+        [each["id"] for each in read(path)["cells"]],
+        record.lost,
+    )
+    record.finish()
+    assert (True, 3, None) == (read(path)["complete"], len(read(path)["cells"]), record.lost)
 
 
 def test_a_record_is_complete_with_its_last_cell(tmp_path: Path) -> None:

@@ -305,6 +305,18 @@ def test_summary_is_a_table_for_a_job_page(tmp_path: Path, capsys: Capture) -> N
     assert "- **must** `inplace.returns-self[sub_-cpu]` fail: " in out
 
 
+def test_summary_says_where_it_cuts(tmp_path: Path, capsys: Capture) -> None:
+    """What is too long for a line, of a failure or of an error of the suite, ends with an ellipsis."""
+    run = records.small("fail", errors=["e" * 400])
+    run["cells"][0].update(compared="values", expected="m" * 400, found="n")
+
+    main(arguments("summary", records.save(tmp_path, run)))
+
+    out = capsys.readouterr().out
+    assert "mmm…`" in out
+    assert "eee…`" in out
+
+
 @pytest.mark.parametrize("text", records.HOSTILE)
 def test_summary_lets_nothing_become_markup(tmp_path: Path, capsys: Capture, text: str) -> None:
     """What stands in a run stays text in Markdown, and on its own line."""

@@ -159,6 +159,7 @@ def test_a_red_cell_leads_in_one_click_to_all_of_it(hands: Hands, tmp_path: Path
         "Expected",
         "Found",
         "Run this cell again",
+        "in a checkout of torch-conformance",
         "Reproducer",
     ):
         assert expected in shown

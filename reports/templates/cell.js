@@ -56,7 +56,7 @@ function result(cell, run, verdict, found) {
     found.minimal ? [h("h2", {}, "Minimal input"), code(found.minimal, "the minimal input", "program")] : null,
     failing ? comparison(found) : null,
     h("p", { class: "muted" }, `torch ${run.torch} on ${targetOf(cell)}`, documentation ? " · " : null, documentationMark(documentation)),
-    found.rerun ? [h("h2", {}, "Run this cell again"), code(found.rerun, "the command")] : null,
+    found.rerun ? [h("h2", {}, "Run this cell again", h("small", {}, "in a checkout of torch-conformance")), code(found.rerun, "the command")] : null,
     found.reproducer ? reproduction(found.reproducer) : null,
     found.message ? message(found.message, failing) : null,
     evidence(found),
