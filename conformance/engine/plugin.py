@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import atexit
 import faulthandler
 import gc
 import os
@@ -144,10 +145,16 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Let go of the record, and give the garbage collector back as it was: libraries count what it never freed."""
+    """Let go of the record, and give the garbage collector back as it was: libraries count what it never freed.
+
+    A worker does so at its very end, since pytest itself collects several times after this hook.
+    """
     if CLAIM in config.stash:
         config.stash[CLAIM].release()
     if COLLECTOR in config.stash:
+        if hasattr(config, "workerinput"):
+            atexit.register(gc.unfreeze)
+            return
         gc.set_threshold(*config.stash[COLLECTOR])
         gc.unfreeze()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -255,7 +255,6 @@ class CheckpointUse:
 CHECKPOINT_DTYPES = ("float64", "float32", "float16", "bfloat16", "complex64", "complex128")
 CHECKPOINT_SHAPES = ((2, 3), (), (0,), (1,), (0, 3), (1, 3, 1), (2, 3, 5), (17,))
 BOTH_MODES = ("reentrant", "non-reentrant")
-AUTOCASTS = ("forward in bfloat16", "backward in bfloat16", "forward in float16", "backward in float16")
 
 
 def checkpoint_use(
@@ -367,8 +366,16 @@ def autocast_uses(cell: Cell) -> Inputs:
     """Forward within autocast and backward outside, and the other way round, in both modes."""
     return crossed(
         checkpoint_use, cell.target.device, ("float32",), ((2, 3), (1, 3), (4, 3), (0, 3)), DISJOINT, BOTH_MODES,
-        ("leaf", "product", "view"), AUTOCASTS, passes=1,
+        ("leaf", "product", "view"), autocasts(cell.target.device), passes=1,
     )  # fmt: skip
+
+
+def autocasts(device: str) -> tuple[str, ...]:
+    """Which pass is within autocast, and to which type; early releases refuse float16 on the CPU."""
+    found = ["forward in bfloat16", "backward in bfloat16"]
+    with suppress(RuntimeError), torch.autocast(device.split(":")[0], dtype=torch.float16):
+        found += ["forward in float16", "backward in float16"]
+    return tuple(found)
 
 
 def arguments_of(way: str, x: torch.Tensor, y: torch.Tensor) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -37,9 +37,11 @@ class Derivation:
 
     def tensors(self, record: bool = True, starts: dict[int, np.ndarray] | None = None) -> list[torch.Tensor]:
         """Fresh operands; ``starts`` are other values for some, ``record`` makes leaves of those that can be."""
-        found = [plan.build() for plan in self.operands]
-        for i, values in (starts or {}).items():
-            found[i] = torch.tensor(values, device=found[i].device)
+        given = starts or {}
+        found = [
+            torch.tensor(given[i], device=plan.device) if i in given else plan.build()
+            for i, plan in enumerate(self.operands)
+        ]
         for i in self.leaf_numbers() if record else ():
             found[i].requires_grad_()
         return found
