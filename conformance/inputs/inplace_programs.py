@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from conformance.inputs.augmented import augment
+from conformance.inputs.augmented import augment, symbol_of
 from conformance.inputs.calls import Call
 from conformance.inputs.dtypes import ELEMENT_TYPES
+from conformance.inputs.inplace_listings import inplace_program
 from conformance.inputs.tensors import Strided
 from conformance.inputs.weights import weights_for
 
@@ -147,10 +148,8 @@ class InplaceProgram:
             yield replace(self, call=call)
 
     def code(self) -> str:
-        """The program in words of plain torch."""
-        lines = self.call.code().splitlines()
-        return "\n".join([*lines[:-1], f"# self: {self.view} view of a copy of a leaf; before: {self.use}", lines[-1],
-                          f"# written through: {self.route}; then the sum of all, and backward()"])  # fmt: skip
+        """The program in plain torch."""
+        return inplace_program(self, symbol_of(self.call) if self.route == "operator" else "")
 
 
 def fine_type(dtype: str) -> str:
