@@ -81,6 +81,7 @@ class DualCall:
         return "\n".join(
             ["import torch.autograd.forward_ad as fwAD", "with fwAD.dual_level():"]
             + [f"    {x}" for x in lines + inside]
+            + ["    print(*(fwAD.unpack_dual(tensor).tangent for tensor in (y, y.detach(), y.detach_())))"]
         )
 
 

@@ -368,14 +368,28 @@ def detached(cell: Cell) -> Inputs:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class DetachedInPlace(Applied):
+    """A call whose result is then detached in place."""
+
+    def code(self) -> str:
+        """The call and what follows, in plain torch."""
+        return f"{super().code()}\nfound.detach_()\nprint(found.is_leaf, found.requires_grad, found.grad_fn)"
+
+
+def detached_in_place(calls: Inputs) -> Inputs:
+    """The same calls, their results to be detached in place."""
+    return Inputs([DetachedInPlace(case.plan, case.expression, case.dtype, case.exact) for case in calls.corners])
+
+
 def views_to_detach(cell: Cell) -> Inputs:
     """Views of tensors in every state."""
-    return calls_in_states(cell, VIEWS_OF_X, LEAF_STATES[:2] + GROWN_STATES + PLAIN_STATES[:3])
+    return detached_in_place(calls_in_states(cell, VIEWS_OF_X, LEAF_STATES[:2] + GROWN_STATES + PLAIN_STATES[:3]))
 
 
 def copies_that_require(cell: Cell) -> Inputs:
     """Results of recorded operations that are no views."""
-    return calls_in_states(cell, RESULT_CALLS, LEAF_STATES + GROWN_STATES)
+    return detached_in_place(calls_in_states(cell, RESULT_CALLS, LEAF_STATES + GROWN_STATES))
 
 
 def sampled_tensor(cell: Cell) -> Inputs:
