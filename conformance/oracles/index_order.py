@@ -126,4 +126,4 @@ def taken(action: Callable[[], Any], what: str) -> Any:
     try:
         return action()
     except NotImplementedError as error:
-        raise Mismatch(what, "to be taken", f"NotImplementedError: {str(error).splitlines()[:1]}") from error
+        raise Mismatch(what, "to be taken", f"NotImplementedError: {str(error).partition(chr(10))[0]}") from error
