@@ -51,7 +51,9 @@ def raises(
     except kinds as error:
         return error
     except Exception as error:
-        raise Mismatch(what, f"{names} is raised", f"{type(error).__name__}: {str(error).partition(chr(10))[0]}") from error
+        raise Mismatch(
+            what, f"{names} is raised", f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        ) from error
     raise Mismatch(what, f"{names} is raised", f"no exception; the call returned {_short(found)}")
 
 
