@@ -20,7 +20,7 @@ PART_SIZES = (
 
 def _joints(kinds: tuple[str, ...], given: tuple[str, ...]) -> list[Any]:
     return [
-        DataParts(tuple((kinds[(first + n) % len(kinds)], size) for n, size in enumerate(sizes)), form)
+        DataParts(tuple((kinds[(first + n) % len(kinds)], size) for n, size in enumerate(sizes)), form, _joint(kinds))
         for sizes, first, form in covering(PART_SIZES, range(len(kinds)), given)
     ]
 
@@ -29,7 +29,11 @@ def _drawn_joints(kinds: tuple[str, ...], given: tuple[str, ...]) -> Any:
     from hypothesis import strategies as st
 
     parts = st.lists(st.tuples(st.sampled_from(kinds), st.integers(0, 5)), min_size=1, max_size=6)
-    return st.builds(DataParts, parts.map(tuple), st.sampled_from(given))
+    return st.builds(DataParts, parts.map(tuple), st.sampled_from(given), st.just(_joint(kinds)))
+
+
+def _joint(kinds: tuple[str, ...]) -> str:
+    return "chain" if kinds == ("stream",) else "concatenate"
 
 
 def concatenations(cell: Cell, given: tuple[str, ...] = ("list", "tuple")) -> Inputs:
@@ -64,19 +68,20 @@ def mixed_chains(cell: Cell) -> Inputs:
     for before, after in ((0, 0), (0, 1), (1, 0), (2, 0), (1, 2), (2, 1)):
         for kind, size in (("map", 2), ("list", 1), ("map", 0), ("tuple", 3), ("subset", 2)):
             parts = (*[("stream", 2)] * before, (kind, size), *[("stream", 1)] * after)
-            found.append(DataParts(parts, exact=True))
+            found.append(DataParts(parts, joint="chain", exact=True))
     return Inputs(found)
 
 
 def pairs(cell: Cell) -> Inputs:
     """Two parts that are datasets by class."""
     kinds = ("map", "batched", "subset", "joined")
-    return Inputs([DataParts(((a, m), (b, n))) for a, b, m, n in covering(kinds, kinds, (0, 1, 3), (2, 0, 1))])
+    rows = covering(kinds, kinds, (0, 1, 3), (2, 0, 1))
+    return Inputs([DataParts(((a, m), (b, n)), joint="add") for a, b, m, n in rows])
 
 
 def stream_pairs(cell: Cell) -> Inputs:
     """Two iterable parts."""
-    return Inputs([DataParts((("stream", m), ("stream", n))) for m in (0, 1, 3) for n in (2, 0, 1)])
+    return Inputs([DataParts((("stream", m), ("stream", n)), joint="add") for m in (0, 1, 3) for n in (2, 0, 1)])
 
 
 STACK_NAMES = ("image", "text", "self_", "index", "z", "a")
@@ -127,9 +132,8 @@ def uneven_joints(cell: Cell) -> Inputs:
         for place in range(count):
             for other in (0, 1, 4):
                 sizes = [other if n == place else 3 for n in range(count)]
-                found.append(
-                    DataParts(tuple((MAP_KINDS[(n + other) % 3], size) for n, size in enumerate(sizes)), exact=True)
-                )
+                parts = tuple((MAP_KINDS[(n + other) % 3], size) for n, size in enumerate(sizes))
+                found.append(DataParts(parts, joint="stack", exact=True))
     return Inputs(found)
 
 
