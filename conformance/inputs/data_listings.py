@@ -224,11 +224,13 @@ def several(count: int) -> str:
     return f"iterator = iter(loader)\nfor _ in range({count}):\n    print(next(iterator))"
 
 
+# An iterator says more than a loop, which takes a StopIteration for the end.
 FAULTS_SHOWN = """\
 for epoch in range(2):
+    iterator = iter(loader)
     try:
-        for batch in loader:
-            print(batch)
+        while True:
+            print(next(iterator))
     except Exception as error:
         print(repr(error))"""
 

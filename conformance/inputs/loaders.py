@@ -208,7 +208,7 @@ class Loading:
             yield replace(self, batch_size=self.batch_size - 1)
 
     def code(self) -> str:
-        """The loader in plain torch, and two of its epochs; what only has a length with workers is not started."""
+        """The loader in plain torch, and two of its epochs."""
         length = self.size if self.sized else None
         dataset = data_listings.loaded(self.size, self.style, data_listings.SAMPLES[self.form], length, self.sharded)
         written = [f"{name}={value!r}" for name, value in self.written().items()]
@@ -216,7 +216,7 @@ class Loading:
             dataset, "torch.manual_seed(1)" if self.order == SHUFFLED and self.seed is None else "",
             data_listings.loader("Samples()", *written),
             "print(len(loader))" if self.sized or self.style == "map" or self.order == BATCH_SAMPLER else "",
-            "" if self.workers else data_listings.EPOCHS,
+            data_listings.EPOCHS,
         )  # fmt: skip
 
     def written(self) -> dict[str, Any]:
