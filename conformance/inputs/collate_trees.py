@@ -151,20 +151,36 @@ class Box:
 NOTED = "def noted(container):\n    container.note = 'taken along'\n    return container\n"
 
 
+LAID_OUT = """\
+def laid_out(values, size, offset, strides):
+    found = np.ndarray(values.shape, values.dtype, np.zeros(size, np.uint8), offset, strides)
+    found[...] = values
+    return found
+"""
+
+
+def _placed(leaf: Any) -> bool:
+    """Whether a leaf is an array with a memory layout of its own, which has a size then."""
+    return isinstance(leaf, Array) and leaf.size is not None
+
+
 def tree_program(call: str, *trees: Any) -> str:
     """The program of a call, with the types of the containers that are in these trees."""
     kinds = dict.fromkeys(kind for tree in trees for kind in tree_kinds(tree))
     return data_listings.program(
         *data_listings.needed([CONTAINER_TYPES[kind] for kind in kinds if kind != "proxy"]),
         "from types import MappingProxyType" if "proxy" in kinds else "",
-        NOTED if any(kind.startswith("noted") for kind in kinds) else "", f"found = {call}\nprint(found)",
+        NOTED if any(kind.startswith("noted") for kind in kinds) else "",
+        LAID_OUT if any(_placed(leaf) for tree in trees for leaf in leaves_of(tree)) else "",
+        f"found = {call}\nprint(found)",
     )  # fmt: skip
 
 
 def tree_code(tree: Any) -> str:
     """One expression that makes a tree."""
     if isinstance(tree, Array):
-        return f"np.array({literal(tree.array.tolist())}, {tree.dtype!r}).reshape({tree.shape})"
+        made = f"np.array({literal(tree.array.tolist())}, {tree.dtype!r}).reshape({tree.shape})"
+        return f"laid_out({made}, {tree.size}, {tree.offset}, {tree.strides})" if _placed(tree) else made
     if isinstance(tree, Scalar):
         return f"np.dtype({tree.dtype!r}).type({literal(tree.value)})"
     if isinstance(tree, Data):
@@ -173,13 +189,19 @@ def tree_code(tree: Any) -> str:
     return found
 
 
-def leaf_types(tree: Any) -> Iterator[str]:
-    """The element types of the leaves, or the types of plain data."""
+def leaves_of(tree: Any) -> Iterator[Any]:
+    """The leaves of a tree."""
     if isinstance(tree, Box):
         for part in tree.parts:
-            yield from leaf_types(part)
+            yield from leaves_of(part)
     else:
-        yield tree.dtype if hasattr(tree, "dtype") else type(tree.value).__name__
+        yield tree
+
+
+def leaf_types(tree: Any) -> Iterator[str]:
+    """The element types of the leaves, or the types of plain data."""
+    for leaf in leaves_of(tree):
+        yield leaf.dtype if hasattr(leaf, "dtype") else type(leaf.value).__name__
 
 
 @dataclass(frozen=True, eq=False)

@@ -165,6 +165,7 @@ class DataStack:
     size: int
     kinds: tuple[str, ...]
     names: tuple[str, ...] = ()
+    lacking: bool = False  # each part in turn is to load one sample less than it is asked for
 
     def build(self) -> tuple[Any, list[list[Any]], list[Any]]:
         """The stack, the samples of each part, and the parts."""
@@ -197,11 +198,13 @@ class DataStack:
                 yield replace(self, kinds=(*self.kinds[:number], "map", *self.kinds[number + 1 :]))
 
     def code(self) -> str:
-        """The stack in plain torch."""
-        parts = data_listings.NAMES[: len(self.kinds)]
+        """The stack in plain torch; of the parts that lack a sample, the first."""
+        parts, kinds = data_listings.NAMES[: len(self.kinds)], [*self.kinds]
+        if self.lacking:
+            kinds[0] = "short"
         named = [f"{name}={part}" for name, part in zip(self.names, parts, strict=False)]
         return data_listings.program(
-            *data_listings.parts_made([(kind, self.size) for kind in self.kinds]),
+            *data_listings.parts_made([(kind, self.size) for kind in kinds]),
             f"whole = data.StackDataset({', '.join(named or parts)})", data_listings.SAMPLED,
         )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from conformance.engine.cases import Inputs
@@ -122,7 +123,7 @@ def batched_stacks(cell: Cell) -> Inputs:
 def filled_stacks(cell: Cell) -> Inputs:
     """Parts in both forms that have samples."""
     first, second = (_stacks(named, ("map", "list", "batched"), (1, 3, 4)) for named in (False, True))
-    return Inputs([*first.corners, *second.corners])
+    return Inputs([replace(stack, lacking=True) for stack in (*first.corners, *second.corners)])
 
 
 def uneven_joints(cell: Cell) -> Inputs:

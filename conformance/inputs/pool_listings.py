@@ -151,16 +151,16 @@ def ended(case: Any) -> str:
     strategy = f"torch.multiprocessing.set_sharing_strategy({case.strategy!r})"
     before = data_listings.raising("key", case.pool.size - 1, "ValueError" if case.end == "exception" else "")
     last = {
-        "exhausted": "print(list(iterator))", "deleted": "del iterator",
+        "exhausted": "print([batch[:, 0] for batch in iterator])", "deleted": "del iterator",
         "cycle": "cycle = [iterator]\ncycle.append(cycle)\ndel iterator, cycle\ngc.collect()",
         "exception": UNTIL_IT_RAISES.removeprefix("iterator = iter(loader)\n") + "\ndel iterator",
     }[case.end]  # fmt: skip
-    drawn = ["print(next(iterator))"] * case.taken
+    drawn = ["print(next(iterator)[:, 0])"] * case.taken
     loaded = ["del iterator, loader\ngc.collect()" if case.end == "exhausted" else "del loader\ngc.collect()", CHILDREN]
-    run = [strategy, "iterator = iter(loader)", *drawn, CHILDREN, last, CHILDREN]
+    run = ["iterator = iter(loader)", *drawn, CHILDREN, last, CHILDREN]
     return pool(
-        unwatched(case.pool), *run, *(loaded if case.pool.persistent else []), before=before, collate_fn=TENSORS,
-        imports=["gc"] if case.end == "cycle" or case.pool.persistent else [],
+        unwatched(case.pool), *run, *(loaded if case.pool.persistent else []), before=before, defined=strategy,
+        collate_fn=TENSORS, imports=["gc"] if case.end == "cycle" or case.pool.persistent else [],
     )  # fmt: skip
 
 
