@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import data_listings
 from conformance.inputs.bridges import Data
 from conformance.inputs.collate_sources import INT, STR, TENSOR, VECTOR, box, leaf_plan, mapping, planted
 from conformance.inputs.collate_trees import Array, Box, DataBatch, Scalar, Strided
@@ -142,15 +143,20 @@ class ArrayOf(np.ndarray):
     """A kind of array."""
 
 
-DERIVED: dict[str, Any] = {
-    "CountOf": [CountOf(n) for n in (3, -1, 2**40)],
-    "LengthOf": [LengthOf(x) for x in (0.5, -0.0, 1 / 3)],
-    "NameOf": [NameOf(x) for x in ("a", "", "bc")],
-    "BytesOf": [BytesOf(x) for x in (b"a", b"", b"bc")],
-    "ArrayOf": [np.array([n, 2], "int16").view(ArrayOf) for n in (1, -5, 300)],
-    "memmap": [np.array([[n], [2]], "float32").view(np.memmap) for n in (1, -5, 300)],
-    "HTTPStatus": [HTTPStatus.OK, HTTPStatus.NOT_FOUND, HTTPStatus.CONTINUE],
+DERIVED_CODE = {
+    "CountOf": "[CountOf(n) for n in (3, -1, 2**40)]",
+    "LengthOf": "[LengthOf(x) for x in (0.5, -0.0, 1 / 3)]",
+    "NameOf": "[NameOf(x) for x in ('a', '', 'bc')]",
+    "BytesOf": "[BytesOf(x) for x in (b'a', b'', b'bc')]",
+    "ArrayOf": "[np.array([n, 2], 'int16').view(ArrayOf) for n in (1, -5, 300)]",
+    "memmap": "[np.array([[n], [2]], 'float32').view(np.memmap) for n in (1, -5, 300)]",
+    "HTTPStatus": "[HTTPStatus.OK, HTTPStatus.NOT_FOUND, HTTPStatus.CONTINUE]",
 }
+DERIVED_TYPES: dict[str, type] = {
+    "CountOf": CountOf, "LengthOf": LengthOf, "NameOf": NameOf, "BytesOf": BytesOf, "ArrayOf": ArrayOf,
+    "HTTPStatus": HTTPStatus,
+}  # fmt: skip
+DERIVED: dict[str, Any] = {name: eval(text, {"np": np, **DERIVED_TYPES}) for name, text in DERIVED_CODE.items()}
 
 
 @dataclass(frozen=True)
@@ -171,7 +177,10 @@ class DerivedBatch:
 
     def code(self) -> str:
         """The call in plain torch."""
-        return f"found = torch.utils.data.default_collate({DERIVED[self.name][: self.count]})  # {self.name}"
+        return data_listings.program(
+            *data_listings.needed([DERIVED_TYPES[self.name]] if self.name in DERIVED_TYPES else []),
+            f"found = data.default_collate({DERIVED_CODE[self.name]}[:{self.count}])\nprint(found)",
+        )
 
 
 def derived_batches(cell: Cell) -> Inputs:
@@ -196,7 +205,7 @@ class UnchangedData:
 
     def code(self) -> str:
         """The call in plain torch."""
-        return f"found = torch.utils.data.default_convert({self.expression})"
+        return data_listings.program(f"found = data.default_convert({self.expression})\nprint(found)")
 
 
 def unchanged_data(cell: Cell) -> Inputs:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import data_listings
 
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
@@ -64,6 +65,7 @@ class CollateRegistry:
     sample: str
     count: int = 2
     around: str = "nothing"
+    extending: bool = False  # the registry of default_collate, that knows other types besides
 
     def build(self) -> tuple[list[Any], dict[Any, Any], list[Any], list[Any]]:
         """The batch, the map of collate functions, the list of their calls, and the samples proper."""
@@ -109,13 +111,20 @@ class CollateRegistry:
 
     def code(self) -> str:
         """The call in plain torch."""
-        functions = ", ".join(
-            f"{name.replace('+', ', ').join('()') if '+' in name else name}: by_{n}"
-            for n, name in enumerate(self.names)
-        )
-        return (
-            f"found = torch.utils.data._utils.collate.collate(batch_of_{self.sample}, collate_fn_map={{{functions}}})"
-        )
+        sample = repr(REGISTERED_SAMPLES.get(self.sample)) if self.sample in REGISTERED_SAMPLES else f"{self.sample}()"
+        sample = {"list": f"[{sample}]", "dict": f"{{'k': {sample}}}"}.get(self.around, sample)
+        keys = [f"({name.replace('+', ', ')})" if "+" in name else name for name in self.names]
+        types = [REGISTERED_TYPES[part] for name in (*self.names, self.sample) for part in name.split("+")]
+        lines = [f"    {key}: lambda batch, *, collate_fn_map=None: 'by {key}'," for key in keys]
+        batch = f"[{sample} for _ in range({self.count})]"
+        call = f"torch.utils.data._utils.collate.collate({batch}, collate_fn_map=functions)"
+        if self.extending:
+            call = f"data.default_collate({batch})"
+        return data_listings.program(
+            *data_listings.needed(types), "\n".join(["functions = {", *lines, "}"]),
+            "data._utils.collate.default_collate_fn_map.update(functions)" if self.extending else "",
+            f"print({call})",
+        )  # fmt: skip
 
 
 EXACT = (
@@ -152,10 +161,12 @@ JOINED_KEYS = (
 )
 
 
-def _registries(rows: Any) -> Inputs:
+def _registries(rows: Any, extending: bool = False) -> Inputs:
     around = ("nothing", "list", "dict")
     found = [
-        CollateRegistry(names, sample, 1 + n % 3, form) for n, (names, sample) in enumerate(rows) for form in around
+        CollateRegistry(names, sample, 1 + n % 3, form, extending)
+        for n, (names, sample) in enumerate(rows)
+        for form in around
     ]
     return Inputs(
         [
@@ -194,4 +205,4 @@ def unknown_registries(cell: Cell) -> Inputs:
         (("MidKind", "OtherKind"), "OtherKind"),
         (("OtherKind", "RootKind"), "MidKind"),
     )
-    return _registries(rows)
+    return _registries(rows, extending=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
+from conformance.inputs import data_listings
 from conformance.inputs.bridges import Array, Data, Scalar, Strided
 from conformance.inputs.ndarrays import literal
 
@@ -80,6 +81,9 @@ SEQUENCE_TYPES: dict[str, Any] = {
 }  # fmt: skip
 
 
+CONTAINER_TYPES = {**MAPPING_TYPES, **SEQUENCE_TYPES}
+
+
 def boxed(kind: str, values: list[Any], keys: tuple[Any, ...]) -> Any:
     """A container of one kind with these values."""
     if kind in ("fixedrow", "pair", "single"):
@@ -117,19 +121,24 @@ class Box:
         return boxed(self.kind, [part.build() for part in self.parts], self.keys)
 
     def code(self) -> str:
-        """One expression that makes it; types of this project's own by their kind."""
+        """One expression that makes it, given its type."""
         parts = [tree_code(part) for part in self.parts]
-        name = {**MAPPING_TYPES, **SEQUENCE_TYPES}[self.kind].__name__
+        name = CONTAINER_TYPES[self.kind].__name__.replace("mappingproxy", "MappingProxyType")
+        listed = f"[{', '.join(parts)}]"
+        if self.kind == "fixed":
+            return f"{name}({self.keys!r}, {listed})"
         if self.kind in MAPPING_TYPES:
-            items = ", ".join(f"{key!r}: {part}" for key, part in zip(self.keys, parts, strict=True))
-            return (
-                f"{{{items}}}" if self.kind == "dict" else f"{name}({'list, ' * (self.kind == 'default')}{{{items}}})"
-            )
-        if self.kind in ("list", "tuple"):
-            return f"[{', '.join(parts)}]" if self.kind == "list" else f"({', '.join(parts)}{',' * (len(parts) == 1)})"
-        if self.kind == "range":
-            return f"range({parts[0]}, {parts[0]} + {len(parts)})"
-        return f"{name}({', '.join(parts)})" if self.kind in ("pair", "single") else f"{name}([{', '.join(parts)}])"
+            items = f"{{{', '.join(f'{key!r}: {part}' for key, part in zip(self.keys, parts, strict=True))}}}"
+            made = items if self.kind == "dict" else f"{name}({'list, ' * (self.kind == 'default')}{items})"
+        elif self.kind in ("list", "tuple"):
+            made = listed if self.kind == "list" else f"({', '.join(parts)}{',' * (len(parts) == 1)})"
+        elif self.kind == "range":
+            made = f"range({parts[0]}, {self.parts[0].value + len(parts)})"
+        elif self.kind in ("pair", "single", "fixedrow"):
+            made = f"{name}({', '.join(parts)})"
+        else:
+            made = f"{name}({listed}{f', maxlen={len(parts) + 3}' * (self.kind == 'deque')})"
+        return f"noted({made})" if self.kind.startswith("noted") else made
 
     def kinds(self) -> Iterator[str]:
         """The kinds of containers in it."""
@@ -139,10 +148,39 @@ class Box:
                 yield from part.kinds()
 
 
+NOTED = "def noted(container):\n    container.note = 'taken along'\n    return container\n"
+
+
+LAID_OUT = """\
+def laid_out(values, size, offset, strides):
+    found = np.ndarray(values.shape, values.dtype, np.zeros(size, np.uint8), offset, strides)
+    found[...] = values
+    return found
+"""
+
+
+def _placed(leaf: Any) -> bool:
+    """Whether a leaf is an array with a memory layout of its own, which has a size then."""
+    return isinstance(leaf, Array) and leaf.size is not None
+
+
+def tree_program(call: str, *trees: Any) -> str:
+    """The program of a call, with the types of the containers that are in these trees."""
+    kinds = dict.fromkeys(kind for tree in trees for kind in tree_kinds(tree))
+    return data_listings.program(
+        *data_listings.needed([CONTAINER_TYPES[kind] for kind in kinds if kind != "proxy"]),
+        "from types import MappingProxyType" if "proxy" in kinds else "",
+        NOTED if any(kind.startswith("noted") for kind in kinds) else "",
+        LAID_OUT if any(_placed(leaf) for tree in trees for leaf in leaves_of(tree)) else "",
+        f"found = {call}\nprint(found)",
+    )  # fmt: skip
+
+
 def tree_code(tree: Any) -> str:
     """One expression that makes a tree."""
     if isinstance(tree, Array):
-        return f"np.array({literal(tree.array.tolist())}, {tree.dtype!r}).reshape({tree.shape})"
+        made = f"np.array({literal(tree.array.tolist())}, {tree.dtype!r}).reshape({tree.shape})"
+        return f"laid_out({made}, {tree.size}, {tree.offset}, {tree.strides})" if _placed(tree) else made
     if isinstance(tree, Scalar):
         return f"np.dtype({tree.dtype!r}).type({literal(tree.value)})"
     if isinstance(tree, Data):
@@ -151,13 +189,19 @@ def tree_code(tree: Any) -> str:
     return found
 
 
-def leaf_types(tree: Any) -> Iterator[str]:
-    """The element types of the leaves, or the types of plain data."""
+def leaves_of(tree: Any) -> Iterator[Any]:
+    """The leaves of a tree."""
     if isinstance(tree, Box):
         for part in tree.parts:
-            yield from leaf_types(part)
+            yield from leaves_of(part)
     else:
-        yield tree.dtype if hasattr(tree, "dtype") else type(tree.value).__name__
+        yield tree
+
+
+def leaf_types(tree: Any) -> Iterator[str]:
+    """The element types of the leaves, or the types of plain data."""
+    for leaf in leaves_of(tree):
+        yield leaf.dtype if hasattr(leaf, "dtype") else type(leaf.value).__name__
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +227,7 @@ class DataSample:
 
     def code(self) -> str:
         """The call in plain torch."""
-        return f"found = torch.utils.data.default_convert({tree_code(self.tree)})"
+        return tree_program(f"data.default_convert({tree_code(self.tree)})", self.tree)
 
 
 def tree_kinds(tree: Any) -> Iterator[str]:
@@ -236,5 +280,5 @@ class DataBatch:
 
     def code(self) -> str:
         """The call in plain torch."""
-        samples = ", ".join(tree_code(tree) for tree in self.samples)
-        return f"found = torch.utils.data.default_collate([{samples}])"
+        samples = "".join(f"    {tree_code(tree)},\n" for tree in self.samples)
+        return tree_program(f"data.default_collate([\n{samples}])", *self.samples)

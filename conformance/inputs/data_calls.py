@@ -15,6 +15,7 @@ import torch
 import torch.utils.data
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import data_listings
 
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
@@ -61,9 +62,18 @@ class DataCall:
         return {"calls": self.expression}
 
     def code(self) -> str:
-        """The call in plain torch."""
-        generator = f"g = torch.Generator().manual_seed({self.seed})\n" if "g)" in self.expression else ""
-        return f"from torch.utils import data\n{generator}found = {self.expression}"
+        """The call in plain torch, and what it draws."""
+        seeded = f"g = torch.Generator().manual_seed({self.seed})" if "g)" in self.expression else ""
+        whole, sampler = (
+            self.expression.endswith(")"),
+            self.expression.startswith("data.") and "Sampler" in self.expression,
+        )
+        drawing = whole and (sampler or self.expression.startswith("data.random_split"))
+        shown = "list(found), list(found)" if sampler else "[list(part) for part in found]"
+        return data_listings.program(
+            seeded or (f"torch.manual_seed({self.seed})" if drawing else ""), f"found = {self.expression}",
+            f"print({shown if drawing else 'found'})",
+        )  # fmt: skip
 
 
 def _calls(*expressions: str) -> Inputs:

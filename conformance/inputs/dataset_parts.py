@@ -14,6 +14,8 @@ from typing import Any
 import torch.utils.data
 from torch.utils.data import Dataset, IterableDataset
 
+from conformance.inputs import data_listings
+
 
 class PartSample:
     """A sample that equals nothing but itself."""
@@ -79,15 +81,6 @@ class StreamPart(IterableDataset[Any]):  # type: ignore[misc]
 
 
 MAP_KINDS = ("map", "list", "tuple", "batched", "subset", "joined")
-PART_LINES = {
-    "map": "{0} = Listed({1})  # class Listed(Dataset): a list",
-    "list": "{0} = {1}",
-    "tuple": "{0} = tuple({1})",
-    "batched": "{0} = Batched({1})  # class Batched(Dataset): a list, also by __getitems__",
-    "subset": "{0} = Subset(Listed({1}[::-1]), range({2} - 1, -1, -1))",
-    "joined": "{0} = ConcatDataset([Listed({1}[:{2} // 2]), Listed({1}[{2} // 2:])])",
-    "stream": "{0} = Stream({1})  # class Stream(IterableDataset): a list",
-}
 
 
 def part_samples(name: str, size: int) -> list[Any]:
@@ -109,20 +102,13 @@ def part_dataset(kind: str, items: list[Any]) -> Any:
     return tuple(items) if kind == "tuple" else items
 
 
-def part_lines(parts: tuple[tuple[str, int], ...]) -> list[str]:
-    """Plain Python that makes the parts, called a, b, c, …"""
-    return [
-        PART_LINES[kind].format(name, [f"{name}{number}" for number in range(size)], size)
-        for name, (kind, size) in zip("abcdefgh", parts, strict=False)
-    ]
-
-
 @dataclass(frozen=True)
 class DataParts:
-    """Several parts to be concatenated, chained or stacked, and the form in which they are given."""
+    """Several parts to be concatenated, chained, added or stacked, and the form in which they are given."""
 
     parts: tuple[tuple[str, int], ...]
     given: str = "list"
+    joint: str = "concatenate"
     exact: bool = False  # in the statement's scope as it stands, and no simpler one need be
 
     def build(self) -> tuple[list[Any], list[list[Any]]]:
@@ -164,9 +150,12 @@ class DataParts:
                 yield replace(self, parts=(*before, simpler, *after))
 
     def code(self) -> str:
-        """The parts in plain torch."""
-        names = ", ".join("abcdefgh"[: len(self.parts)])
-        return "\n".join([*part_lines(self.parts), f"parts = {self.given}([{names}])"])
+        """The parts in plain torch, and what is made of them."""
+        names = ", ".join(data_listings.NAMES[: len(self.parts)])
+        given = {"iterator": f"iter([{names}])", "tuple": f"({names},)"}.get(self.given, f"[{names}]")
+        return data_listings.program(
+            *data_listings.parts_made(self.parts), data_listings.JOINTS[self.joint].format(given)
+        )
 
 
 @dataclass(frozen=True)
@@ -176,6 +165,7 @@ class DataStack:
     size: int
     kinds: tuple[str, ...]
     names: tuple[str, ...] = ()
+    lacking: bool = False  # each part in turn is to load one sample less than it is asked for
 
     def build(self) -> tuple[Any, list[list[Any]], list[Any]]:
         """The stack, the samples of each part, and the parts."""
@@ -208,10 +198,15 @@ class DataStack:
                 yield replace(self, kinds=(*self.kinds[:number], "map", *self.kinds[number + 1 :]))
 
     def code(self) -> str:
-        """The stack in plain torch."""
-        lines = part_lines(tuple((kind, self.size) for kind in self.kinds))
-        named = [f"{name}={part}" for name, part in zip(self.names, "abcdefgh", strict=False)]
-        return "\n".join([*lines, f"found = StackDataset({', '.join(named or 'abcdefgh'[: len(self.kinds)])})"])
+        """The stack in plain torch; of the parts that lack a sample, the first."""
+        parts, kinds = data_listings.NAMES[: len(self.kinds)], [*self.kinds]
+        if self.lacking:
+            kinds[0] = "short"
+        named = [f"{name}={part}" for name, part in zip(self.names, parts, strict=False)]
+        return data_listings.program(
+            *data_listings.parts_made([(kind, self.size) for kind in kinds]),
+            f"whole = data.StackDataset({', '.join(named or parts)})", data_listings.SAMPLED,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -257,6 +252,13 @@ class DataSelection:
 
     def code(self) -> str:
         """The subset in plain torch."""
-        whole = part_lines(((self.kind if self.kind != "keys" else "map", self.size),))
-        indices = [f"k{i}" for i in self.indices] if self.kind == "keys" else self.handed()
-        return "\n".join([*whole, f"found = Subset(a, {indices})"])
+        keyed = self.kind == "keys"
+        items = {f"k{number}": f"a{number}" for number in range(self.size)}
+        indices = [f"k{i}" for i in self.indices] if keyed else self.handed()
+        parts = (
+            [data_listings.LISTED, f"a = Listed({items})"]
+            if keyed
+            else data_listings.parts_made([(self.kind, self.size)])
+        )
+        listed = "print(whole[[*range(len(whole))][::-1]])" if self.kind in ("map", "batched") else ""
+        return data_listings.program(*parts, f"whole = data.Subset(a, {indices})", data_listings.SAMPLED, listed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from conformance.engine.cases import Inputs
@@ -20,7 +21,7 @@ PART_SIZES = (
 
 def _joints(kinds: tuple[str, ...], given: tuple[str, ...]) -> list[Any]:
     return [
-        DataParts(tuple((kinds[(first + n) % len(kinds)], size) for n, size in enumerate(sizes)), form)
+        DataParts(tuple((kinds[(first + n) % len(kinds)], size) for n, size in enumerate(sizes)), form, _joint(kinds))
         for sizes, first, form in covering(PART_SIZES, range(len(kinds)), given)
     ]
 
@@ -29,7 +30,11 @@ def _drawn_joints(kinds: tuple[str, ...], given: tuple[str, ...]) -> Any:
     from hypothesis import strategies as st
 
     parts = st.lists(st.tuples(st.sampled_from(kinds), st.integers(0, 5)), min_size=1, max_size=6)
-    return st.builds(DataParts, parts.map(tuple), st.sampled_from(given))
+    return st.builds(DataParts, parts.map(tuple), st.sampled_from(given), st.just(_joint(kinds)))
+
+
+def _joint(kinds: tuple[str, ...]) -> str:
+    return "chain" if kinds == ("stream",) else "concatenate"
 
 
 def concatenations(cell: Cell, given: tuple[str, ...] = ("list", "tuple")) -> Inputs:
@@ -64,19 +69,20 @@ def mixed_chains(cell: Cell) -> Inputs:
     for before, after in ((0, 0), (0, 1), (1, 0), (2, 0), (1, 2), (2, 1)):
         for kind, size in (("map", 2), ("list", 1), ("map", 0), ("tuple", 3), ("subset", 2)):
             parts = (*[("stream", 2)] * before, (kind, size), *[("stream", 1)] * after)
-            found.append(DataParts(parts, exact=True))
+            found.append(DataParts(parts, joint="chain", exact=True))
     return Inputs(found)
 
 
 def pairs(cell: Cell) -> Inputs:
     """Two parts that are datasets by class."""
     kinds = ("map", "batched", "subset", "joined")
-    return Inputs([DataParts(((a, m), (b, n))) for a, b, m, n in covering(kinds, kinds, (0, 1, 3), (2, 0, 1))])
+    rows = covering(kinds, kinds, (0, 1, 3), (2, 0, 1))
+    return Inputs([DataParts(((a, m), (b, n)), joint="add") for a, b, m, n in rows])
 
 
 def stream_pairs(cell: Cell) -> Inputs:
     """Two iterable parts."""
-    return Inputs([DataParts((("stream", m), ("stream", n))) for m in (0, 1, 3) for n in (2, 0, 1)])
+    return Inputs([DataParts((("stream", m), ("stream", n)), joint="add") for m in (0, 1, 3) for n in (2, 0, 1)])
 
 
 STACK_NAMES = ("image", "text", "self_", "index", "z", "a")
@@ -117,7 +123,7 @@ def batched_stacks(cell: Cell) -> Inputs:
 def filled_stacks(cell: Cell) -> Inputs:
     """Parts in both forms that have samples."""
     first, second = (_stacks(named, ("map", "list", "batched"), (1, 3, 4)) for named in (False, True))
-    return Inputs([*first.corners, *second.corners])
+    return Inputs([replace(stack, lacking=True) for stack in (*first.corners, *second.corners)])
 
 
 def uneven_joints(cell: Cell) -> Inputs:
@@ -127,9 +133,8 @@ def uneven_joints(cell: Cell) -> Inputs:
         for place in range(count):
             for other in (0, 1, 4):
                 sizes = [other if n == place else 3 for n in range(count)]
-                found.append(
-                    DataParts(tuple((MAP_KINDS[(n + other) % 3], size) for n, size in enumerate(sizes)), exact=True)
-                )
+                parts = tuple((MAP_KINDS[(n + other) % 3], size) for n, size in enumerate(sizes))
+                found.append(DataParts(parts, joint="stack", exact=True))
     return Inputs(found)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import pool_listings
 from conformance.inputs.pools import Pool
 from conformance.inputs.witnesses import Gate, Journal, WatchedCollate, WatchedInit
 from conformance.oracles.processes import child_processes
@@ -153,9 +154,13 @@ class Failing:
 
     def code(self) -> str:
         """The case in plain torch."""
-        places = {"init": f"worker_init_fn of worker {self.at}", "iter": f"dataset.__iter__ in worker {self.at}"}
-        place = places.get(self.where, f"{self.where} at sample {self.at}")
-        return f"# {place} raises {self.kind}({REASON!r})\n{self.pool.code()}"
+        own: dict[str, type] = {each.__name__: each for each in (PlainError, MessageError, TwoPartError, KeywordError)}
+        arguments = {
+            "TwoPartError": f"{REASON!r}, 'and so on'", "KeywordError": f"reason={REASON!r}",
+            "UnicodeDecodeError": f"'utf-8', b'\\xff', 0, 1, {REASON!r}",
+        }.get(self.kind, repr(REASON))  # fmt: skip
+        kinds = [own[self.kind]] if self.kind in own else []
+        return pool_listings.failing(self, f"{self.kind}({arguments})", kinds)
 
 
 @dataclass
@@ -232,7 +237,7 @@ class Late:
 
     def code(self) -> str:
         """The case in plain torch."""
-        return f"# sample {self.slow} takes longer than timeout={self.timeout}\n{self.pool.code()}"
+        return pool_listings.late(self)
 
 
 def hold_at(gate: Gate, wanted: int, key: int) -> None:
@@ -272,8 +277,8 @@ class Killed:
                 yield replace(self, pool=simpler)
 
     def code(self) -> str:
-        """The case in plain torch."""
-        return f"# the worker that loads sample {self.at} ends by {' or '.join(self.ways)}\n{self.pool.code()}"
+        """The case in plain torch, by the first of the ways."""
+        return pool_listings.killed(self)
 
 
 def end_this_process(way: str, wanted: int, key: int) -> None:

@@ -15,6 +15,7 @@ import torch
 import torch.utils.data
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import data_listings
 from conformance.inputs.covering import covering
 from conformance.inputs.dataset_parts import MapPart
 
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 
 # Lengths around 32, of which samplers draw at a time.
 DRAW_SIZES = (5, 1, 2, 3, 31, 32, 33, 64, 65, 100)
+
+
+def _drawn(sampler: str, seed: int) -> str:
+    """A program that draws from a sampler with a generator."""
+    made = f"g = torch.Generator().manual_seed({seed})\nsampler = {sampler}"
+    return data_listings.program(made, "print(len(sampler), list(sampler))")
 
 
 @dataclass(frozen=True)
@@ -67,8 +74,8 @@ class RandomDraw:
     def code(self) -> str:
         """The sampler in plain torch."""
         count = "" if self.count is None else f", num_samples={self.count}"
-        generator = f"generator=torch.Generator().manual_seed({self.seed})"
-        return f"found = RandomSampler(range({self.size}), replacement={self.replacement}{count}, {generator})"
+        source = f"range({self.size})" if self.source == "range" else f"[None] * {self.size}"
+        return _drawn(f"data.RandomSampler({source}, {self.replacement}{count}, generator=g)", self.seed)
 
 
 def _random_draws(replacement: bool, counts: Any) -> Inputs:
@@ -181,7 +188,7 @@ class SubsetDraw:
     def code(self) -> str:
         """The sampler in plain torch."""
         indices = repr(list(self.indices)) if self.given == "list" else repr(self.indices)
-        return f"found = SubsetRandomSampler({indices}, torch.Generator().manual_seed({self.seed}))"
+        return _drawn(f"data.SubsetRandomSampler({indices}, g)", self.seed)
 
 
 SUBSET_INDICES: tuple[tuple[Any, ...], ...] = (
@@ -243,8 +250,11 @@ class WeightedDraw:
     def code(self) -> str:
         """The sampler in plain torch."""
         replacement = "" if self.replacement is None else f", {self.replacement}"
-        generator = f"generator=torch.Generator().manual_seed({self.seed})"
-        return f"found = WeightedRandomSampler({list(self.weights)}, {self.count}{replacement}, {generator})"
+        listed = repr(tuple(self.weights) if self.given == "tuple" else list(self.weights))
+        weights = {"array": f"np.array({listed})", "tuple": listed, "list": listed}.get(
+            self.given, f"torch.tensor({listed}, dtype=torch.{self.given})"
+        )
+        return _drawn(f"data.WeightedRandomSampler({weights}, {self.count}{replacement}, generator=g)", self.seed)
 
 
 WEIGHT_FORMS = ("list", "tuple", "float32", "float64", "int64", "array")

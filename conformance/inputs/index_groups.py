@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch.utils.data
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import data_listings
 from conformance.inputs.covering import covering
 from conformance.inputs.dataset_parts import MapPart, part_samples
 
@@ -94,15 +95,17 @@ class IndexGroups:
 
     def code(self) -> str:
         """The sampler in plain torch."""
-        sources = {
-            "sequential": "SequentialSampler(range({0}))",
-            "generator": "(i for i in range({0}))",
-            "dict": "dict.fromkeys(range({0}))",
-            "old": "Old({0})  # class with __getitem__ alone",
-            "unsized": "Unsized({0})  # class with __iter__ alone",
-        }
-        source = sources.get(self.source, "list(range({0}))").format(self.size)
-        return f"source = {source}\nfound = BatchSampler(source, {self.batch_size}, {self.drop_last})"
+        source = {
+            "sequential": "data.SequentialSampler(range({0}))", "generator": "(i for i in range({0}))",
+            "range": "range({0})", "tuple": "tuple(range({0}))", "dict": "dict.fromkeys(range({0}))",
+            "old": "OldIterable([*range({0})])", "unsized": "UnsizedIterable([*range({0})])",
+        }.get(self.source, "[*range({0})]").format(self.size)  # fmt: skip
+        kinds = {"old": OldIterable, "unsized": UnsizedIterable}
+        return data_listings.program(
+            *data_listings.needed([kinds[self.source]] if self.source in kinds else []),
+            f"sampler = data.BatchSampler({source}, {self.batch_size}, {self.drop_last})",
+            "print(list(sampler), list(sampler))", "print(len(sampler))",
+        )  # fmt: skip
 
 
 GROUP_SIZES = (10, 0, 1, 2, 3, 5, 9, 31, 32, 64)
@@ -180,17 +183,15 @@ class Sharding:
 
     def code(self) -> str:
         """The samplers in plain torch."""
-        options = "".join(
-            f", {name}={value}"
-            for name, value in (("shuffle", self.shuffle), ("seed", self.seed), ("drop_last", self.drop_last))
-            if value is not None
+        source = f"range({self.size})" if self.source == "range" else f"[None] * {self.size}"
+        options = {"shuffle": self.shuffle, "seed": self.seed, "drop_last": self.drop_last or None}
+        told = "".join(f", {name}={value}" for name, value in options.items() if value is not None)
+        return data_listings.program(
+            f"for rank in range({self.replicas}):",
+            f"    sampler = data.DistributedSampler({source}, {self.replicas}, rank{told})",
+            f"    sampler.set_epoch({self.epoch})" if self.epoch is not None else "",
+            "    print(len(sampler), list(sampler))",
         )
-        lines = [f"dataset = range({self.size})"]
-        lines += [
-            f"found = [DistributedSampler(dataset, {self.replicas}, rank{options}) for rank in range({self.replicas})]"
-        ]
-        lines += [f"for sampler in found: sampler.set_epoch({self.epoch})"] if self.epoch is not None else []
-        return "\n".join(lines)
 
 
 SHARD_SIZES = (10, 0, 1, 2, 3, 7, 8, 9, 12, 33, 100)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import data_listings
 from conformance.inputs.loaders import MapSamples, SizedStream, StreamSamples
 
 if TYPE_CHECKING:
@@ -57,9 +58,16 @@ class Arguments:
         return {"styles": self.style, "arguments": self.names}
 
     def code(self) -> str:
-        """The call in plain torch."""
-        kind = "a map-style dataset" if self.style == "map" else "an IterableDataset"
-        return f"# dataset: {kind} of eleven numbers\ntorch.utils.data.{self.said}"
+        """The loader in plain torch, its attributes, and an epoch where no worker would have to be started."""
+        map_style, length = self.style == "map", 11 if self.style == "sized" else None
+        shown = [f"{name}=loader.{name}" for name in self.names if name != "shuffle"]
+        return data_listings.program(
+            data_listings.mapped(11, "3 * key + 1") if map_style
+            else data_listings.streamed(11, "3 * key + 1", length=length),
+            data_listings.loader("Samples()", *(f"{name}={value!r}" for name, value in self.given)),
+            f"print(dict({', '.join(shown)}))" if shown else "",
+            "" if dict(self.given).get("num_workers") else "print(list(loader))",
+        )  # fmt: skip
 
 
 def _each(style: str, *rows: dict[str, Any]) -> Inputs:
@@ -228,6 +236,12 @@ def shown_arguments(cell: Cell) -> Inputs:
     )  # fmt: skip
 
 
+OTHER_VALUES: dict[str, Any] = {
+    "batch_size": 3, "batch_sampler": [[0]], "sampler": [0], "drop_last": True, "dataset": [1],
+    "persistent_workers": True,
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Assigned:
     """An attribute of a loader that is set after construction, to another value or the same."""
@@ -244,9 +258,7 @@ class Assigned:
 
     def value(self, loader: Any) -> Any:
         """What is assigned."""
-        others = {"batch_size": 3, "batch_sampler": [[0]], "sampler": [0], "drop_last": True, "dataset": [1],
-                  "persistent_workers": True}  # fmt: skip
-        return getattr(loader, self.attribute) if self.same else others[self.attribute]
+        return getattr(loader, self.attribute) if self.same else OTHER_VALUES[self.attribute]
 
     def facets(self) -> dict[str, Any]:
         """What evidence counts of this case."""
@@ -254,8 +266,15 @@ class Assigned:
 
     def code(self) -> str:
         """The assignment in plain torch."""
-        value = f"loader.{self.attribute}" if self.same else "other"
-        return f"loader = torch.utils.data.DataLoader(dataset, batch_size=2)\nloader.{self.attribute} = {value}"
+        value = f"loader.{self.attribute}" if self.same else repr(OTHER_VALUES[self.attribute])
+        return data_listings.program(
+            (data_listings.mapped if self.style == "map" else data_listings.streamed)(7, "3 * key + 1"),
+            data_listings.loader("Samples()", "batch_size=2"),
+            "iterator = iter(loader)\nprint(next(iterator))" if self.begun else "",
+            f"try:\n    loader.{self.attribute} = {value}\nexcept ValueError as error:\n    print(error)",
+            "print(list(iterator))" if self.begun else "",
+            "print(list(loader))",
+        )
 
 
 def assigned(cell: Cell) -> Inputs:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import data_listings
 from conformance.inputs.covering import coverings
 from conformance.inputs.loaders import MapSamples, StreamSamples
 
@@ -142,11 +143,24 @@ class FaultyLoading:
 
     def code(self) -> str:
         """The loader in plain torch."""
-        return (
-            f"# {self.size} samples of {self.style} style; {self.place} raises {self.fault} at sample {self.at}\n"
-            f"iterator = iter(torch.utils.data.DataLoader(dataset, batch_size={self.batch_size}, collate_fn=collate))\n"
-            "while True:\n    print(next(iterator))"
-        )
+        faults = {place: self.fault if place == self.place else "" for place in FAULT_PLACES}
+        item = data_listings.raising("key", self.at, faults["dataset"] or faults["__getitems__"])
+        if self.style == "iterable":
+            dataset = data_listings.streamed(self.size, "3 * key + 1", *item)
+        else:
+            bulk = data_listings.method("__getitems__(self, keys)", "return [self[key] for key in keys]")
+            more = [bulk] if self.place == "__getitems__" else []
+            dataset = data_listings.mapped(self.size, "3 * key + 1", *item, more=more)
+        options = [f"batch_size={self.batch_size}", "collate_fn=collate"]
+        keys = data_listings.keyed(f"range({self.size})", self.size, *data_listings.raising("key", self.at, self.fault))
+        collate = f"{3 * self.at + 1} in (batch if isinstance(batch, list) else [batch])"
+        failing = f"    if {collate}:\n        raise {self.fault}\n" if faults["collate_fn"] else ""
+        return data_listings.program(
+            *data_listings.needed([TwoArguments] if "TwoArguments" in self.fault else []),
+            dataset, keys if self.place == "sampler" else "", f"def collate(batch):\n{failing}    return batch\n",
+            data_listings.loader("Samples()", *options, "sampler=Keys()" if self.place == "sampler" else ""),
+            data_listings.FAULTS_SHOWN,
+        )  # fmt: skip
 
 
 # What there is no __getitems__ or sampler for.

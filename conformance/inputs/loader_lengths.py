@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import data_listings
 from conformance.inputs.covering import coverings
 from conformance.inputs.loader_protocols import TurningSampler
 from conformance.inputs.loaders import StreamSamples
@@ -76,14 +77,19 @@ class Reported:
 
     def code(self) -> str:
         """The loader in plain torch."""
-        given = "dataset" if self.kind == "stream" else f"range(99), {self.kind}={self.kind}"
-        options = "" if self.kind == "batch_sampler" else f", batch_size={self.batch_size}, drop_last={self.drop_last}"
-        owner = "dataset" if self.kind == "stream" else self.kind
-        return (
-            f"# {owner}: {self.size} items, of which its __len__ says {self.reported}\n"
-            f"loader = torch.utils.data.DataLoader({given}{options}, collate_fn=str)\n"
-            "print(len(loader))\nprint(list(loader))"
-        )
+        options = [f"batch_size={self.batch_size}", f"drop_last={self.drop_last}"]
+        batches = self.kind == "batch_sampler"
+        keys = f"[[key] for key in range({self.size})]" if batches else f"range({self.size})"
+        streamed = self.kind == "stream"
+        return data_listings.program(
+            data_listings.streamed(self.size, "3 * key + 1", length=self.reported) if streamed
+            else data_listings.keyed(keys, self.reported),
+            data_listings.loader(
+                "Samples()" if streamed else "range(99)", "" if streamed else f"{self.kind}=Keys()",
+                *([] if batches else options),
+            ),
+            "print(len(loader))\nprint(list(loader))",
+        )  # fmt: skip
 
 
 def reported_lengths(cell: Cell) -> Inputs:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import data_listings
 from conformance.inputs.covering import coverings
 
 if TYPE_CHECKING:
@@ -120,8 +121,15 @@ class PinnedLoading:
 
     def code(self) -> str:
         """The loader in plain torch."""
-        options = "batch_size=None" if self.way == "single" else "batch_size=1, collate_fn=lambda samples: samples[0]"
-        return f"# batches: {self.structure}\nloader = torch.utils.data.DataLoader(batches, {options}, pin_memory=True)"
+        options = ["batch_size=None"] if self.way == "single" else ["collate_fn=lambda samples: samples[0]"]
+        kinds = (PinnedPoint, OrderedDict, TaggedMapping, PinnableBatch, OpaqueBatch)
+        streamed = self.style != "map"
+        return data_listings.program(
+            *data_listings.needed([kind for kind in kinds if kind.__name__ in data_listings.PINNED[self.structure]]),
+            data_listings.LISTED_STREAM if streamed else "", data_listings.structures(self.structure),
+            data_listings.loader("Stream()" if streamed else "samples", *options, "pin_memory=True"),
+            "print(list(loader))",
+        )  # fmt: skip
 
 
 class ListedStream(torch.utils.data.IterableDataset):  # type: ignore[misc]

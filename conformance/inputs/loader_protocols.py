@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import data_listings
 from conformance.inputs.covering import coverings
 from conformance.inputs.loaders import MapSamples, StreamSamples, sample_of
 
@@ -194,6 +195,20 @@ def sequence_in(kind: str, values: Sequence[Any]) -> Any:
     return kinds.get(kind, list)(values)
 
 
+def sequence_written(kind: str, values: Sequence[Any]) -> str:
+    """The same collection as an expression."""
+    listed = [*values]
+    return {
+        "ndarray": f"np.array({listed}, dtype=np.int64)", "tensor": f"torch.tensor({listed}, dtype=torch.int64)",
+        "dict": f"dict.fromkeys({listed})", "deque": f"deque({listed})", "tuple": repr(tuple(values)),
+    }.get(kind, repr(listed))  # fmt: skip
+
+
+def _imports(kind: str) -> list[str]:
+    kinds = {"deque": deque, "mapping": OrderedDict}
+    return [*data_listings.needed([kinds[kind]] if kind in kinds else [])]
+
+
 def sample_in(kind: str, key: int) -> Any:
     """One of its samples, in a list that collate_fn got."""
     return chr(10 * key + 65) if kind == "text" else [10 * key] if kind == "TensorDataset" else 10 * key
@@ -218,10 +233,23 @@ class MapLike:
 
     def code(self) -> str:
         """The loader in plain torch."""
-        return (
-            f"dataset = ...  # {self.kind}, samples {[10 * key for key in range(self.size)]}\n"
-            f"print(list(torch.utils.data.DataLoader(dataset, batch_size={self.batch_size}, collate_fn=list)))"
-        )
+        numbers = [10 * key for key in range(self.size)]
+        own = {"own class": OwnMap, "with __iter__": IteratedMap}
+        dataset = {
+            "range": f"range(0, {10 * self.size}, 10)",
+            "mapping": f"OrderedDict({dict(enumerate(numbers))})",
+            "text": repr(samples_in("text", self.size)),
+            "TensorDataset": f"data.TensorDataset(torch.tensor({numbers}, dtype=torch.int64))",
+            "Subset": f"data.Subset({[*reversed(numbers), 7]}, range({self.size - 1}, -1, -1))",
+            "ConcatDataset": f"data.ConcatDataset([{numbers[: self.size // 2]}, {numbers[self.size // 2 :]}])",
+            "own class": f"OwnMap({self.size})",
+            "with __iter__": f"IteratedMap({self.size})",
+        }.get(self.kind) or sequence_written(self.kind, numbers)
+        return data_listings.program(
+            *_imports(self.kind), *data_listings.needed([own[self.kind]] if self.kind in own else []),
+            data_listings.loader(dataset, f"batch_size={self.batch_size}", "collate_fn=list"),
+            "print(list(loader))",
+        )  # fmt: skip
 
     def reductions(self) -> Iterator[MapLike]:
         """Fewer samples."""
@@ -247,10 +275,14 @@ class SamplerLike:
 
     def code(self) -> str:
         """The loader in plain torch."""
-        return (
-            f"sampler = ...  # {self.kind} of {list(self.keys)}\n"
-            f"print(list(torch.utils.data.DataLoader(range(9), batch_size={self.batch_size}, sampler=sampler)))"
-        )
+        keyed = self.kind in ("generator with length", "no length")
+        length = len(self.keys) if self.kind == "generator with length" else None
+        return data_listings.program(
+            *_imports(self.kind), data_listings.keyed(repr(self.keys), length) if keyed else "",
+            f"sampler = {'Keys()' if keyed else sequence_written(self.kind, self.keys)}",
+            data_listings.loader("range(9)", f"batch_size={self.batch_size}", "sampler=sampler"),
+            data_listings.EPOCHS,
+        )  # fmt: skip
 
     def reductions(self) -> Iterator[SamplerLike]:
         """Fewer keys."""
@@ -288,7 +320,10 @@ class Keyed:
             "single": "batch_size=None, sampler=keys, collate_fn=tuple",
             "batch_sampler": "batch_sampler=[keys[:1], keys[1:]], collate_fn=list",
         }[self.way]
-        return f"keys = [{', '.join(self.keys)}]\nlist(torch.utils.data.DataLoader(dataset, {arguments}))"
+        return data_listings.program(
+            data_listings.ECHO, f"keys = [{', '.join(self.keys)}]", data_listings.loader("Echo()", arguments),
+            "print(list(loader))",
+        )  # fmt: skip
 
     def reductions(self) -> Iterator[Keyed]:
         """Fewer keys."""

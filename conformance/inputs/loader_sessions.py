@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import data_listings
 from conformance.inputs.loaders import SAMPLER, SEQUENTIAL, SHUFFLED, MapSamples, SizedStream, listed_samples
 
 if TYPE_CHECKING:
@@ -68,10 +69,15 @@ class EpochsSet:
 
     def code(self) -> str:
         """The loader in plain torch."""
-        return (
-            f"loader = torch.utils.data.DataLoader(dataset, batch_size={self.batch_size}, sampler=sampler)\n"
-            f"for epoch in {self.epochs}:\n    sampler.set_epoch(epoch)\n    print(list(sampler), list(loader))"
-        )
+        turning = self.sampler == "turning"
+        options = f"num_replicas=2, rank=1, shuffle={self.sampler == 'shuffled'}"
+        return data_listings.program(
+            *data_listings.needed([EpochSampler] if turning else []), data_listings.mapped(23, "3 * key + 1"),
+            "sampler = EpochSampler(range(12))" if turning
+            else f"sampler = data.DistributedSampler(range(23), {options})",
+            data_listings.loader("Samples()", f"batch_size={self.batch_size}", "sampler=sampler"),
+            f"for epoch in {self.epochs}:\n    sampler.set_epoch(epoch)\n    print(list(sampler), list(loader))",
+        )  # fmt: skip
 
 
 def set_epochs(cell: Cell) -> Inputs:
@@ -127,18 +133,22 @@ class Session:
 
     def code(self) -> str:
         """The session in plain torch."""
-        return "\n".join([*self.lines()])
+        streamed, turned = self.order == "iterable", self.order == SAMPLER
+        options = [f"batch_size={self.batch_size}", f"drop_last={self.drop_last}"]
+        options += ["shuffle=True"] if self.order.startswith(SHUFFLED) else ["sampler=sampler"] if turned else []
+        own = self.order == "shuffled by a generator"
+        return data_listings.program(
+            data_listings.streamed(self.size, "3 * key + 1", length=self.size) if streamed
+            else data_listings.mapped(self.size, "3 * key + 1"),
+            *data_listings.needed([EpochSampler] if turned else []),
+            f"sampler = EpochSampler(range({self.size}))" if turned else "torch.manual_seed(1)",
+            "generator = torch.Generator().manual_seed(3)" if own else "",
+            data_listings.loader("Samples()", *options, "generator=generator" if own else ""),
+            "\n".join(self.lines()),
+        )  # fmt: skip
 
     def lines(self) -> Iterator[str]:
         """The steps that have a meaning, as lines of Python."""
-        kind = "an IterableDataset" if self.order == "iterable" else "a map-style dataset"
-        yield f"# dataset: {kind} of {self.size} numbers"
-        options = [f"batch_size={self.batch_size}", f"drop_last={self.drop_last}"]
-        options += {
-            SHUFFLED: ["shuffle=True"], SAMPLER: ["sampler=sampler"],
-            "shuffled by a generator": ["shuffle=True", "generator=generator"],
-        }.get(self.order, [])  # fmt: skip
-        yield f"loader = torch.utils.data.DataLoader(dataset, {', '.join(options)})"
         generator = "generator" if self.order == "shuffled by a generator" else "torch.default_generator"
         live = LiveSession(self, dry=True)
         for name, place, count in self.steps:
@@ -148,14 +158,14 @@ class Session:
             live.open += [len(live.open)] if name == "start" else []
             newest = f"it{len(live.open) - 1}"
             yield {
-                "start": f"{newest} = iter(loader); [next({newest}, None) for _ in range({1 + count})]",
-                "draw": f"[next(it{number}, None) for _ in range({1 + count})]",
-                "finish": f"list(it{number})",
+                "start": f"{newest} = iter(loader)\nprint([next({newest}, None) for _ in range({1 + count})])",
+                "draw": f"print([next(it{number}, None) for _ in range({1 + count})])",
+                "finish": f"print(list(it{number}))",
                 "drop": f"del it{number}",
-                "save": f"states.append({generator}.get_state())",
-                "restore": f"{generator}.set_state(states[{number}])",
+                "save": f"state{len(live.saved)} = {generator}.get_state()",
+                "restore": f"{generator}.set_state(state{number})",
                 "set_epoch": f"sampler.set_epoch({count})",
-                "length": "len(loader)",
+                "length": "print(len(loader))",
                 "glance": "iter(loader)",
             }[name]
             live.note(name, number)

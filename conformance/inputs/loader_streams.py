@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import data_listings
 from conformance.inputs.covering import coverings
 from conformance.inputs.loader_pinning import ListedStream
 from conformance.inputs.loaders import listed_samples
@@ -93,11 +94,14 @@ class Falsy:
     def code(self) -> str:
         """The loader in plain torch."""
         collate = "lambda x: x" if self.batch_size is None else "list" if self.keeping else "lambda x: x[-1]"
-        dataset = "samples" if self.style == "map" else "stream_of(samples)"
-        return (
-            f"samples = [{', '.join(self.samples)}]\n"
-            f"print(list(torch.utils.data.DataLoader({dataset}, batch_size={self.batch_size}, collate_fn={collate})))"
-        )
+        streamed = self.style != "map"
+        return data_listings.program(
+            data_listings.LISTED_STREAM if streamed else "", f"samples = [{', '.join(self.samples)}]",
+            data_listings.loader(
+                "Stream()" if streamed else "samples", f"batch_size={self.batch_size}", f"collate_fn={collate}"
+            ),
+            "print(list(loader))",
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -124,12 +128,16 @@ class Endless:
 
     def code(self) -> str:
         """The loader in plain torch."""
-        options = f"batch_size={self.batch_size}, drop_last={self.drop_last}"
-        if self.kind == "batch_sampler":
-            options = "batch_sampler=endless"
-        given = "endless" if self.kind == "stream" else "dataset"
-        more = ", sampler=endless" if self.kind == "sampler" else ""
-        return f"iterator = iter(torch.utils.data.DataLoader({given}, {options}{more}))\nnext(iterator)"
+        kinds: dict[str, list[type]] = {"stream": [EndlessStream], "sampler": [EndlessMap, EndlessStream]}
+        options = {
+            "batch_sampler": [f"batch_sampler=EndlessBatches({self.batch_size})"],
+            "sampler": [f"batch_size={self.batch_size}", f"drop_last={self.drop_last}", "sampler=EndlessStream()"],
+        }.get(self.kind, [f"batch_size={self.batch_size}", f"drop_last={self.drop_last}"])
+        return data_listings.program(
+            *data_listings.needed(kinds.get(self.kind, [EndlessMap, EndlessBatches])),
+            data_listings.loader("EndlessStream()" if self.kind == "stream" else "EndlessMap()", *options),
+            data_listings.several(self.drawn),
+        )
 
 
 def endless(cell: Cell) -> Inputs:

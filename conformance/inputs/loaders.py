@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from conformance.inputs import data_listings
+
 # What one sample is, made of its key.
 FORMS = ("number", "tensor", "pair", "mapping", "array", "text")
 # How the keys are put in order: the arguments that decide it.
@@ -206,23 +208,24 @@ class Loading:
             yield replace(self, batch_size=self.batch_size - 1)
 
     def code(self) -> str:
-        """The loader in plain torch; the samples are numbers where they may be."""
-        kind = "IterableDataset" if self.style == "iterable" else "Dataset"
+        """The loader in plain torch, and two of its epochs."""
+        length = self.size if self.sized else None
+        dataset = data_listings.loaded(self.size, self.style, data_listings.SAMPLES[self.form], length, self.sharded)
         written = [f"{name}={value!r}" for name, value in self.written().items()]
-        return "\n".join(
-            [
-                f"# dataset: {self.size} samples of the form {sample_of(self.form, 0)!r}, an instance of {kind}",
-                f"loader = torch.utils.data.DataLoader({', '.join(['dataset', *written])})",
-                "print(list(loader))",
-            ]
-        )
+        return data_listings.program(
+            dataset, "torch.manual_seed(1)" if self.order == SHUFFLED and self.seed is None else "",
+            data_listings.loader("Samples()", *written),
+            "print(len(loader))" if self.sized or self.style == "map" or self.order == BATCH_SAMPLER else "",
+            data_listings.EPOCHS,
+        )  # fmt: skip
 
     def written(self) -> dict[str, Any]:
         """The arguments, those that are objects as the values they stand for."""
         return {
             name: _Name(f"torch.Generator().manual_seed({self.seed})") if name == "generator"
             else _Name("lambda batch: ['collated', batch]") if name == "collate_fn"
-            else list(self.keys) if name in ("sampler", "batch_sampler") else value
+            else list(self.keys) if name == "sampler"
+            else [list(batch) for batch in self.keys] if name == "batch_sampler" else value
             for name, value in self.arguments().items()
         }  # fmt: skip
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import data_listings
 from conformance.inputs.crossings import ALL, REPEATED, TENSOR_FORMS, make_tensor
 from conformance.inputs.pool_endings import STRATEGIES
 from conformance.inputs.tensors import Strided
@@ -49,14 +50,13 @@ class Parcels:
 
     def code(self) -> str:
         """The case in plain torch."""
-        shown = [f"# sample {n}: {plan!r}" for n, plan in enumerate(self.plans)]
-        return "\n".join(
-            [
-                f"torch.multiprocessing.set_sharing_strategy({self.strategy!r})",
-                *shown,
-                f"# each as {self.expression}, x being the tensor",
-                "list(torch.utils.data.DataLoader(samples, batch_size=None, num_workers=2))",
-            ]
+        made = "".join(f"    lambda: {plan.code()},\n" for plan in self.plans)
+        return data_listings.program(
+            f"torch.multiprocessing.set_sharing_strategy({self.strategy!r})",
+            f"makers = [\n{made}]",
+            data_listings.mapped(len(self.plans), self.expression, "x = makers[key]()"),
+            data_listings.loader("Samples()", "batch_size=None", "num_workers=2"),
+            "for number, x in enumerate(loader):\n    print(Samples()[number], x, x.is_shared())",
         )
 
 

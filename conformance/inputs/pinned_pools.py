@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import data_listings
 from conformance.oracles.expect import Discard
 
 if TYPE_CHECKING:
@@ -121,11 +122,19 @@ class Pinned:
 
     def code(self) -> str:
         """The case in plain torch."""
-        return (
-            f"# dataset: {self.count} batches, each a tensor in a structure: {self.form}\n"
-            f"list(torch.utils.data.DataLoader(dataset, batch_size=None, num_workers={self.workers}, pin_memory=True, "
-            f"persistent_workers={self.persistent}))"
-        )
+        text = {
+            "mapping": "{'x': x, 'deep': [x + 1, {'y': x + 2}], 'name': 's'}", "tuple": "(x, [x + 1], 's', 3)",
+            "namedtuple": "Pair(x, Pair(x + 1, 's'))", "own": "OwnBatch(x)",
+        }.get(self.form, "x")  # fmt: skip
+        kinds: dict[str, type] = {"own": OwnBatch}
+        pair = "from collections import namedtuple\nPair = namedtuple('Pair', ['x', 'y'])" if "Pair" in text else ""
+        options = ["batch_size=None", f"num_workers={self.workers}", "pin_memory=True"]
+        options += ["persistent_workers=True"] if self.persistent else []
+        return data_listings.program(
+            pair, *data_listings.needed([kinds[self.form]] if self.form in kinds else []),
+            data_listings.mapped(self.count, text, "x = torch.tensor([float(key), -1.0])"),
+            data_listings.loader("Samples()", *options), "print(list(loader))",
+        )  # fmt: skip
 
 
 def load_unpinned(case: Pinned) -> tuple[list[tuple[Any, Any]], bool]:

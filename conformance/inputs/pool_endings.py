@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import pool_listings
 from conformance.inputs.failing_pools import fail_at, run_to_failure
 from conformance.inputs.pools import Pool
 from conformance.inputs.witnesses import Journal
@@ -58,14 +59,7 @@ class Ended:
 
     def code(self) -> str:
         """The case in plain torch."""
-        last = {
-            "exhausted": "list(iterator)", "deleted": "del iterator",
-            "exception": "# the last sample raises: draw from the iterator until it does, then del iterator",
-            "cycle": "cycle = [iterator]; cycle.append(cycle); del iterator, cycle; gc.collect()",
-        }[self.end]  # fmt: skip
-        loader, _ = self.pool.code().rsplit("\nlist(loader)", 1)
-        lines = [f"torch.multiprocessing.set_sharing_strategy({self.strategy!r})", loader, "iterator = iter(loader)"]
-        return "\n".join([*lines, *["next(iterator)"] * self.taken, last])
+        return pool_listings.ended(self)
 
 
 class TensorCollate:
@@ -250,4 +244,4 @@ class Abandoned:
 
     def code(self) -> str:
         """The case in plain torch."""
-        return "\n\n".join([*(pool.code() for pool in self.pools), "# a batch is drawn of each; then SIGKILL"])
+        return pool_listings.abandoned(self.pools)

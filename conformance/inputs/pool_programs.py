@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from conformance.inputs import pool_listings
 from conformance.inputs.loaders import Loading
 from conformance.inputs.pools import Pool
 from conformance.inputs.witnesses import HELD, Gate, Journal, WatchedSampler
@@ -73,7 +74,7 @@ class Overtaken:
 
     def code(self) -> str:
         """The case in plain torch."""
-        return f"# sample {self.slow} takes until sample {self.quick} is loaded\n{self.pool.code()}"
+        return pool_listings.overtaken(self)
 
 
 def load_overtaken(case: Overtaken, **arguments: Any) -> list[Any]:

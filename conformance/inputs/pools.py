@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from conformance.inputs import pool_listings
 from conformance.inputs.loaders import Loading
 from conformance.inputs.witnesses import (
     Journal,
@@ -24,14 +25,6 @@ from conformance.inputs.witnesses import (
     WatchedStream,
 )
 from conformance.oracles.processes import child_processes
-
-STYLES = {"map": "Dataset", "stream": "IterableDataset", "sharded": "IterableDataset that shards by get_worker_info()"}
-INITS = {
-    "note": "def init(worker_id): ...",
-    "recipe": "def init(worker_id):  # seeds NumPy and random with torch.initial_seed() % 2**32",
-    "seed": "def init(worker_id): torch.manual_seed(1000 + worker_id)",
-    "shard": "def init(worker_id):  # get_worker_info().dataset takes every num_workers-th sample from worker_id on",
-}
 
 
 @dataclass(frozen=True)
@@ -114,25 +107,8 @@ class Pool:
                 yield replace(self, **{name: getattr(plain, name)})
 
     def code(self) -> str:
-        """The loader in plain torch."""
-        names = {
-            "collate_fn": "lambda batch: batch", "worker_init_fn": "init",
-            "generator": f"torch.Generator().manual_seed({self.own_seed})",
-        }  # fmt: skip
-        journal = Journal()
-        written = [f"{name}={names.get(name, repr(value))}" for name, value in self.arguments(journal).items()]
-        journal.close()
-        drawn = f"list(itertools.islice(loader, {self.taken}))" if self.taken is not None else "list(loader)"
-        return "\n".join(
-            [
-                f"# dataset: the samples 0 to {self.size - 1}, of a {STYLES[self.style]}"
-                + (" with __len__" if self.sized else ""),
-                *([INITS[self.init]] if self.init else []),
-                f"torch.manual_seed({self.seed})",
-                f"loader = torch.utils.data.DataLoader(dataset, {', '.join(written)})",
-                *[f"{drawn if epoch < self.epochs - 1 else 'list(loader)'}" for epoch in range(self.epochs)],
-            ]
-        )
+        """The loader and its epochs in plain torch."""
+        return pool_listings.pool(self)
 
 
 @dataclass

@@ -10,6 +10,7 @@ import torch
 import torch.utils.data
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import data_listings
 from conformance.inputs.dataset_parts import MapPart, part_samples
 
 if TYPE_CHECKING:
@@ -59,8 +60,11 @@ class RandomSplit:
     def code(self) -> str:
         """The split in plain torch."""
         lengths = list(self.lengths) if self.given == "list" else self.lengths
-        generator = f"torch.Generator().manual_seed({self.seed})"
-        return f"found = torch.utils.data.random_split(range({self.size}), {lengths}, {generator})"
+        return data_listings.program(
+            f"g = torch.Generator().manual_seed({self.seed})",
+            f"found = data.random_split(range({self.size}), {lengths}, g)",
+            "print([list(part) for part in found])",
+        )
 
 
 # One part, empty parts at every place, parts of one sample, odd and even sums, many parts.

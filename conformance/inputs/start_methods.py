@@ -13,11 +13,13 @@ import sys
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import data_listings
 
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
@@ -40,6 +42,7 @@ class Started:
     method: str
     workers: int = 1
     as_context: bool = False
+    unpicklable: bool = False  # the worker_init_fn is a lambda
 
     def context(self) -> Any:
         """The argument."""
@@ -54,15 +57,21 @@ class Started:
         return iter(())
 
     def code(self) -> str:
-        """The case in plain torch."""
+        """The case in plain torch; where workers are not forked, they run the script once more."""
         context = f"multiprocessing.get_context({self.method!r})" if self.as_context else repr(self.method)
-        question = ",\n    ".join(f'"{line}"' for line in QUESTIONS)
-        return (
-            f"question = '{{' + ', '.join([\n    {question}\n]) + '}}'\n"
-            "loader = torch.utils.data.DataLoader(\n"
-            f"    [question] * {2 * self.workers}, batch_size=None, num_workers={self.workers}, collate_fn=eval,\n"
-            f"    worker_init_fn=torch.manual_seed, multiprocessing_context={context}\n)\nlist(loader)"
-        )
+        workers = f"num_workers={self.workers}, multiprocessing_context={context}"
+        imported = "import multiprocessing" if self.as_context else ""
+        if self.unpicklable:
+            given = f"[0, 1], {workers}, worker_init_fn=lambda number: None"
+            run, lines = f"print(list(data.DataLoader({given})))", ""
+        else:
+            listed = "".join(f"    {line!r},\n" for line in QUESTIONS)
+            lines = f"question = '{{' + ', '.join([\n{listed}]) + '}}'"
+            given = f"[question] * {2 * self.workers}, batch_size=None, {workers}"
+            seeded = "collate_fn=eval, worker_init_fn=torch.manual_seed"
+            run = f"loader = data.DataLoader({given}, {seeded})\nprint(list(loader))"
+        guarded = run if self.method == "fork" else f'if __name__ == "__main__":\n{indent(run, "    ")}'
+        return data_listings.program(imported, lines, guarded)
 
 
 def without_a_script() -> None:
@@ -111,7 +120,7 @@ def start_methods(cell: Cell) -> Inputs:
 
 def spawning_lambdas(cell: Cell) -> Inputs:
     """Spawn, by its name and as a context."""
-    return Inputs([Started("spawn"), Started("spawn", as_context=True)])
+    return Inputs([Started("spawn", as_context=known, unpicklable=True) for known in (False, True)])
 
 
 def crowded_loaders(cell: Cell) -> Inputs:
@@ -133,4 +142,6 @@ class Crowded:
 
     def code(self) -> str:
         """The case in plain torch."""
-        return f"torch.utils.data.DataLoader([0], num_workers=len(os.sched_getaffinity(0)) + {self.extra})"
+        return data_listings.program(
+            "import os", f"data.DataLoader([0], num_workers=len(os.sched_getaffinity(0)) + {self.extra})"
+        )

@@ -9,6 +9,7 @@ import torch.utils.data
 from torch.utils.data import Subset
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import data_listings
 from conformance.inputs.dataset_parts import BatchedPart, MapPart
 
 if TYPE_CHECKING:
@@ -63,8 +64,13 @@ class SubsetKind:
 
     def code(self) -> str:
         """The call in plain torch."""
-        kind = SUBSET_CLASSES[self.name].__name__
-        return f"found = list(DataLoader({kind}(range(10), {list(self.indices)}), batch_size=2))"
+        kind = SUBSET_CLASSES[self.name]
+        whole = "batched" if self.batched else "map"
+        return data_listings.program(
+            *data_listings.needed([kind]), *data_listings.parts_made([(whole, 0)])[:-1],
+            f"subset = {kind.__name__}({whole.replace('map', 'listed').title()}([*range(10)]), {list(self.indices)})",
+            data_listings.loader("subset", "batch_size=2"), "print(list(loader))",
+        )  # fmt: skip
 
 
 def _kinds(*names: str) -> Inputs:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import data_listings
 from conformance.inputs.covering import coverings
 from conformance.inputs.dtypes import family
 from conformance.inputs.tensors import Strided, corner
@@ -53,7 +54,11 @@ class TensorRows:
 
     def code(self) -> str:
         """The dataset in plain torch."""
-        return f"found = TensorDataset({', '.join(plan.code() for plan in self.plans)})"
+        tensors = "".join(f"    {plan.code()},\n" for plan in self.plans)
+        return data_listings.program(
+            f"whole = data.TensorDataset(\n{tensors})",
+            "print(len(whole), [whole[n] for n in range(len(whole))], whole[1:])",
+        )
 
 
 def planned_rows(

@@ -11,6 +11,7 @@ import torch.utils.data
 from torch.utils.data import Dataset, IterableDataset
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import data_listings
 
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
@@ -75,7 +76,18 @@ class WorkerPlace:
 
     def code(self) -> str:
         """The call in plain torch."""
-        return f"found = torch.utils.data.get_worker_info()  # {self.place}"
+        call = "data.get_worker_info()"
+        if self.place == "call":
+            return data_listings.program(f"print({call})")
+        if self.place == "thread":
+            thread = f"thread = threading.Thread(target=lambda: print({call}))\nthread.start()\nthread.join()"
+            return data_listings.program("import threading", thread)
+        asked, collate = f"str({call})", ""
+        if self.place == "collate":
+            asked, collate = "0", f"collate_fn=lambda batch: {asked}"
+        dataset = data_listings.streamed(3, asked) if self.place == "iter" else data_listings.mapped(3, asked)
+        made = data_listings.loader("Samples()", "batch_size=2", collate)
+        return data_listings.program(dataset, made, "print(list(loader))")
 
 
 def worker_places(cell: Cell) -> Inputs:
