@@ -11,8 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 
+from conformance.inputs.dtypes import representable
+from conformance.inputs.frozen_modules import generator_kept
 from conformance.inputs.tensors import Strided, corner
 
 # Names of which one begins like another.
@@ -82,7 +85,9 @@ class Tree:
     def build(self) -> torch.nn.Module:
         """The module."""
         made: dict[str, Any] = {}
-        return _module(self.root, "", made, self.device)
+        with generator_kept(self.device):
+            found: torch.nn.Module = _module(self.root, "", made, self.device)
+        return found
 
     def places(self) -> dict[str, tuple[Slot, str]]:
         """Every name of a slot below the root, None and what is not saved included, and the first name of the same."""
@@ -103,6 +108,19 @@ class Tree:
         """Whether a tensor of the state has several names."""
         firsts = [first for _, first in self.state().values()]
         return len(set(firsts)) < len(firsts)
+
+    def required(self, key: str) -> bool:
+        """Whether the tensor of a key is to require grad."""
+        places = self.places()
+        return places[places[key][1]][0].kind == "parameter"
+
+    def untied(self) -> Tree:
+        """The tree without what is another name."""
+        return replace(self, root=_without_ties(self.root))
+
+    def narrowed(self) -> Tree:
+        """The tree as it is after a way through the types of ``cast`` and back."""
+        return replace(self, root=_mapped(self.root, _back))
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """A dictionary such as the state, made of new tensors without asking a module."""
@@ -263,6 +281,20 @@ def _turned(plan: Strided, turn: int) -> Strided:
 def _other_type(plan: Strided) -> Strided:
     others = {"float32": "float64", "float64": "float32", "float16": "float32", "bfloat16": "float32"}
     return replace(plan, dtype=others.get(plan.dtype, plan.dtype), data=tuple(plan.data))
+
+
+def _back(plan: Strided) -> Strided:
+    other = _other_type(plan)
+    if other.dtype == plan.dtype:
+        return plan
+    with np.errstate(all="ignore"):
+        numbers = representable(representable(plan.array, other.dtype), plan.dtype)
+    return replace(plan, data=tuple(numbers.ravel().tolist()) or plan.data)
+
+
+def _without_ties(node: Node) -> Node:
+    slots = tuple(slot for slot in node.slots if not slot.to)
+    return replace(node, slots=slots, nodes=tuple(_without_ties(x) for x in node.nodes if x.kind != "shared"))
 
 
 def _pruned(node: Node) -> Iterator[Node]:
