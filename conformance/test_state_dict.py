@@ -15,11 +15,12 @@ from typing import Any
 import torch
 
 from conformance.engine.cases import cases
-from conformance.inputs import state_edits, stateful_modules, tree_sources
+from conformance.inputs import state_edits, stateful_modules, trainings, tree_sources
 from conformance.inputs.module_trees import Tree, reach
 from conformance.inputs.state_edits import Edited, NoneFilled, Prefixed
 from conformance.inputs.stateful_modules import LazyLoad, Memories
-from conformance.oracles import expect, memory, module_state
+from conformance.inputs.trainings import Training
+from conformance.oracles import expect, memory, module_state, optimizer_state
 
 # --- what the state of a module is ------------------------------------------------------------------------------
 
@@ -586,7 +587,7 @@ def test_load_pre_hook_runs_before(case: Tree) -> None:
 
         def hook(
             part: Any, state: Any, prefix: str, metadata: Any, strictly: Any, missing: Any, more: Any, errors: Any,
-            seen: Any = seen,
+            seen: Any = seen, whole: Any = module,
         ) -> None:  # fmt: skip
             expect.equal(([], []), (list(missing), list(errors)), "missing keys and errors before")
             if case.has_ties():
@@ -594,7 +595,7 @@ def test_load_pre_hook_runs_before(case: Tree) -> None:
                 return
             for key, (plan, _) in case.state().items():
                 if key.startswith(prefix):
-                    memory.same_elements(plan.array, memory.contents(reach(module, key)), f"{key} before")
+                    memory.same_elements(plan.array, memory.contents(reach(whole, key)), f"{key} before")
                     expect.equal(True, key in state, f"whether {key} is in the dictionary of the hook")
             seen.append((prefix, part))
 
@@ -731,3 +732,178 @@ def test_loaded_lazy_state_survives_the_dry_run(case: LazyLoad) -> None:
         memory.same_elements(memory.contents(value), memory.contents(reach(module, key)), f"{key} after the forward")
     for key, parameter in module.named_parameters():
         expect.same_object(parameters[key], parameter, key)
+
+
+# --- the state of an optimizer ----------------------------------------------------------------------------------
+
+
+@cases(trainings.stopped_trainings)
+def test_optimizer_state_has_two_entries(case: Training) -> None:
+    """The state_dict of an optimizer has the entries state and param_groups, with a list of ids for the parameters of each group, each id once."""  # noqa: E501
+    state = case.start().run(0, case.before).optimizer.state_dict()
+    expect.equal({"state", "param_groups"}, set(state), "entries")
+    expect.equal([len(group) for group in case.groups], [len(g["params"]) for g in state["param_groups"]], "sizes")
+    ids = [number for group in state["param_groups"] for number in group["params"]]
+    expect.equal({int}, {type(number) for number in ids}, "types of the ids")
+    expect.equal(case.count, len(set(ids)), "number of ids")
+    expect.equal(set(), set(state["state"]) - set(ids), "keys of the state that are no ids")
+
+
+@cases(trainings.stopped_trainings)
+def test_optimizer_state_holds_no_parameter(case: Training) -> None:
+    """No parameter is in the state_dict of an optimizer."""
+    live = case.start().run(0, case.before)
+    held = optimizer_state.tensors_within(live.optimizer.state_dict())
+    expect.equal(False, any(isinstance(x, torch.nn.Parameter) for x in held), "whether a Parameter is held")
+    for number, parameter in enumerate(live.parameters):
+        for tensor in held:
+            module_state.tensors_share(False, parameter, tensor, f"parameter {number} and a tensor of the state")
+
+
+@cases(trainings.stopped_trainings)
+def test_optimizer_state_is_that_of_each_parameter(case: Training) -> None:
+    """The state that an optimizer has for a parameter is in its state_dict under the id that the parameter's group has in its place."""  # noqa: E501
+    optimizer = case.start().run(0, case.before).optimizer
+    state = optimizer.state_dict()
+    ids = [number for group in state["param_groups"] for number in group["params"]]
+    for number, wanted in zip(ids, optimizer_state.remembered(optimizer), strict=True):
+        found = optimizer_state.shown_parts(state["state"].get(number, {}))
+        optimizer_state.same_parts(wanted, found, f"the state under {number}")
+    busy = [p for group in optimizer.param_groups for p in group["params"] if optimizer.state.get(p)]
+    expect.equal(len(busy), len([x for x in state["state"].values() if x]), "number of parameters with a state")
+
+
+@cases(trainings.stopped_trainings)
+def test_optimizer_state_has_the_options(case: Training) -> None:
+    """Each group of an optimizer's state_dict has all options of the group, with their values."""
+    optimizer = case.start().run(0, case.before).optimizer
+    found = [
+        {name: optimizer_state.shown_parts(value) for name, value in group.items() if name != "params"}
+        for group in optimizer.state_dict()["param_groups"]
+    ]
+    optimizer_state.same_parts(optimizer_state.group_options(optimizer), found, "the options")
+    for number, group in enumerate(found):
+        missing = {name for name, _ in case.options} - set(group)
+        expect.equal(set(), missing, f"options of group {number} that the optimizer was given, and missing")
+
+
+@cases(trainings.trainings)
+def test_optimizer_continues_as_if_never_stopped(case: Training) -> None:
+    """An optimizer that loads the state of another, over parameters of the same numbers, goes on bit for bit as that would have."""  # noqa: E501
+    resumed, whole = case.start().run(0, case.before).continued(), case.start().run(0, case.before)
+    for turn in range(case.before, case.before + case.after):
+        optimizer_state.same_numbers(
+            whole.run(turn, turn + 1), resumed.run(turn, turn + 1), f"the training after step {turn}"
+        )
+
+
+@cases(trainings.trainings)
+def test_loaded_optimizer_has_the_state(case: Training) -> None:
+    """An optimizer that has loaded the state of another has its state, in the same element types, and its options."""
+    stopped = case.start().run(0, case.before)
+    optimizer_state.same_trainings(stopped, stopped.continued(), "the training at the stop")
+
+
+@cases(trainings.stopped_trainings)
+def test_optimizer_ids_are_only_ids(case: Training) -> None:
+    """The ids of a loaded state_dict may be any, and are matched with the optimizer's parameters by their places in the groups."""  # noqa: E501
+    stopped = case.start().run(0, case.before)
+    state, plain = stopped.state(), stopped.continued()
+    for shift, factor in ((7, 1), (50, -1)):
+        renamed = {
+            "state": {shift + factor * number: part for number, part in copy.deepcopy(state["state"]).items()},
+            "param_groups": [
+                {**group, "params": [shift + factor * number for number in group["params"]]}
+                for group in copy.deepcopy(state["param_groups"])
+            ],
+        }
+        resumed = stopped.resumed()
+        resumed.optimizer.load_state_dict(renamed)
+        optimizer_state.same_trainings(plain, resumed, f"the training with ids {shift} {factor:+d} * n")
+
+
+@cases(trainings.stopped_trainings)
+def test_other_groups_are_refused(case: Training) -> None:
+    """A state_dict with another number of groups, or of parameters in a group, is refused with a ValueError."""
+    live = case.start().run(0, case.before)
+    before = optimizer_state.remembered(live.optimizer)
+    for number in range(len(case.groups)):
+        for change in ("none", "one less", "one more"):
+            state = copy.deepcopy(live.optimizer.state_dict())
+            ids = state["param_groups"][number]["params"]
+            if change == "none":
+                del state["param_groups"][number]
+            else:
+                state["param_groups"][number]["params"] = ids[:-1] if change == "one less" else [*ids, 99]
+            expect.raises(
+                ValueError, partial(live.optimizer.load_state_dict, state), f"a load with {change} in group {number}"
+            )
+    optimizer_state.same_parts(before, optimizer_state.remembered(live.optimizer), "the state after refusals")
+
+
+@cases(trainings.stopped_trainings)
+def test_loaded_optimizer_shares_no_state(case: Training) -> None:
+    """After an optimizer has loaded the state of another, a step of either leaves the state of the other and the dictionary as they were."""  # noqa: E501
+    first = case.start().run(0, case.before)
+    second, state = first.resumed(), first.state()
+    second.optimizer.load_state_dict(state)
+    shown = optimizer_state.remembered(second.optimizer)
+    first.run(case.before, case.before + 1)
+    optimizer_state.same_parts(shown, optimizer_state.remembered(second.optimizer), "the state of the second")
+    shown, kept = optimizer_state.remembered(first.optimizer), optimizer_state.shown_parts(state)
+    second.run(case.before, case.before + 2)
+    optimizer_state.same_parts(shown, optimizer_state.remembered(first.optimizer), "the state of the first")
+    optimizer_state.same_parts(kept, optimizer_state.shown_parts(state), "the dictionary")
+
+
+@cases(trainings.stopped_trainings)
+def test_optimizer_load_leaves_the_dictionary(case: Training) -> None:
+    """load_state_dict of an optimizer leaves the dictionary as it was."""
+    stopped = case.start().run(0, case.before)
+    state = stopped.state()
+    parts, shown = optimizer_state.tensors_within(state), optimizer_state.shown_parts(state)
+    stopped.resumed(other=True).optimizer.load_state_dict(state)
+    optimizer_state.same_parts(shown, optimizer_state.shown_parts(state), "the dictionary")
+    for one, other in zip(parts, optimizer_state.tensors_within(state), strict=True):
+        expect.same_object(one, other, "a tensor of the dictionary")
+
+
+@cases(trainings.stopped_trainings)
+def test_optimizer_load_keeps_the_parameters(case: Training) -> None:
+    """load_state_dict of an optimizer leaves it the very parameters that it has, with their numbers and gradients."""
+    stopped, other = case.start().run(0, case.before), case.start().run(0, 1)
+    parameters = [p for group in other.optimizer.param_groups for p in group["params"]]
+    before = [(p.grad, memory.contents(p)) for p in parameters]
+    other.optimizer.load_state_dict(stopped.state())
+    optimizer_state.same_parameters(parameters, other.optimizer, "the optimizer")
+    for number, (parameter, (grad, numbers)) in enumerate(zip(parameters, before, strict=True)):
+        expect.same_object(grad, parameter.grad, f"gradient of parameter {number}")
+        memory.same_elements(numbers, memory.contents(parameter), f"parameter {number}")
+
+
+@cases(trainings.stopped_trainings)
+def test_optimizer_load_takes_the_options(case: Training) -> None:
+    """An optimizer has the options of the state that it has loaded, whatever it was made with."""
+    stopped = case.start().run(0, case.before)
+    resumed = stopped.resumed(other=True)
+    resumed.optimizer.load_state_dict(stopped.state())
+    wanted = optimizer_state.group_options(stopped.optimizer)
+    optimizer_state.same_parts(wanted, optimizer_state.group_options(resumed.optimizer), "the options")
+
+
+@cases(trainings.stopped_trainings)
+def test_group_is_added_behind_the_others(case: Training) -> None:
+    """add_param_group adds a group behind the others, with the defaults for what it does not say; the state of the others stays, and the state_dict has the group too."""  # noqa: E501
+    live = case.start().run(0, case.before)
+    optimizer = live.optimizer
+    before, options = optimizer_state.remembered(optimizer), optimizer_state.group_options(optimizer)
+    held = [p for group in optimizer.param_groups for p in group["params"]]
+    more = [torch.nn.Parameter(torch.ones_like(p.detach())) for p in live.parameters[-1:]]
+    optimizer.add_param_group({"params": more, "lr": 0.75})
+    optimizer_state.same_parameters([*held, *more], optimizer, "the optimizer")
+    optimizer_state.same_parts([*before, {}], optimizer_state.remembered(optimizer), "the state")
+    defaults = {**{name: optimizer_state.shown_parts(v) for name, v in optimizer.defaults.items()}, "lr": 0.75}
+    found = optimizer_state.group_options(optimizer)
+    optimizer_state.same_parts(options, found[:-1], "the options of the groups of before")
+    optimizer_state.same_parts(defaults, {name: found[-1][name] for name in defaults}, "the options of the new group")
+    expect.equal(len(case.groups) + 1, len(optimizer.state_dict()["param_groups"]), "number of groups of the state")

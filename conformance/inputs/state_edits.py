@@ -100,7 +100,7 @@ def strange_keys(tree: Tree) -> list[str]:
 def _edits(device: str, missing: bool, unexpected: bool) -> tuple[Edited, ...]:
     draw = random.Random(5)
     found = []
-    for tree in listed_trees(device):
+    for tree in listed_trees(device, 12):
         absent, strange = droppable(tree), strange_keys(tree)
         if missing and not absent:
             continue

@@ -58,13 +58,15 @@ WRITTEN = (
     )),
     *(Node("", "Module", (), (layer_node("a", n, n), layer_node("ab", n, n + 1))) for n in range(len(LAYERS))),
     Node("", "Sequential", (), tuple(layer_node(str(n), n, n) for n in range(len(LAYERS)))),
-    Node("", "ModuleDict", (), (layer_node("x", 0), Node("xy", "ModuleList", (), (layer_node("0", 0), layer_node("1", 5))))),
+    Node("", "ModuleDict", (), (
+        layer_node("x", 0), Node("xy", "ModuleList", (), (layer_node("0", 0), layer_node("1", 5))),
+    )),
     Node("", "Module"),
 )  # fmt: skip
 
 
 @cache
-def listed_trees(device: str, count: int = 40) -> tuple[Tree, ...]:
+def listed_trees(device: str, count: int = 24) -> tuple[Tree, ...]:
     """The written trees, and trees grown from decisions that are the same each time."""
     draw = random.Random(11)
     more = [grown(bytes(draw.randrange(256) for _ in range(draw.randrange(6, 22))), device) for _ in range(count)]
