@@ -443,7 +443,10 @@ def test_assign_keeps_requires_grad(case: Tree) -> None:
 def test_assign_fills_a_module_without_memory(case: Tree) -> None:
     """With assign=True a module on the meta device gets memory and values."""
     module = case.turned().build().to("meta")
-    module.load_state_dict(case.tensors(), assign=True)
+    source = case.tensors()
+    module.load_state_dict(source, assign=True)
+    for key, value in source.items():
+        expect.equal(value.device, reach(module, key).device, f"device of {key}")
     module_state.module_holds(case, module, "the module")
 
 
@@ -720,9 +723,20 @@ def test_lazy_module_loads_initialized_state(case: LazyLoad) -> None:
         expect.equal(torch.nn.Parameter, type(parameter), f"type of {key}")
 
 
-@cases(stateful_modules.lazy_loads)
+@cases(stateful_modules.lazy_runs)
 def test_loaded_lazy_state_survives_the_dry_run(case: LazyLoad) -> None:
     """The first forward of a lazy module that has loaded initialized state leaves it."""
+    survives_the_dry_run(case)
+
+
+@cases(stateful_modules.lazy_instance_norms)
+def test_loaded_lazy_instance_norm_survives_the_dry_run(case: LazyLoad) -> None:
+    """The first forward of a lazy instance norm that has loaded initialized state leaves it."""
+    survives_the_dry_run(case)
+
+
+def survives_the_dry_run(case: LazyLoad) -> None:
+    """Expect a module that has loaded initialized state to have it after a forward, in the same parameters."""
     module, source = case.build(), case.source()
     module.load_state_dict(source)
     parameters = dict(module.named_parameters())

@@ -17,6 +17,7 @@ import torch
 from conformance.inputs.dtypes import representable
 from conformance.inputs.frozen_modules import generator_kept
 from conformance.inputs.tensors import Strided, corner
+from conformance.inputs.values import values
 
 # Names of which one begins like another.
 NODE_NAMES = ("a", "ab", "weight", "a_", "w", "ab_", "bias")
@@ -274,6 +275,9 @@ def _mapped(node: Node, change: Any) -> Node:
 def _turned(plan: Strided, turn: int) -> Strided:
     if plan.dtype == "bool":
         return replace(plan, data=tuple(not x for x in plan.data))
+    if len(plan.data) == 1:
+        others = [x for x in values(plan.dtype, "ordinary") if x != plan.data[0]]
+        return replace(plan, data=(others[turn % len(others)],))
     turn = turn % len(plan.data) or 1
     return replace(plan, data=plan.data[turn:] + plan.data[:turn])
 
@@ -419,9 +423,9 @@ def layer_node(name: str, number: int, turn: int = 0) -> Node:
         if what.startswith("no-"):
             slots.append(Slot(slot, what))
         else:
-            values = "ordinary" if what == "count" or turn % 2 == 0 else "special"
+            numbers = "ordinary" if what == "count" or turn % 2 == 0 else "special"
             dtype = "int64" if what == "count" else "float32"
-            plan = corner(dtype, shape, "contiguous", values, "any", "cpu", place + turn)
+            plan = corner(dtype, shape, "contiguous", numbers, "any", "cpu", place + turn)
             slots.append(Slot(slot, "buffer" if what == "count" else what, plan))
     return Node(name, kind, tuple(slots))
 

@@ -159,3 +159,13 @@ class LazyLoad:
 def lazy_loads(cell: Cell) -> Inputs:
     """Each lazy module, alone and two deep."""
     return Inputs([LazyLoad(*row, depth, cell.target.device) for row, depth in product(LAZY_MODULES, (0, 2))])
+
+
+def lazy_runs(cell: Cell) -> Inputs:
+    """The same without instance norms."""
+    return Inputs([case for case in lazy_loads(cell).corners if "InstanceNorm" not in case.lazy])
+
+
+def lazy_instance_norms(cell: Cell) -> Inputs:
+    """The lazy instance norms alone."""
+    return Inputs([case for case in lazy_loads(cell).corners if "InstanceNorm" in case.lazy])
