@@ -15,8 +15,9 @@ from typing import Any
 import torch
 
 from conformance.engine.cases import cases
-from conformance.inputs import state_edits, stateful_modules, trainings, tree_sources
+from conformance.inputs import schedules, state_edits, stateful_modules, trainings, tree_sources
 from conformance.inputs.module_trees import Tree, reach
+from conformance.inputs.schedules import Schedule
 from conformance.inputs.state_edits import Edited, NoneFilled, Prefixed
 from conformance.inputs.stateful_modules import LazyLoad, Memories
 from conformance.inputs.trainings import Training
@@ -921,3 +922,97 @@ def test_group_is_added_behind_the_others(case: Training) -> None:
     optimizer_state.same_parts(options, found[:-1], "the options of the groups of before")
     optimizer_state.same_parts(defaults, {name: found[-1][name] for name in defaults}, "the options of the new group")
     expect.equal(len(case.groups) + 1, len(optimizer.state_dict()["param_groups"]), "number of groups of the state")
+
+
+# --- the state of a scheduler -----------------------------------------------------------------------------------
+
+
+@cases(schedules.schedules)
+def test_scheduler_state_excludes_the_optimizer(case: Schedule) -> None:
+    """The optimizer is not in the state_dict of a scheduler, nor in that of one that it is made of."""
+    live = case.start()
+    live.run(0, case.before)
+    held = parts_within(live.scheduler.state_dict())
+    expect.equal(0, len([x for x in held if isinstance(x, torch.optim.Optimizer)]), "number of optimizers in the state")
+    for parameter in [p for group in live.optimizer.param_groups for p in group["params"]]:
+        expect.equal(False, any(x is parameter for x in held), "whether a parameter is in the state")
+
+
+def parts_within(value: Any) -> list[Any]:
+    """Everything that a value holds, itself included."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return [value, *(x for part in parts for x in parts_within(part))]
+
+
+@cases(schedules.schedules)
+def test_scheduler_continues_as_if_never_stopped(case: Schedule) -> None:
+    """A scheduler that loads the state of another, beside an optimizer that loads that of the other's, goes on as that would have."""  # noqa: E501
+    whole, stopped = case.start(), case.start()
+    wanted = whole.run(0, case.before + case.after)[case.before :]
+    stopped.run(0, case.before)
+    resumed = stopped.resumed()
+    expect.equal(stopped.rates(), resumed.rates(), "learning rates and momenta at the stop")
+    expect.equal(wanted, resumed.run(case.before, case.before + case.after), "learning rates and momenta after it")
+    if not case.metric:
+        expect.equal(whole.scheduler.get_last_lr(), resumed.scheduler.get_last_lr(), "get_last_lr()")
+    expect.equal(whole.epoch, resumed.epoch, "last_epoch")
+
+
+@cases(schedules.schedules)
+def test_scheduler_load_leaves_the_dictionary(case: Schedule) -> None:
+    """load_state_dict of a scheduler leaves the dictionary as it was, with all its keys."""
+    live, other = case.start(), case.start(other=True)
+    live.run(0, case.before)
+    state = live.scheduler.state_dict()
+    before = copy.deepcopy(state)
+    other.scheduler.load_state_dict(state)
+    expect.equal(set(before), set(state), "keys of the dictionary")
+    simple = {key: value for key, value in before.items() if isinstance(value, int | float | str | None)}
+    expect.equal(simple, {key: state[key] for key in simple}, "numbers of the dictionary")
+    again = case.start(other=True)
+    again.scheduler.load_state_dict(state)
+    expect.equal(live.epoch, again.epoch, "last_epoch after a second load")
+
+
+@cases(schedules.schedules)
+def test_scheduler_state_has_every_variable(case: Schedule) -> None:
+    """The state_dict of a scheduler has an entry for every variable of the scheduler that is not the optimizer."""
+    live = case.start()
+    live.run(0, case.before)
+    state = live.scheduler.state_dict()
+    wanted = {name for name, value in vars(live.scheduler).items() if simple_value(value)}
+    expect.equal(set(), wanted - set(state), "variables that are not in the state")
+    for name in wanted:
+        expect.equal(getattr(live.scheduler, name), state[name], f"{name} in the state")
+
+
+def simple_value(value: Any) -> bool:
+    """Whether a value is a number, a text or None, or a list of such."""
+    parts = value if isinstance(value, list) else [value]
+    return all(isinstance(x, int | float | str) or x is None for x in parts)
+
+
+@cases(schedules.schedules)
+def test_callable_objects_are_saved_and_functions_are_not(case: Schedule) -> None:
+    """The state_dict of a scheduler with functions of the epoch has the variables of each that is a callable object, and of a function nothing."""  # noqa: E501
+    live = case.start()
+    held = parts_within(live.scheduler.state_dict())
+    expect.equal(0, len([x for x in held if x is schedules.falling]), "number of functions in the state")
+    expect.equal(case.multiplier == "object", {"rate": 0.5} in held, "whether the variables of the objects are saved")
+    other = case.start(other=True)
+    other.scheduler.load_state_dict(copy.deepcopy(live.scheduler.state_dict()))
+    for function in other.scheduler.lr_lambdas:
+        wanted = 0.5 if case.multiplier == "object" else None
+        expect.equal(wanted, getattr(function, "rate", None), "rate of a function after the load")
+
+
+@cases(schedules.schedules)
+def test_wrapped_schedulers_are_saved(case: Schedule) -> None:
+    """The state_dict of a scheduler made of others has the states of all of them."""
+    live = case.start()
+    live.run(0, case.before)
+    held = parts_within(live.scheduler.state_dict())
+    for part in live.scheduler._schedulers:
+        wanted = {key: value for key, value in part.state_dict().items() if simple_value(value)}
+        found = [x for x in held if isinstance(x, dict) and wanted.items() <= x.items()]
+        expect.that(bool(found), "the state", f"it holds {wanted}", f"{len(held)} parts without")

@@ -20,23 +20,27 @@ if TYPE_CHECKING:
     from conformance.engine.cells import Cell
 
 
+def _recalled(module: Any) -> Any:
+    return module.memory
+
+
+def _remembered(module: Any, state: Any) -> None:
+    module.told.append(state)
+    module.memory = state
+
+
 class Remembering(torch.nn.Module):
     """A module with a parameter, and extra state that it notes each time it is set."""
+
+    # torch alone calls these, so that a reproducer would leave methods out
+    get_extra_state = _recalled
+    set_extra_state = _remembered
 
     def __init__(self, memory: Any) -> None:
         super().__init__()
         self.weight = torch.nn.Parameter(torch.ones(2))
         self.memory = memory
         self.told: list[Any] = []
-
-    def get_extra_state(self) -> Any:
-        """What the module remembers."""
-        return self.memory
-
-    def set_extra_state(self, state: Any) -> None:
-        """Remember ``state``."""
-        self.told.append(state)
-        self.memory = state
 
 
 MEMORIES: tuple[Any, ...] = ({"count": 3, "names": ["a"]}, 7, None, "text", (), {"deep": {"er": [1.5, None]}}, "tensor")

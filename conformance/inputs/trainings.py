@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import io
+import pickle
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -176,9 +177,11 @@ class LiveTraining:
 
 
 def carried(state: Any, way: str) -> Any:
-    """A state after its way: as it is, as a deep copy, or saved and loaded."""
+    """A state after its way: as it is, as a deep copy, pickled, or saved and loaded."""
     if way == "copy":
         return copy.deepcopy(state)
+    if way == "pickle":
+        return pickle.loads(pickle.dumps(state))
     if way == "file":
         file = io.BytesIO()
         torch.save(state, file)
