@@ -924,6 +924,166 @@ def test_group_is_added_behind_the_others(case: Training) -> None:
     expect.equal(len(case.groups) + 1, len(optimizer.state_dict()["param_groups"]), "number of groups of the state")
 
 
+# --- names and hooks of an optimizer ----------------------------------------------------------------------------
+
+
+@cases(trainings.named_trainings)
+def test_parameter_names_are_saved(case: Training) -> None:
+    """The names that an optimizer is given with its parameters are in each group of its state_dict, and only then."""
+    plain = case.start()
+    named = case.over(plain.parameters, named="net.w").run(0, case.before)
+    place = 0
+    for number, group in enumerate(named.optimizer.state_dict()["param_groups"]):
+        wanted = [f"net.w{place + n}" for n in range(len(case.groups[number]))]
+        place += len(wanted)
+        expect.equal(wanted, group.get("param_names"), f"param_names of group {number}")
+    for number, group in enumerate(plain.optimizer.state_dict()["param_groups"]):
+        expect.equal(False, "param_names" in group, f"whether group {number} has names that nobody gave")
+
+
+@cases(trainings.named_trainings)
+def test_parameter_names_do_not_affect_loading(case: Training) -> None:
+    """Parameters are matched by their places, whatever names they have in the optimizer and in the state."""
+    first = case.start().run(0, case.before)
+    plain = first.continued()
+    named = case.over(first.parameters, named="w")
+    named.optimizer.load_state_dict(copy.deepcopy(first.optimizer.state_dict()))
+    state = copy.deepcopy(named.optimizer.state_dict())
+    for group in state["param_groups"]:
+        group["param_names"] = [f"w{n}" for n in range(90, 90 - len(group["params"]), -1)]
+    other = first.resumed()
+    other.optimizer.load_state_dict(state)
+    for found in (named, other):
+        for group in found.optimizer.param_groups:
+            group.pop("param_names", None)
+        optimizer_state.same_trainings(plain, found, "the training")
+
+
+@cases(trainings.named_trainings)
+def test_loaded_parameter_names_override(case: Training) -> None:
+    """Names in a loaded state take the place of the optimizer's, and where there are none the optimizer's stay."""
+    first = case.start().run(0, case.before)
+    state = copy.deepcopy(first.optimizer.state_dict())
+    named = case.over(first.resumed().parameters, named="own")
+    own = [list(group["param_names"]) for group in named.optimizer.param_groups]
+    named.optimizer.load_state_dict(state)
+    expect.equal(own, [g.get("param_names") for g in named.optimizer.param_groups], "names without names in the state")
+    theirs = [[f"their{n}" for n in range(len(group))] for group in case.groups]
+    for group, names in zip(state["param_groups"], theirs, strict=True):
+        group["param_names"] = names
+    for live in (named, first.resumed()):
+        live.optimizer.load_state_dict(copy.deepcopy(state))
+        expect.equal(theirs, [g.get("param_names") for g in live.optimizer.param_groups], "names of the state")
+
+
+@cases(trainings.named_trainings)
+def test_optimizer_state_hooks_run_around(case: Training) -> None:
+    """state_dict hooks of an optimizer get it before and the dictionary after, in order of registration or before all with prepend, until removed."""  # noqa: E501
+    optimizer = case.start().run(0, case.before).optimizer
+    wanted = optimizer_state.shown_parts(optimizer.state_dict())
+    log: list[str] = []
+
+    def before(name: str, given: Any) -> None:
+        expect.same_object(optimizer, given, f"what pre-hook {name} is given")
+        log.append(name)
+
+    def after(name: str, given: Any, state: Any) -> None:
+        expect.same_object(optimizer, given, f"what post-hook {name} is given")
+        log.append(name)
+        state.setdefault("noted", []).append(name)
+
+    first = optimizer.register_state_dict_pre_hook(partial(before, "b"))
+    optimizer.register_state_dict_pre_hook(partial(before, "c"))
+    optimizer.register_state_dict_pre_hook(partial(before, "a"), prepend=True)
+    last = optimizer.register_state_dict_post_hook(partial(after, "y"))
+    optimizer.register_state_dict_post_hook(partial(after, "z"))
+    optimizer.register_state_dict_post_hook(partial(after, "x"), prepend=True)
+    state = optimizer.state_dict()
+    expect.equal(["a", "b", "c", "x", "y", "z"], log, "hooks in the order of their calls")
+    expect.equal(["x", "y", "z"], state.pop("noted"), "what the hooks wrote into the state")
+    optimizer_state.same_parts(wanted, optimizer_state.shown_parts(state), "the state")
+    first.remove()
+    last.remove()
+    log.clear()
+    optimizer.state_dict()
+    expect.equal(["a", "c", "x", "z"], log, "hooks after two were removed")
+
+
+@cases(trainings.named_trainings)
+def test_optimizer_state_hook_replaces_the_state(case: Training) -> None:
+    """What a state_dict post-hook of an optimizer returns is passed to the next one, and returned."""
+    optimizer = case.start().optimizer
+    seen: list[Any] = []
+    replaced: dict[str, Any] = {"other": 1}
+
+    def note(given: Any, state: Any) -> None:
+        seen.append(state)
+
+    optimizer.register_state_dict_post_hook(note)
+    optimizer.register_state_dict_post_hook(lambda given, state: replaced)
+    optimizer.register_state_dict_post_hook(note)
+    expect.same_object(replaced, optimizer.state_dict(), "the state")
+    expect.equal(False, seen[0] is replaced, "whether the first hook got what the second returned")
+    expect.same_object(replaced, seen[1], "what the third hook got")
+
+
+@cases(trainings.named_trainings)
+def test_optimizer_load_pre_hook_changes_what_is_loaded(case: Training) -> None:
+    """A load_state_dict pre-hook of an optimizer gets it and a shallow copy of the dictionary before the load; what it returns, or makes of that, is loaded."""  # noqa: E501
+    stopped = case.start().run(0, case.before)
+    state = copy.deepcopy(stopped.optimizer.state_dict())
+    kept = optimizer_state.shown_parts(state)
+    for way in ("returned", "in place"):
+        live = stopped.resumed(other=True)
+        rates = [group["lr"] for group in live.optimizer.param_groups]
+
+        def change(given: Any, found: Any, way: str = way, live: Any = live, rates: Any = rates) -> Any:
+            expect.same_object(live.optimizer, given, "what the hook is given")
+            expect.equal(rates, [group["lr"] for group in given.param_groups], "learning rates before the load")
+            expect.equal(True, found is not state and found.keys() == state.keys(), "whether it is a shallow copy")
+            groups = [{**group, "lr": 0.625} for group in found["param_groups"]]
+            if way == "returned":
+                return {**found, "param_groups": groups}
+            found["param_groups"] = groups
+            return None
+
+        live.optimizer.register_load_state_dict_pre_hook(change)
+        live.optimizer.load_state_dict(state)
+        wanted = [0.625] * len(case.groups)
+        expect.equal(wanted, [group["lr"] for group in live.optimizer.param_groups], f"learning rates, {way}")
+        optimizer_state.same_parts(kept, optimizer_state.shown_parts(state), "the caller's dictionary")
+
+
+@cases(trainings.named_trainings)
+def test_optimizer_load_hooks_run_around(case: Training) -> None:
+    """load_state_dict hooks of an optimizer are called before and after the load, in order of registration or before all with prepend, until removed."""  # noqa: E501
+    stopped = case.start().run(0, case.before)
+    live = stopped.resumed(other=True)
+    rates = [group["lr"] for group in stopped.optimizer.param_groups]
+    log: list[str] = []
+
+    def before(name: str, given: Any, state: Any) -> None:
+        log.append(name)
+
+    def after(name: str, given: Any) -> None:
+        expect.same_object(live.optimizer, given, f"what post-hook {name} is given")
+        expect.equal(rates, [group["lr"] for group in given.param_groups], "learning rates after the load")
+        log.append(name)
+
+    first = live.optimizer.register_load_state_dict_pre_hook(partial(before, "b"))
+    live.optimizer.register_load_state_dict_pre_hook(partial(before, "a"), prepend=True)
+    last = live.optimizer.register_load_state_dict_post_hook(partial(after, "y"))
+    live.optimizer.register_load_state_dict_post_hook(partial(after, "z"))
+    live.optimizer.register_load_state_dict_post_hook(partial(after, "x"), prepend=True)
+    live.optimizer.load_state_dict(stopped.state())
+    expect.equal(["a", "b", "x", "y", "z"], log, "hooks in the order of their calls")
+    first.remove()
+    last.remove()
+    log.clear()
+    live.optimizer.load_state_dict(stopped.state())
+    expect.equal(["a", "x", "z"], log, "hooks after two were removed")
+
+
 # --- the state of a scheduler -----------------------------------------------------------------------------------
 
 

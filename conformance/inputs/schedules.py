@@ -19,7 +19,7 @@ from conformance.inputs.trainings import carried
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
 
-METRICS = (3.0, 2.0, 2.5, 2.5, 2.75, 1.0, 1.5, 1.25, 1.5, 4.0, 0.5, 0.75)
+METRICS = (3.0, 2.0, 2.5, 2.5, 2.75, 2.625, 1.0, 1.5, 1.25, 1.5, 4.0, 0.5, 0.75)
 PART_OPTIONS: dict[str, dict[str, Any]] = {
     "ConstantLR": {"factor": 0.5, "total_iters": 3},
     "LinearLR": {"start_factor": 0.25, "total_iters": 3},

@@ -223,3 +223,15 @@ def stopped_trainings(cell: Cell) -> Inputs:
     rows = ((0, 2, 1, "float32", "dictionary", False), (1, 1, 1, "float64", "dictionary", True), (2, 3, 1, "float32",
              "copy", True), (0, 0, 1, "float64", "dictionary", False))  # fmt: skip
     return Inputs([training_of(cell, *row) for row in rows])
+
+
+def named_trainings(cell: Cell) -> Inputs:
+    """Trainings by two optimizers, without regard to the catalogue."""
+    adam, sgd = (("lr", 0.1), ("amsgrad", True)), (("lr", 0.1), ("momentum", 0.9))
+    return Inputs(
+        [
+            Training(makes, options, groups, before, 1, "float32", way, idle, (), cell.target.device)
+            for makes, options in (("optim.Adam", adam), ("optim.SGD", sgd))
+            for groups, before, way, idle in zip(GROUPINGS, (1, 2, 0), WAYS_OF_STATE, (True, False, False), strict=True)
+        ]
+    )

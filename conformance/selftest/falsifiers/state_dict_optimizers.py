@@ -205,3 +205,103 @@ def a_fourth_group_forgets_the_state_of_the_first() -> Break:
         return add_param_group
 
     return patched(Optimizer, "add_param_group", make)
+
+
+# --- names and hooks --------------------------------------------------------------------------------------------
+
+
+@falsifies(f"{AREA}.parameter-names-are-saved")
+def names_of_the_second_group_are_not_saved() -> Break:
+    """The names of the second group are not saved."""
+
+    def change(optimizer: Any, state: Any) -> Any:
+        for group in state["param_groups"][1:2]:
+            group.pop("param_names", None)
+        return state
+
+    return stated(change)
+
+
+@falsifies(f"{AREA}.parameter-names-do-not-affect-loading")
+def parameters_are_matched_by_their_names() -> Break:
+    """Where the names of a group descend, its state is matched in their order."""
+
+    def change(optimizer: Any, state: Any) -> Any:
+        groups = []
+        for group in state["param_groups"]:
+            names = group.get("param_names", [])
+            order = [n for _, n in sorted(zip(names, group["params"], strict=True))] if names else group["params"]
+            groups.append({**group, "params": order})
+        return {**state, "param_groups": groups}
+
+    return taken(change)
+
+
+@falsifies(f"{AREA}.loaded-parameter-names-override")
+def names_are_not_loaded_into_what_has_none() -> Break:
+    """Names of a state are dropped by an optimizer without names of its own."""
+
+    def make(original: Any) -> Any:
+        def load_state_dict(self: Any, state: Any) -> None:
+            had = ["param_names" in group for group in self.param_groups]
+            original(self, state)
+            for group, names in zip(self.param_groups, had, strict=True):
+                if not names:
+                    group.pop("param_names", None)
+
+        return load_state_dict
+
+    return patched(Optimizer, "load_state_dict", make)
+
+
+def without_prepend(name: str) -> Break:
+    """A registration of hooks that takes no notice of prepend."""
+    return patched(Optimizer, name, lambda original: lambda self, hook, prepend=False: original(self, hook))
+
+
+@falsifies(f"{AREA}.optimizer-state-hooks-run-around")
+def a_post_hook_is_never_prepended() -> Break:
+    """prepend is not heeded by state_dict post-hooks."""
+    return without_prepend("register_state_dict_post_hook")
+
+
+@falsifies(f"{AREA}.optimizer-load-hooks-run-around")
+def a_load_pre_hook_is_never_prepended() -> Break:
+    """prepend is not heeded by load_state_dict pre-hooks."""
+    return without_prepend("register_load_state_dict_pre_hook")
+
+
+@falsifies(f"{AREA}.optimizer-state-hook-replaces-the-state")
+def what_a_second_hook_returns_is_merged() -> Break:
+    """What a second state_dict post-hook returns is copied."""
+
+    def make(original: Any) -> Any:
+        def register(self: Any, hook: Any, prepend: bool = False) -> Any:
+            second = len(self._optimizer_state_dict_post_hooks) == 1
+
+            def called(optimizer: Any, state: Any) -> Any:
+                found = hook(optimizer, state)
+                return {**found} if second and found is not None else found
+
+            return original(self, called, prepend)
+
+        return register
+
+    return patched(Optimizer, "register_state_dict_post_hook", make)
+
+
+@falsifies(f"{AREA}.optimizer-load-pre-hook-changes-what-is-loaded")
+def what_a_pre_hook_returns_is_lost() -> Break:
+    """What a load_state_dict pre-hook returns is lost where there are several groups."""
+
+    def make(original: Any) -> Any:
+        def register(self: Any, hook: Any, prepend: bool = False) -> Any:
+            def called(optimizer: Any, state: Any) -> Any:
+                found = hook(optimizer, state)
+                return None if len(state["param_groups"]) > 1 else found
+
+            return original(self, called, prepend)
+
+        return register
+
+    return patched(Optimizer, "register_load_state_dict_pre_hook", make)
