@@ -231,21 +231,21 @@ def test_load_leaves_transient_buffers(case: Tree) -> None:
 def test_load_leaves_the_dictionary(case: Tree) -> None:
     """load_state_dict leaves the dictionary as it was, its keys, their order, its tensors and its metadata."""
     source = case.turned().build().state_dict()
-    metadata = copy.deepcopy(source._metadata)  # type: ignore[attr-defined]
+    metadata = copy.deepcopy(source._metadata)
     for strict in (True, False):
-        source["a.stranger"] = torch.ones(2)
+        source["stranger"] = torch.ones(2)
         before = module_state.shown_state(source)
         if not strict:
             case.build().load_state_dict(source, strict=False)
         else:
             expect.raises(RuntimeError, partial(case.build().load_state_dict, source), "a load of a strange key")
         module_state.same_state(before, module_state.shown_state(source), "the dictionary")
-        expect.equal(metadata, source._metadata, "metadata of the dictionary")  # type: ignore[attr-defined]
-    del source["a.stranger"]
+        expect.equal(metadata, source._metadata, "metadata of the dictionary")
+    del source["stranger"]
     before = module_state.shown_state(source)
     case.build().load_state_dict(source)
     module_state.same_state(before, module_state.shown_state(source), "the dictionary")
-    expect.equal(metadata, source._metadata, "metadata of the dictionary")  # type: ignore[attr-defined]
+    expect.equal(metadata, source._metadata, "metadata of the dictionary")
 
 
 @cases(tree_sources.module_trees)
@@ -341,6 +341,16 @@ def test_unexpected_keys_are_an_error(case: Edited) -> None:
         expect.that(f'"{key}"' in str(error), "the error", f"it names {key!r}", str(error))
 
 
+@cases(state_edits.keys_below_tensors)
+def test_key_below_a_tensor_is_unexpected(case: Edited) -> None:
+    """A key that goes on behind the name of a parameter or buffer is refused, and reported with strict=False."""
+    module = case.tree.build()
+    error = expect.raises(RuntimeError, partial(module.load_state_dict, case.source()), "the load")
+    expect.that(f'"{case.added[0]}"' in str(error), "the error", f"it names {case.added[0]!r}", str(error))
+    found = module.load_state_dict(case.source(), strict=False)
+    expect.equal(list(case.added), found.unexpected_keys, "unexpected_keys")
+
+
 @cases(state_edits.lenient_loads)
 def test_lenient_load_reports_the_keys(case: Edited) -> None:
     """With strict=False load_state_dict returns the missing and the unexpected keys, each of them once and no others."""  # noqa: E501
@@ -395,7 +405,7 @@ def test_what_is_no_mapping_is_an_error(case: Tree) -> None:
     """What is no mapping is refused with a TypeError, and the module stays as it was."""
     module, pairs = case.build(), list(case.turned().tensors().items())
     for wrong in (pairs, None, module, {key for key, _ in pairs}):
-        expect.raises(TypeError, partial(module.load_state_dict, wrong), f"a load of a {type(wrong).__name__}")  # type: ignore[arg-type]
+        expect.raises(TypeError, partial(module.load_state_dict, wrong), f"a load of a {type(wrong).__name__}")
     module_state.module_holds(case, module, "the module")
 
 
@@ -538,7 +548,7 @@ def test_state_pre_hook_runs_before(case: Tree) -> None:
     """A state_dict pre-hook is called with its module, prefix and keep_vars before anything of the module is saved, on each module that has one."""  # noqa: E501
     module = case.build()
     for keep_vars in (False, True):
-        seen: list[tuple[str, Any]] = []
+        seen: list[tuple[str, Any, bool]] = []
 
         def hook(part: Any, prefix: str, keep: bool, seen: Any = seen) -> None:
             seen.append((prefix, part, keep))

@@ -92,8 +92,9 @@ def strange_keys(tree: Tree) -> list[str]:
     found += [f"{prefix}stranger.deep" for prefix in tree.prefixes()[-1:]]
     found += [key for key, (slot, _) in places.items() if slot.kind == "transient"]
     for key in list(state)[-3:]:
-        found += [f"{key}_", f"{key}.more", key[:-1]]
-    return [x for x in dict.fromkeys(found) if x and (x not in places or places[x][0].kind == "transient")]
+        found += [f"{key}_", key[:-1]]
+    able = [x for x in dict.fromkeys(found) if x and (x not in places or places[x][0].kind == "transient")]
+    return [x for x in able if not any(x.startswith(f"{key}.") for key in places)]
 
 
 @cache
@@ -122,6 +123,12 @@ def missing_keys(cell: Cell) -> Inputs:
 def unexpected_keys(cell: Cell) -> Inputs:
     """Dictionaries with keys that the module does not expect."""
     return Inputs(_edits(cell.target.device, False, True))
+
+
+def keys_below_tensors(cell: Cell) -> Inputs:
+    """Dictionaries with a key that goes on behind the name of a parameter or buffer."""
+    every = [(tree, key) for tree in listed_trees(cell.target.device, 12) for key in list(tree.state())[-2:]]
+    return Inputs([Edited(tree, added=(f"{key}.more",)) for tree, key in every])
 
 
 def lenient_loads(cell: Cell) -> Inputs:

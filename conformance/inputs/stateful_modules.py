@@ -29,7 +29,7 @@ def _remembered(module: Any, state: Any) -> None:
     module.memory = state
 
 
-class Remembering(torch.nn.Module):
+class Remembering(torch.nn.Module):  # type: ignore[misc]
     """A module with a parameter, and extra state that it notes each time it is set."""
 
     # torch alone calls these, so that a reproducer would leave methods out

@@ -68,7 +68,7 @@ class Training:
 
     def over(self, parameters: list[torch.nn.Parameter], other: bool = False, named: str = "") -> LiveTraining:
         """A new optimizer over these parameters; ``named`` begins the names that they are given, if any."""
-        options = {name: tuple(v) if isinstance(v, list) else v for name, v in self.options}
+        options: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in self.options}
         options["lr"] = options["lr"] * (3 if other else 1)
         groups, start = [], 0
         for number, group in enumerate(self.groups):
