@@ -101,7 +101,7 @@ def strange_keys(tree: Tree) -> list[str]:
 def _edits(device: str, missing: bool, unexpected: bool) -> tuple[Edited, ...]:
     draw = random.Random(5)
     found = []
-    for tree in listed_trees(device, 12):
+    for tree in listed_trees(device, 6):
         absent, strange = droppable(tree), strange_keys(tree)
         if missing and not absent:
             continue
@@ -127,7 +127,7 @@ def unexpected_keys(cell: Cell) -> Inputs:
 
 def keys_below_tensors(cell: Cell) -> Inputs:
     """Dictionaries with a key that goes on behind the name of a parameter or buffer."""
-    every = [(tree, key) for tree in listed_trees(cell.target.device, 12) for key in list(tree.state())[-2:]]
+    every = [(tree, key) for tree in listed_trees(cell.target.device, 6) for key in list(tree.state())[-2:]]
     return Inputs([Edited(tree, added=(f"{key}.more",)) for tree, key in every])
 
 

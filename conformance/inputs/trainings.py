@@ -220,8 +220,11 @@ def trainings(cell: Cell) -> Inputs:
 
 def stopped_trainings(cell: Cell) -> Inputs:
     """Each grouping after some steps."""
-    rows = ((0, 2, 1, "float32", "dictionary", False), (1, 1, 1, "float64", "dictionary", True), (2, 3, 1, "float32",
-             "copy", True), (0, 0, 1, "float64", "dictionary", False))  # fmt: skip
+    rows = (
+        (0, 2, 1, "float32", "dictionary", False),
+        (1, 1, 1, "float64", "copy", True),
+        (2, 0, 1, "float32", "dictionary", True),
+    )
     return Inputs([training_of(cell, *row) for row in rows])
 
 

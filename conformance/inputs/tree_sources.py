@@ -66,7 +66,7 @@ WRITTEN = (
 
 
 @cache
-def listed_trees(device: str, count: int = 24) -> tuple[Tree, ...]:
+def listed_trees(device: str, count: int = 12) -> tuple[Tree, ...]:
     """The written trees, and trees grown from decisions that are the same each time."""
     draw = random.Random(11)
     more = [grown(bytes(draw.randrange(256) for _ in range(draw.randrange(6, 22))), device) for _ in range(count)]
