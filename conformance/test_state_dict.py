@@ -853,11 +853,13 @@ def test_other_groups_are_refused(case: Training) -> None:
     live = case.start().run(0, case.before)
     before = optimizer_state.remembered(live.optimizer)
     for number in range(len(case.groups)):
-        for change in ("none", "one less", "one more"):
+        for change in ("none", "a group more", "one less", "one more"):
             state = copy.deepcopy(live.optimizer.state_dict())
             ids = state["param_groups"][number]["params"]
             if change == "none":
                 del state["param_groups"][number]
+            elif change == "a group more":
+                state["param_groups"].append({**state["param_groups"][number], "params": [99]})
             else:
                 state["param_groups"][number]["params"] = ids[:-1] if change == "one less" else [*ids, 99]
             expect.raises(
@@ -1122,6 +1124,8 @@ def test_scheduler_continues_as_if_never_stopped(case: Schedule) -> None:
     stopped.run(0, case.before)
     resumed = stopped.resumed()
     expect.equal(stopped.rates(), resumed.rates(), "learning rates and momenta at the stop")
+    states = [simple_parts(live.scheduler.state_dict()) for live in (stopped, resumed)]
+    expect.equal(*states, "numbers and texts of the state at the stop")
     expect.equal(wanted, resumed.run(case.before, case.before + case.after), "learning rates and momenta after it")
     if not case.metric:
         expect.equal(whole.scheduler.get_last_lr(), resumed.scheduler.get_last_lr(), "get_last_lr()")
@@ -1154,6 +1158,15 @@ def test_scheduler_state_has_every_variable(case: Schedule) -> None:
     expect.equal(set(), wanted - set(state), "variables that are not in the state")
     for name in wanted:
         expect.equal(getattr(live.scheduler, name), state[name], f"{name} in the state")
+
+
+def simple_parts(value: Any) -> Any:
+    """A value without what is no number, text or None."""
+    if isinstance(value, dict):
+        return {key: simple_parts(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [simple_parts(part) for part in value]
+    return value if simple_value(value) else None
 
 
 def simple_value(value: Any) -> bool:
