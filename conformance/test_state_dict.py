@@ -1124,8 +1124,8 @@ def test_scheduler_continues_as_if_never_stopped(case: Schedule) -> None:
     stopped.run(0, case.before)
     resumed = stopped.resumed()
     expect.equal(stopped.rates(), resumed.rates(), "learning rates and momenta at the stop")
-    states = [simple_parts(live.scheduler.state_dict()) for live in (stopped, resumed)]
-    expect.equal(*states, "numbers and texts of the state at the stop")
+    before, after = (simple_parts(live.scheduler.state_dict()) for live in (stopped, resumed))
+    expect.equal(before, after, "numbers and texts of the state at the stop")
     expect.equal(wanted, resumed.run(case.before, case.before + case.after), "learning rates and momenta after it")
     if not case.metric:
         expect.equal(whole.scheduler.get_last_lr(), resumed.scheduler.get_last_lr(), "get_last_lr()")

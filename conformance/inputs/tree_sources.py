@@ -7,17 +7,9 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from conformance.engine.cases import Inputs
-from conformance.inputs.module_trees import (
-    COUNT_PLANS,
-    LAYERS,
-    SLOT_PLANS,
-    Node,
-    Slot,
-    Tree,
-    grown,
-    layer_node,
-)
+from conformance.inputs.module_trees import Node, Slot, Tree
 from conformance.inputs.tensors import corner
+from conformance.inputs.tree_growth import COUNT_PLANS, LAYERS, SLOT_PLANS, grown, layer_node
 
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
