@@ -23,6 +23,8 @@ FILES = {
     SPECS / "catalogue" / "kinks.yaml": "catalogue",
     SPECS / "catalogue" / "closed_forms.yaml": "catalogue",
     SPECS / "catalogue" / "stochastic_modules.yaml": "catalogue",
+    SPECS / "catalogue" / "optimizers.yaml": "catalogue",
+    SPECS / "catalogue" / "schedulers.yaml": "catalogue",
 }
 
 
