@@ -5,16 +5,41 @@ Reference: https://docs.pytorch.org/docs/stable/notes/serialization.html
 
 from __future__ import annotations
 
+import io
+import mmap
+import pickle
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import torch
 
 from conformance.engine.cases import cases
-from conformance.inputs import stored_objects, stored_tensors, stored_trees
-from conformance.inputs.stored_objects import StoredObject, optimizer_of, optimizer_steps
+from conformance.inputs import stored_archives, stored_objects, stored_places, stored_tensors, stored_trees
+from conformance.inputs.stored_archives import HandMade, NamedGlobal
+from conformance.inputs.stored_files import stored_path, write_stored
+from conformance.inputs.stored_objects import StoredObject, StoredPair, optimizer_of, optimizer_steps
+from conformance.inputs.stored_places import (
+    TRIPPED,
+    Placed,
+    Trusting,
+    Untrusted,
+    loaded_modules,
+    own_safe_globals,
+    tag_of,
+    tag_registered,
+)
 from conformance.inputs.stored_tensors import Stored
 from conformance.inputs.stored_trees import StoredViews
 from conformance.oracles import expect, memory
+from conformance.oracles.archives import documented_order, entries_of, mapped_from, storages_in
 from conformance.oracles.stored import (
+    hand_made_bits,
+    hand_made_values,
     own_memory,
+    reversed_words,
     same_module,
     same_placement,
     same_sharing,
@@ -265,3 +290,396 @@ def test_saved_to_every_kind_of_file(case: Stored) -> None:
     """An object is saved to a path and to a file-like object, and loaded from a path and from one."""
     x = case.build()
     same_stored(x, case.route.carry(x), "the loaded tensor")
+
+
+# --- the format -------------------------------------------------------------------------------------------------
+
+
+@cases(stored_trees.stored_views)
+def test_archive_has_the_documented_files(case: StoredViews) -> None:
+    """The archive holds data.pkl, byteorder, a file in data/ for each storage, and version, in this order."""
+    tensors = case.tensors()
+    documented_order(write_stored(case.boxed(tensors), "BytesIO", ""), len(storages_in(tensors)))
+
+
+@cases(stored_tensors.stored_few)
+def test_archive_is_not_compressed(case: Stored) -> None:
+    """torch.save writes a ZIP archive whose files are not compressed."""
+    written = write_stored(case.build(), "BytesIO", "")
+    expect.equal(True, zipfile.is_zipfile(io.BytesIO(written)), "whether the file is a ZIP archive")
+    expect.equal([], [entry.name for entry in entries_of(written) if not entry.plain], "compressed files")
+
+
+@cases(stored_trees.stored_copies)
+def test_records_are_aligned(case: StoredViews) -> None:
+    """Every file of the archive begins at a multiple of 64 bytes."""
+    found = entries_of(write_stored(case.boxed(case.tensors()), "BytesIO", ""))
+    expect.equal([], [(entry.name, entry.start) for entry in found if entry.start % 64], "files that begin elsewhere")
+
+
+@cases(stored_tensors.stored_few)
+def test_byte_order_is_told(case: Stored) -> None:
+    """The file byteorder of an archive is the word for this machine's byte order."""
+    records = stored_archives.archive_records(write_stored(case.build(), "BytesIO", ""))
+    expect.equal(sys.byteorder.encode(), records.get("byteorder"), "contents of byteorder")
+
+
+@cases(stored_trees.stored_views)
+def test_storages_are_files(case: StoredViews) -> None:
+    """Each storage is one file of the archive with its very bytes, however many tensors lie in it."""
+    tensors = case.tensors()
+    records = stored_archives.archive_records(write_stored(case.boxed(tensors), "BytesIO", ""))
+    found = [record for name, record in records.items() if name.startswith("data/")]
+    expected = storages_in(tensors)
+    expect.equal(len(expected), len(found), "number of storages in the archive")
+    for number, (wanted, got) in enumerate(zip(expected, found, strict=True)):
+        memory.same_bytes(wanted, got, f"file {number} of data/")
+
+
+@cases(stored_objects.protocols)
+def test_protocol_is_used(case: StoredObject) -> None:
+    """The object is pickled with the protocol that torch.save is given, and with the second one by default."""
+    records = stored_archives.archive_records(write_stored(case.build(), "BytesIO", "", **case.route.save_options()))
+    expect.equal(bytes([0x80, case.route.protocol]), records["data.pkl"][:2], "first bytes of data.pkl")
+    same_tree(case.build(), case.route.carry(case.build()))
+
+
+@cases(stored_tensors.stored_few)
+def test_old_format_is_no_archive(case: Stored) -> None:
+    """What is saved with _use_new_zipfile_serialization=False is no ZIP archive, and torch.load loads it."""
+    x = case.build()
+    written = write_stored(x, "BytesIO", "", _use_new_zipfile_serialization=False)
+    expect.equal(False, zipfile.is_zipfile(io.BytesIO(written)), "whether the file is a ZIP archive")
+    same_stored(x, torch.load(io.BytesIO(written), weights_only=True), "the loaded tensor")
+
+
+@cases(stored_tensors.stored_few)
+def test_checksums_are_written(case: Stored) -> None:
+    """The archive has the right checksum of each of its files."""
+    expect.equal(True, torch.serialization.get_crc32_options(), "what get_crc32_options says by default")
+    with zipfile.ZipFile(io.BytesIO(write_stored(case.build(), "BytesIO", ""))) as archive:
+        expect.equal(None, archive.testzip(), "first file with a wrong checksum")
+
+
+@cases(stored_tensors.stored_few)
+def test_file_without_checksums_loads(case: Stored) -> None:
+    """A file that is saved with set_crc32_options(False) is loaded like any other."""
+    x = case.build()
+    kept = torch.serialization.get_crc32_options()
+    try:
+        torch.serialization.set_crc32_options(False)
+        expect.equal(False, torch.serialization.get_crc32_options(), "what get_crc32_options says")
+        found = case.route.carry(x)
+    finally:
+        torch.serialization.set_crc32_options(kept)
+    same_stored(x, found, "the loaded tensor")
+
+
+@cases(stored_archives.hand_made)
+def test_documented_archive_loads(case: HandMade) -> None:
+    """An archive of the documented files that torch.save did not write is loaded."""
+    hand_made_values(case, case.load(weights_only=True), case.values())
+
+
+@cases(stored_archives.of_other_order)
+def test_other_byte_order_is_turned(case: HandMade) -> None:
+    """Where the archive names the other byte order, each number is turned round as it is loaded."""
+    hand_made_values(case, case.load(weights_only=True), case.values())
+
+
+@cases(stored_archives.of_no_order)
+def test_missing_byte_order_is_as_set(case: HandMade) -> None:
+    """Where the archive names no byte order, that of set_default_load_endianness is taken."""
+    kept = torch.serialization.get_default_load_endianness()
+    values = case.values()
+    turned = np.frombuffer(b"".join(reversed_words(values)), values.dtype)
+    hand_made_bits(case, case.load(weights_only=True), turned)
+    try:
+        orders = torch.serialization.LoadEndianness
+        torch.serialization.set_default_load_endianness(orders.BIG if sys.byteorder == "little" else orders.LITTLE)
+        hand_made_values(case, case.load(weights_only=True), values)
+    finally:
+        torch.serialization.set_default_load_endianness(kept)
+
+
+# --- what is trusted --------------------------------------------------------------------------------------------
+
+
+@cases(stored_places.untrusted)
+def test_classes_are_refused_by_default(case: Untrusted) -> None:
+    """torch.load refuses classes and functions that are not trusted, also without a word about weights_only."""
+    expect.raises(pickle.UnpicklingError, lambda: torch.load(io.BytesIO(case.written())), "torch.load of the file")
+
+
+@cases(stored_places.untrusted)
+def test_classes_are_loaded_by_default(case: Untrusted) -> None:
+    """torch.load without a word about weights_only loads whatever was pickled."""
+    found = torch.load(io.BytesIO(case.written()))
+    expected = torch.load(io.BytesIO(case.written()), weights_only=False)
+    expect.equal(type(expected), type(found), "type of the loaded object")
+
+
+@cases(stored_places.untrusted)
+def test_untrusted_classes_are_refused(case: Untrusted) -> None:
+    """With weights_only=True a class or function that is not trusted raises UnpicklingError, however deep it lies."""
+    written = case.written()
+    action = lambda: torch.load(io.BytesIO(written), weights_only=True)  # noqa: E731
+    expect.raises(pickle.UnpicklingError, action, "torch.load of the file")
+
+
+@cases(stored_places.trusting)
+def test_refusal_names_the_class(case: Trusting) -> None:
+    """The error of weights_only=True names the class or function that is not trusted."""
+    written = case.written()
+    action = lambda: torch.load(io.BytesIO(written), weights_only=True)  # noqa: E731
+    said = str(expect.raises(pickle.UnpicklingError, action, "torch.load of the file"))
+    expect.that(any(name in said for name in case.told()), "the error", f"one of {case.told()} in it", repr(said[-300:]))
+
+
+@cases(stored_places.tripwires)
+def test_untrusted_code_is_not_run(case: Untrusted) -> None:
+    """With weights_only=True nothing is called that is not trusted; with False it is."""
+    written = case.written()
+    TRIPPED.clear()
+    action = lambda: torch.load(io.BytesIO(written), weights_only=True)  # noqa: E731
+    expect.raises(pickle.UnpicklingError, action, "torch.load of the file")
+    expect.equal([], TRIPPED, "calls with weights_only=True")
+    torch.load(io.BytesIO(written), weights_only=False)
+    expect.that(bool(TRIPPED), "calls with weights_only=False", "some", "none")
+
+
+@cases(stored_archives.unimported_globals)
+def test_nothing_is_imported(case: NamedGlobal) -> None:
+    """With weights_only=True no module is imported by what a file says."""
+    if case.module in sys.modules:
+        raise expect.Discard(f"{case.module} was imported before")
+    action = lambda: torch.load(io.BytesIO(case.memory()), weights_only=True)  # noqa: E731
+    expect.raises(pickle.UnpicklingError, action, "torch.load of the file")
+    expect.equal(False, case.module in loaded_modules(), f"whether {case.module} was imported")
+
+
+@cases(stored_places.trusting)
+def test_trusted_classes_are_loaded(case: Trusting) -> None:
+    """Classes that were added by add_safe_globals are loaded with weights_only=True, until clear_safe_globals."""
+    with own_safe_globals():
+        torch.serialization.add_safe_globals(case.trusted()[:1])
+        torch.serialization.add_safe_globals(case.trusted()[1:])
+        same_tree(case.build(), case.route.carry(case.build()))
+        torch.serialization.clear_safe_globals()
+        expect.raises(pickle.UnpicklingError, lambda: case.route.carry(case.build()), "torch.load once none is trusted")
+
+
+@cases(stored_places.trusting)
+def test_safe_globals_end_with_their_block(case: Trusting) -> None:
+    """Classes are trusted within the block of safe_globals, and after it, also after an exception, as before."""
+    with own_safe_globals():
+        try:
+            with torch.serialization.safe_globals(case.trusted()[:1]), torch.serialization.safe_globals(case.trusted()):
+                same_tree(case.build(), case.route.carry(case.build()))
+                raise KeyError("leaves the block")
+        except KeyError:
+            pass
+        expect.equal([], torch.serialization.get_safe_globals(), "trusted classes after the block")
+        expect.raises(pickle.UnpicklingError, lambda: case.route.carry(case.build()), "torch.load after the block")
+
+
+@cases(stored_places.trusting)
+def test_safe_globals_are_told(case: Trusting) -> None:
+    """get_safe_globals returns the classes that were added, and nothing after clear_safe_globals."""
+    with own_safe_globals():
+        torch.serialization.add_safe_globals(case.trusted())
+        found = torch.serialization.get_safe_globals()
+        expect.equal(sorted(case.told()), sorted(f"{x.__module__}.{x.__qualname__}" for x in found), "trusted classes")
+        torch.serialization.clear_safe_globals()
+        expect.equal([], list(torch.serialization.get_safe_globals()), "trusted classes once they were cleared")
+
+
+@cases(stored_archives.renamed_globals)
+def test_trusted_under_another_name(case: NamedGlobal) -> None:
+    """A pair of a class and a name makes the class what is loaded for that name."""
+    with own_safe_globals(), torch.serialization.safe_globals([(StoredPair, f"{case.module}.{case.name}")]):
+        expect.same_object(StoredPair, torch.load(io.BytesIO(case.memory()), weights_only=True), "what is loaded")
+
+
+@cases(stored_places.trusting)
+def test_unsafe_globals_are_listed(case: Trusting) -> None:
+    """get_unsafe_globals_in_checkpoint lists the full name of each class of a file that is not trusted, no other."""
+    listed = torch.serialization.get_unsafe_globals_in_checkpoint
+    written = write_stored(case.build(), "BytesIO", "")
+    with own_safe_globals():
+        expect.equal(sorted(case.told()), sorted(listed(io.BytesIO(written))), "what is not trusted")
+        with torch.serialization.safe_globals(case.trusted()[:1]):
+            expect.equal(sorted(case.told()[1:]), sorted(listed(io.BytesIO(written))), "what is not trusted then")
+
+
+# --- where to ---------------------------------------------------------------------------------------------------
+
+
+@cases(stored_places.everywhere)
+def test_map_location_names_a_device(case: Placed) -> None:
+    """Where map_location is a string or a torch.device, every tensor is loaded to that device, with its values."""
+    tensors = case.things.tensors()
+    place = torch.device(case.location([]))
+    found = tensors_in(case.things.route.carry(case.things.boxed(tensors), map_location=case.location([])))
+    for number, (expected, got) in enumerate(zip(tensors, found, strict=True)):
+        same_stored(expected.detach().to(place), got, f"loaded tensor {number}")
+
+
+@cases(stored_places.asked)
+def test_map_location_is_asked_once_a_storage(case: Placed) -> None:
+    """A callable map_location is called once for each storage, with the storage on the CPU and its device's tag."""
+    log: list[Any] = []
+    tensors = case.things.tensors()
+    case.things.route.carry(case.things.boxed(tensors), map_location=case.location(log))
+    expect.equal([tag_of(str(tensors[0].device))] * len(storages_in(tensors)), [tag for _, tag in log], "tags asked for")
+    expect.equal(["cpu"] * len(log), [storage.device.type for storage, _ in log], "devices of the storages")
+
+
+@cases(stored_places.answered)
+def test_storage_of_map_location_is_used(case: Placed) -> None:
+    """The storage that a callable map_location returns is the storage of what is loaded."""
+    tensors = case.things.tensors()
+    found = tensors_in(case.things.route.carry(case.things.boxed(tensors), map_location=case.location([])))
+    for number, (expected, got) in enumerate(zip(tensors, found, strict=True)):
+        if not case.things.route.legacy:  # there the bytes are read after the storages were placed
+            same_stored(torch.zeros_like(expected, device="cpu"), got, f"loaded tensor {number}")
+    if not case.things.route.legacy:
+        same_sharing(tensors, found, "loaded tensor")
+
+
+@cases(stored_places.unanswered)
+def test_none_of_map_location_is_the_default(case: Placed) -> None:
+    """Tensors go to the device that they were saved from where there is no map_location, or where it returns None."""
+    tensors = case.things.tensors()
+    found = tensors_in(case.things.route.carry(case.things.boxed(tensors), map_location=case.location([])))
+    for number, (expected, got) in enumerate(zip(tensors, found, strict=True)):
+        same_stored(expected, got, f"loaded tensor {number}")
+
+
+@cases(stored_places.remapped)
+def test_map_location_remaps_tags(case: Placed) -> None:
+    """A dictionary as map_location sends storages of a tag that is a key to the value, and leaves all others."""
+    tensors = case.things.tensors()
+    tag = tag_of(str(tensors[0].device))
+    place = torch.device(case.location([]).get(tag, tensors[0].device))
+    found = tensors_in(case.things.route.carry(case.things.boxed(tensors), map_location=case.location([])))
+    for number, (expected, got) in enumerate(zip(tensors, found, strict=True)):
+        same_stored(expected.detach().to(place), got, f"loaded tensor {number}")
+
+
+@cases(stored_places.asked)
+def test_views_share_where_they_are_sent(case: Placed) -> None:
+    """Tensors that lay in one storage lie in one storage also where map_location sent them elsewhere."""
+    tensors = case.things.tensors()
+    found = tensors_in(case.things.route.carry(case.things.boxed(tensors), map_location=case.location([])))
+    same_sharing(tensors, found, "loaded tensor")
+
+
+@cases(stored_archives.of_absent_devices)
+def test_absent_device_is_told(case: HandMade) -> None:
+    """Tensors of a device that is not there raise, and are loaded where map_location sends them."""
+    refusals = (RuntimeError, AssertionError, AttributeError, ValueError)
+    expect.raises(refusals, lambda: case.load(weights_only=True), f"torch.load of a tensor of {case.location}")
+    hand_made_values(case, case.load(weights_only=True, map_location="cpu"), case.values())
+    hand_made_values(case, case.load(weights_only=True, map_location={case.location: "cpu"}), case.values())
+
+
+@cases(stored_tensors.stored_plain)
+def test_registered_tags_are_used(case: Stored) -> None:
+    """Of the taggers and deserializers that are registered, that of the lowest number is used."""
+    x = case.build()
+    log: list[Any] = []
+    with tag_registered(3, "third", log), tag_registered(2, "second", log), tag_registered(99, "last", log):
+        found = case.route.carry(x)
+    same_stored(x, found, "the loaded tensor")
+    expect.equal([(2, "second")], log, "deserializers that answered, with the tag")
+
+
+# --- mapped files -----------------------------------------------------------------------------------------------
+
+
+@cases(stored_tensors.stored_mapped)
+def test_mapped_tensors_are_equal(case: Stored) -> None:
+    """A tensor of a mapped file has the element type, the shape and the bits that were saved."""
+    x = case.build()
+    same_stored(x, case.route.carry(x), "the loaded tensor")
+
+
+@cases(stored_tensors.stored_mapped_few)
+def test_mapped_file_is_mapped(case: Stored) -> None:
+    """With mmap=True the memory of a tensor is a mapping of the file, and no copy."""
+    with stored_path() as path:
+        torch.save(case.build(), path)
+        found = torch.load(path, mmap=True, weights_only=True)
+        spans = mapped_from(path)
+        expect.that(
+            any(first <= found.data_ptr() < last for first, last in spans), "address of the loaded tensor",
+            f"within {[(hex(a), hex(b)) for a, b in spans]}, where the file is mapped", hex(found.data_ptr()),
+        )  # fmt: skip
+
+
+@cases(stored_tensors.stored_mapped_few)
+def test_mapped_file_is_not_written(case: Stored) -> None:
+    """A write to a tensor of a mapped file does not reach the file by default."""
+    expect.equal(mmap.MAP_PRIVATE, torch.serialization.get_default_mmap_options(), "what get_default_mmap_options says")
+    with stored_path() as path:
+        torch.save(case.build(), path)
+        before = Path(path).read_bytes()
+        torch.load(path, mmap=True, weights_only=True).fill_(1)
+        memory.same_bytes(before, Path(path).read_bytes(), "the file after a write to the tensor")
+
+
+@cases(stored_tensors.stored_mapped_few)
+def test_shared_mapping_is_written(case: Stored) -> None:
+    """With MAP_SHARED set for a block, a write to a tensor of a mapped file reaches the file."""
+    kept = torch.serialization.get_default_mmap_options()
+    with stored_path() as path:
+        torch.save(case.build(), path)
+        with torch.serialization.set_default_mmap_options(mmap.MAP_SHARED):
+            expect.equal(mmap.MAP_SHARED, torch.serialization.get_default_mmap_options(), "the setting in the block")
+            found = torch.load(path, mmap=True, weights_only=True)
+        expect.equal(kept, torch.serialization.get_default_mmap_options(), "the setting after the block")
+        found.fill_(1)
+        same_stored(found, torch.load(path, weights_only=True), "the tensor loaded again")
+
+
+@cases(stored_tensors.stored_mapped_few)
+def test_only_paths_are_mapped(case: Stored) -> None:
+    """mmap=True raises for a file-like object and for a file of the old format."""
+    x = case.build()
+    written = io.BytesIO(write_stored(x, "BytesIO", ""))
+    expect.raises((ValueError, RuntimeError), lambda: torch.load(written, mmap=True, weights_only=True), "a buffer")
+    with stored_path() as path:
+        torch.save(x, path, _use_new_zipfile_serialization=False)
+        expect.raises(RuntimeError, lambda: torch.load(path, mmap=True, weights_only=True), "a file of the old format")
+
+
+# --- without data -----------------------------------------------------------------------------------------------
+
+
+@cases(stored_trees.stored_copies)
+def test_skipped_data_is_room(case: StoredViews) -> None:
+    """A file saved under skip_data has the room of every storage, and is whole once the bytes are put there."""
+    tensors = case.tensors()
+    with torch.serialization.skip_data():
+        hollow = bytearray(write_stored(case.boxed(tensors), "BytesIO", ""))
+    whole = write_stored(case.boxed(tensors), "BytesIO", "")
+    expected, found = ([(e.name, e.start, e.size) for e in entries_of(bytes(file))] for file in (whole, hollow))
+    expect.equal(expected, found, "files of the archive, where each begins, and its size")
+    for name, start, size in expected:
+        if name.startswith("data/"):
+            hollow[start : start + size] = whole[start : start + size]
+    found_tensors = tensors_in(torch.load(io.BytesIO(bytes(hollow)), weights_only=True))
+    for number, (wanted, got) in enumerate(zip(tensors, found_tensors, strict=True)):
+        same_stored(wanted, got, f"loaded tensor {number}")
+
+
+@cases(stored_tensors.stored_plain)
+def test_skipped_data_is_not_read(case: Stored) -> None:
+    """Under skip_data tensors are loaded with their type, shape and strides, and the file's data are not read."""
+    x = case.build()
+    written = write_stored(x, "BytesIO", "")
+    with torch.serialization.skip_data():
+        found = torch.load(io.BytesIO(written), weights_only=True)
+    expect.equal((x.dtype, x.shape, x.stride()), (found.dtype, found.shape, found.stride()), "the loaded tensor")
+    expect.that(stored_bits(x) != stored_bits(found), "bytes of the loaded tensor", "other ones than the file's", "the file's")

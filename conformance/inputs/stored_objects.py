@@ -152,6 +152,12 @@ def trusted_floats(cell: Cell) -> Inputs:
     return _listed_objects(TRUSTED_FLOATS, ROUTES[:2])
 
 
+def protocols(cell: Cell) -> Inputs:
+    """Every protocol that torch can load."""
+    routes = tuple(Route(weights_only=False, protocol=number) for number in (2, 3, 4, 5))
+    return _listed_objects((*TRUSTED_OBJECTS[:8], *OTHER_OBJECTS[:4], "torch.ones(2, 3).t()"), routes)
+
+
 def other_objects(cell: Cell) -> Inputs:
     """Whatever else can be pickled, where every class is loaded."""
     return _listed_objects((*OTHER_OBJECTS, *TRUSTED_OBJECTS[::3], *TRUSTED_FLOATS), OPEN_ROUTES)

@@ -196,3 +196,15 @@ def stored_young_types(cell: Cell) -> Inputs:
         for form in STORED_FORMS[:3]
         for safe in (True, False)
     ])  # fmt: skip
+
+
+def stored_mapped_few(cell: Cell) -> Inputs:
+    """A few tensors with elements, none of them 1, whose file is mapped."""
+    forms = (((2, 3), "contiguous"), ((), "contiguous"), ((33,), "contiguous"))
+    rows = enumerated(make_stored, "cpu", ("x",), ("float32", "int64", "complex64", "uint8"), forms, (MAPPED,)).corners
+    return Inputs([replace(case, plan=replace(case.plan, data=(7, 3, 5))) for case in rows])
+
+
+def stored_plain(cell: Cell) -> Inputs:
+    """A few tensors with elements, none of them 0."""
+    return Inputs([replace(case, route=PLAIN, plan=replace(case.plan, data=(7, 3, 5))) for case in stored_mapped_few(cell).corners])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from conformance.inputs.dtypes import dtype_name
 from conformance.inputs.layouts import places
 from conformance.oracles import expect, memory
 
@@ -151,3 +152,26 @@ def same_module(expected: Any, found: Any, what: str = "the loaded module") -> N
     named = [[name for name, _ in module.named_parameters()] for module in (expected, found)]
     expect.equal(*named, f"parameters of {what}, each once")
     same_sharing(*both, f"tensor of {what}")
+
+
+def hand_made_values(case: Any, found: Any, storage: np.ndarray) -> None:
+    """Expect the tensor that a hand-made archive speaks of, with these elements in its storage."""
+    found = expect.tensor(found, "what is loaded")
+    expect.equal(case.dtype, dtype_name(found.dtype), "element type of the loaded tensor")
+    expect.equal((case.shape, "cpu"), (tuple(found.shape), found.device.type), "shape and device of the loaded tensor")
+    elements = np.asarray(storage)[places(case.shape, case.stride, case.offset)].reshape(case.shape)
+    memory.same_elements(elements, memory.contents(found), "the loaded tensor")
+
+
+def hand_made_bits(case: Any, found: Any, storage: np.ndarray) -> None:
+    """The same, of values that may be any."""
+    if case.dtype not in ("bool", "bfloat16"):
+        hand_made_values(case, found, storage)
+
+
+def reversed_words(values: np.ndarray) -> list[bytes]:
+    """Each number (each part of a complex one) with its bytes the other way round."""
+    parts = values.view(values.real.dtype)
+    width = parts.itemsize
+    bits = parts.tobytes()
+    return [bits[at : at + width][::-1] for at in range(0, len(bits), width)]
