@@ -226,6 +226,13 @@ def tag_registered(priority: int, tag: str, log: list[Any]) -> Iterator[None]:
         registry[:] = kept
 
 
-def loaded_modules() -> frozenset[str]:
-    """The modules that were imported so far."""
-    return frozenset(sys.modules)
+@contextmanager
+def forgotten(module: str) -> Iterator[None]:
+    """The module counts as not imported for the time being."""
+    kept = sys.modules.pop(module, None)
+    try:
+        yield
+    finally:
+        sys.modules.pop(module, None)
+        if kept is not None:
+            sys.modules[module] = kept

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -175,3 +177,11 @@ def reversed_words(values: np.ndarray) -> list[bytes]:
     width = parts.itemsize
     bits = parts.tobytes()
     return [bits[at : at + width][::-1] for at in range(0, len(bits), width)]
+
+
+def not_refused(action: Callable[[], Any], what: str) -> Any:
+    """Expect no refusal of a class that is trusted; returns what was loaded."""
+    try:
+        return action()
+    except pickle.UnpicklingError as error:
+        raise expect.Mismatch(what, "an object of the trusted class", f"UnpicklingError: …{str(error)[-200:]}") from error
