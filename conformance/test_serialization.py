@@ -5,6 +5,7 @@ Reference: https://docs.pytorch.org/docs/stable/notes/serialization.html
 
 from __future__ import annotations
 
+import copy
 import io
 import mmap
 import pickle
@@ -17,8 +18,9 @@ import numpy as np
 import torch
 
 from conformance.engine.cases import cases
-from conformance.inputs import stored_archives, stored_objects, stored_places, stored_tensors, stored_trees
-from conformance.inputs.stored_archives import HandMade, NamedGlobal
+from conformance.inputs import stored_archives, stored_copies, stored_objects, stored_places, stored_tensors, stored_trees
+from conformance.inputs.stored_archives import Damage, HandMade, NamedGlobal, NoCheckpoint
+from conformance.inputs.stored_copies import ClosedSeek, Copied, Environment, OldString
 from conformance.inputs.stored_files import stored_path, write_stored
 from conformance.inputs.stored_objects import StoredObject, StoredPair, optimizer_of, optimizer_steps
 from conformance.inputs.stored_places import (
@@ -35,12 +37,15 @@ from conformance.inputs.stored_tensors import Stored
 from conformance.inputs.stored_trees import StoredViews
 from conformance.oracles import expect, memory
 from conformance.oracles.archives import documented_order, entries_of, mapped_from, storages_in
+from conformance.oracles.children import outlives
+from conformance.oracles.damage import each_is_loaded_or_told, each_raises, load_or_error
 from conformance.oracles.stored import (
     hand_made_bits,
     hand_made_values,
     not_refused,
     own_memory,
     reversed_words,
+    same_copy,
     same_module,
     same_placement,
     same_sharing,
@@ -688,3 +693,187 @@ def test_skipped_data_is_not_read(case: Stored) -> None:
         found = torch.load(io.BytesIO(written), weights_only=True)
     expect.equal((x.dtype, x.shape, x.stride()), (found.dtype, found.shape, found.stride()), "the loaded tensor")
     expect.that(stored_bits(x) != stored_bits(found), "bytes of the loaded tensor", "other ones than the file's", "the file's")
+
+
+# --- damage -----------------------------------------------------------------------------------------------------
+
+
+@cases(stored_archives.truncations)
+def test_truncated_file_raises(case: Damage) -> None:
+    """A file that ends early raises, at whatever position it ends, in either format."""
+    each_raises(case)
+
+
+@cases(stored_archives.flips)
+def test_damage_does_not_end_the_process(case: Damage) -> None:
+    """A file with a changed byte raises or loads something, and the process lives on."""
+    outlives(Exception, lambda: each_is_loaded_or_told(case), "torch.load of the damaged file")
+
+
+@cases(stored_tensors.stored_plain)
+def test_changed_element_changes_nothing_else(case: Stored) -> None:
+    """A changed byte among the elements raises, or changes that element and no other, and neither type nor shape."""
+    x = case.build()
+    written = write_stored(x, "BytesIO", "")
+    entry = next(entry for entry in entries_of(written) if entry.name == "data/0")
+    for number in {0, entry.size // 2, entry.size - 1}:
+        at = entry.start + number
+        found = load_or_error(written[:at] + bytes([written[at] ^ 0x21]) + written[at + 1 :])
+        if not isinstance(found, Exception):
+            bits = stored_bits(x)
+            expect.equal((x.dtype, x.shape), (found.dtype, found.shape), "type and shape of the loaded tensor")
+            changed = bits[:number] + bytes([bits[number] ^ 0x21]) + bits[number + 1 :]
+            memory.same_bytes(changed, stored_bits(found), "elements of the loaded tensor")
+
+
+@cases(stored_archives.beyond_their_storage)
+def test_elements_beyond_the_storage_are_refused(case: HandMade) -> None:
+    """A file whose tensor claims elements that its storage does not have raises."""
+    expect.raises(Exception, lambda: case.load(weights_only=True), "torch.load of the file")
+
+
+@cases(stored_archives.without_a_file)
+def test_missing_file_of_an_archive_raises(case: HandMade) -> None:
+    """An archive in which data.pkl, version or a storage is missing raises."""
+    expect.raises(Exception, lambda: case.load(weights_only=True), "torch.load of the file")
+    expect.raises(Exception, lambda: case.load(weights_only=False), "torch.load of the file with weights_only=False")
+
+
+@cases(stored_archives.no_checkpoints)
+def test_other_files_are_refused(case: NoCheckpoint) -> None:
+    """A file that torch.save never wrote raises."""
+    found = load_or_error(case.memory())
+    expect.that(isinstance(found, Exception), "torch.load of the file", "an exception", repr(found))
+
+
+@cases(stored_archives.missing_globals)
+def test_class_that_is_not_there_raises(case: NamedGlobal) -> None:
+    """A class that cannot be found raises, an error of the import, or UnpicklingError where weights_only is True."""
+    trusting = lambda: torch.load(io.BytesIO(case.memory()), weights_only=False)  # noqa: E731
+    expect.raises((AttributeError, ImportError, pickle.UnpicklingError), trusting, "torch.load with weights_only=False")
+    careful = lambda: torch.load(io.BytesIO(case.memory()), weights_only=True)  # noqa: E731
+    expect.raises(pickle.UnpicklingError, careful, "torch.load with weights_only=True")
+
+
+@cases(stored_tensors.stored_plain)
+def test_file_that_is_not_there_raises(case: Stored) -> None:
+    """Loading from a path that does not exist, and saving into a folder that does not, raises and leaves no file."""
+    with stored_path() as path:
+        expect.raises(FileNotFoundError, lambda: torch.load(path, weights_only=True), "torch.load of no file")
+        expect.equal(False, Path(path).exists(), "whether there is a file then")
+        beyond = Path(path, "folder", "things.pt")
+        expect.raises((OSError, RuntimeError), lambda: torch.save(case.build(), beyond), "torch.save into no folder")
+
+
+@cases(stored_tensors.stored_plain)
+def test_unseekable_file_is_refused(case: Stored) -> None:
+    """A file-like object that cannot seek is refused."""
+    for legacy in ({}, {"_use_new_zipfile_serialization": False}):
+        written = write_stored(case.build(), "BytesIO", "", **legacy)
+        action = lambda written=written: torch.load(ClosedSeek(written), weights_only=True)  # noqa: E731
+        expect.raises((io.UnsupportedOperation, AttributeError), action, "torch.load of a stream")
+
+
+@cases(stored_tensors.stored_few)
+def test_file_of_the_caller_stays_open(case: Stored) -> None:
+    """A file-like object is not closed by saving or loading."""
+    buffer = io.BytesIO()
+    torch.save(case.build(), buffer)
+    expect.equal(False, buffer.closed, "whether the file is closed after torch.save")
+    buffer.seek(0)
+    torch.load(buffer, weights_only=True)
+    expect.equal(False, buffer.closed, "whether the file is closed after torch.load")
+
+
+@cases(stored_copies.old_strings)
+def test_byte_strings_are_decoded(case: OldString) -> None:
+    """Byte strings of Python 2 are decoded as utf-8, or as encoding says, or are kept where that is bytes."""
+    options = {} if case.encoding is None else {"encoding": case.encoding}
+    found = torch.load(io.BytesIO(case.archive()), weights_only=False, **options)
+    expect.equal(case.expected, found, f"the string with encoding={case.encoding!r}")
+
+
+@cases(stored_copies.trusting_environments)
+def test_environment_decides_where_nothing_is_said(case: Environment) -> None:
+    """TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1 makes torch.load trust a file where weights_only is not given, only there."""
+    expected = {"nothing": "loaded", "True": "UnpicklingError", "False": "loaded"}
+    expect.equal(expected, case.ask(), f"torch.load of a range, by weights_only, with {case.variable}=1")
+
+
+@cases(stored_copies.forcing_environments)
+def test_environment_overrides_every_call(case: Environment) -> None:
+    """TORCH_FORCE_WEIGHTS_ONLY_LOAD=1 makes every torch.load refuse what is not trusted."""
+    expected = {"nothing": "UnpicklingError", "True": "UnpicklingError", "False": "UnpicklingError"}
+    expect.equal(expected, case.ask(), f"torch.load of a range, by weights_only, with {case.variable}=1")
+
+
+# --- pickle and copies ------------------------------------------------------------------------------------------
+
+
+@cases(stored_copies.pickled_tensors)
+def test_pickled_tensor_comes_back(case: Copied) -> None:
+    """A tensor that is pickled by any protocol comes back with its type, shape, bits and flag, in its own memory."""
+    same_placement(*same_copy(case), "the copy")
+
+
+@cases(stored_copies.deep_tensors)
+def test_deepcopy_is_equal_and_apart(case: Copied) -> None:
+    """copy.deepcopy of a tensor has its type, shape, bits and flag, and memory of its own."""
+    same_copy(case)
+
+
+@cases(stored_trees.stored_views)
+def test_deepcopy_keeps_sharing(case: StoredViews) -> None:
+    """copy.deepcopy of a container keeps which of its tensors lie in one storage and which do not."""
+    tensors = case.tensors()
+    found = tensors_in(copy.deepcopy(case.boxed(tensors)))
+    same_sharing(tensors, found, "copied tensor")
+    for number, (expected, got) in enumerate(zip(tensors, found, strict=True)):
+        same_stored(expected, got, f"copied tensor {number}")
+        own_memory(expected, got, f"copied tensor {number} and the first one")
+
+
+@cases(stored_tensors.stored_requiring)
+def test_deepcopy_copies_or_drops_the_gradient(case: Stored) -> None:
+    """copy.deepcopy of a leaf has no gradient, or an equal one with memory of its own."""
+    x = case.build()
+    x.grad = x.detach() * 3
+    found = copy.deepcopy(x)
+    if found.grad is not None:
+        same_stored(x.grad, found.grad, "the gradient of the copy")
+        own_memory(x.grad, found.grad, "the gradient of the copy and the first one")
+
+
+@cases(stored_copies.histories_of)
+def test_deepcopy_of_a_non_leaf_is_refused(case: Stored) -> None:
+    """copy.deepcopy of a tensor with a grad_fn raises."""
+    x = case.build()
+    expect.raises(RuntimeError, lambda: copy.deepcopy(x), "copy.deepcopy of a tensor with a history")
+
+
+@cases(stored_copies.shallow_tensors)
+def test_copy_shares_memory(case: Copied) -> None:
+    """copy.copy of a tensor is another tensor object in the same memory."""
+    x = case.case.build()
+    found = same_stored(x, case.copied(x), "the copy")
+    expect.that(found is not x, "the copy", "another object", "the same one")
+    expect.equal((type(x), x.requires_grad), (type(found), found.requires_grad), "type and flag of the copy")
+    same_sharing([x, x], [x, found], "tensor")
+    same_placement(x, found, "the copy")
+
+
+@cases(stored_copies.young_tensors)
+def test_every_type_is_pickled_and_copied(case: Copied) -> None:
+    """A tensor of the youngest element types is pickled and copied like any other."""
+    x = case.case.build()
+    same_stored(x, case.copied(x), "the copy")
+
+
+@cases(stored_copies.copied_modules)
+def test_deepcopy_of_a_module_is_equal_and_apart(case: Copied) -> None:
+    """copy.deepcopy and pickle make an equal module, tied where it was, that shares no memory with the first one."""
+    module = case.case.module()
+    found = case.copied(module)
+    same_module(module, found, "the copy")
+    for expected, got in zip(module.parameters(), found.parameters(), strict=True):
+        own_memory(expected, got, "a parameter of the copy and the first one")

@@ -185,3 +185,12 @@ def not_refused(action: Callable[[], Any], what: str) -> Any:
         return action()
     except pickle.UnpicklingError as error:
         raise expect.Mismatch(what, "an object of the trusted class", f"UnpicklingError: …{str(error)[-200:]}") from error
+
+
+def same_copy(case: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Expect a copy with the same type, bits and flag, in memory of its own; returns both."""
+    x = case.case.build()
+    found = same_stored(x, case.copied(x), "the copy")
+    expect.equal((type(x), x.requires_grad), (type(found), found.requires_grad), "type and flag of the copy")
+    own_memory(x, found, "the copy and the first one")
+    return x, found
