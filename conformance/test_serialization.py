@@ -18,7 +18,14 @@ import numpy as np
 import torch
 
 from conformance.engine.cases import cases
-from conformance.inputs import stored_archives, stored_copies, stored_objects, stored_places, stored_tensors, stored_trees
+from conformance.inputs import (
+    stored_archives,
+    stored_copies,
+    stored_objects,
+    stored_places,
+    stored_tensors,
+    stored_trees,
+)
 from conformance.inputs.stored_archives import Damage, HandMade, NamedGlobal, NoCheckpoint
 from conformance.inputs.stored_copies import ClosedSeek, Copied, Environment, OldString
 from conformance.inputs.stored_files import stored_path, write_stored
@@ -116,6 +123,13 @@ def test_small_floats_come_back(case: Stored) -> None:
     same_stored(x, case.route.carry(x), "the loaded tensor")
 
 
+@cases(stored_tensors.stored_youngest)
+def test_youngest_types_come_back(case: Stored) -> None:
+    """Tensors of the unsigned types of more than eight bits and of complex32 come back from an archive."""
+    x = case.build()
+    same_stored(x, case.route.carry(x), "the loaded tensor")
+
+
 @cases(stored_tensors.stored_young_types)
 def test_old_format_takes_every_type(case: Stored) -> None:
     """The old format takes tensors of the youngest element types too, and they come back from it."""
@@ -206,7 +220,9 @@ def test_one_tensor_stays_one(case: StoredViews) -> None:
 def test_whole_storage_is_saved(case: Stored) -> None:
     """A tensor that is a part of a larger storage comes back in a storage of that size, with all of its bytes."""
     x = case.build()
-    memory.same_bytes(memory.storage_bytes(x), memory.storage_bytes(case.route.carry(x)), "storage of the loaded tensor")
+    memory.same_bytes(
+        memory.storage_bytes(x), memory.storage_bytes(case.route.carry(x)), "storage of the loaded tensor"
+    )
 
 
 @cases(stored_tensors.stored_parts)
@@ -294,6 +310,13 @@ def test_optimizer_continues_from_a_file(case: StoredObject) -> None:
 @cases(stored_tensors.stored_held)
 def test_saved_to_every_kind_of_file(case: Stored) -> None:
     """An object is saved to a path and to a file-like object, and loaded from a path and from one."""
+    x = case.build()
+    same_stored(x, case.route.carry(x), "the loaded tensor")
+
+
+@cases(stored_tensors.stored_path_likes)
+def test_saved_to_any_path_like(case: Stored) -> None:
+    """An object is saved to and loaded from whatever implements os.PathLike."""
     x = case.build()
     same_stored(x, case.route.carry(x), "the loaded tensor")
 
@@ -439,7 +462,9 @@ def test_refusal_names_the_class(case: Trusting) -> None:
     written = case.written()
     action = lambda: torch.load(io.BytesIO(written), weights_only=True)  # noqa: E731
     said = str(expect.raises(pickle.UnpicklingError, action, "torch.load of the file"))
-    expect.that(any(name in said for name in case.told()), "the error", f"one of {case.told()} in it", repr(said[-300:]))
+    expect.that(
+        any(name in said for name in case.told()), "the error", f"one of {case.told()} in it", repr(said[-300:])
+    )
 
 
 @cases(stored_places.tripwires)
@@ -537,7 +562,9 @@ def test_map_location_is_asked_once_a_storage(case: Placed) -> None:
     log: list[Any] = []
     tensors = case.things.tensors()
     case.things.route.carry(case.things.boxed(tensors), map_location=case.location(log))
-    expect.equal([tag_of(str(tensors[0].device))] * len(storages_in(tensors)), [tag for _, tag in log], "tags asked for")
+    expect.equal(
+        [tag_of(str(tensors[0].device))] * len(storages_in(tensors)), [tag for _, tag in log], "tags asked for"
+    )
     expect.equal(["cpu"] * len(log), [storage.device.type for storage, _ in log], "devices of the storages")
 
 
@@ -584,8 +611,7 @@ def test_views_share_where_they_are_sent(case: Placed) -> None:
 @cases(stored_archives.of_absent_devices)
 def test_absent_device_is_told(case: HandMade) -> None:
     """Tensors of a device that is not there raise, and are loaded where map_location sends them."""
-    refusals = (RuntimeError, AssertionError, AttributeError, ValueError)
-    expect.raises(refusals, lambda: case.load(weights_only=True), f"torch.load of a tensor of {case.location}")
+    expect.raises(Exception, lambda: case.load(weights_only=True), f"torch.load of a tensor of {case.location}")
     hand_made_values(case, case.load(weights_only=True, map_location="cpu"), case.values())
     hand_made_values(case, case.load(weights_only=True, map_location={case.location: "cpu"}), case.values())
 
@@ -643,7 +669,9 @@ def test_shared_mapping_is_written(case: Stored) -> None:
         torch.save(case.build(), path)
         try:
             with torch.serialization.set_default_mmap_options(mmap.MAP_SHARED):
-                expect.equal(mmap.MAP_SHARED, torch.serialization.get_default_mmap_options(), "the setting in the block")
+                expect.equal(
+                    mmap.MAP_SHARED, torch.serialization.get_default_mmap_options(), "the setting in the block"
+                )
                 found = torch.load(path, mmap=True, weights_only=True)
             expect.equal(kept, torch.serialization.get_default_mmap_options(), "the setting after the block")
         finally:
@@ -692,7 +720,9 @@ def test_skipped_data_is_not_read(case: Stored) -> None:
     with torch.serialization.skip_data():
         found = torch.load(io.BytesIO(written), weights_only=True)
     expect.equal((x.dtype, x.shape, x.stride()), (found.dtype, found.shape, found.stride()), "the loaded tensor")
-    expect.that(stored_bits(x) != stored_bits(found), "bytes of the loaded tensor", "other ones than the file's", "the file's")
+    expect.that(
+        stored_bits(x) != stored_bits(found), "bytes of the loaded tensor", "other ones than the file's", "the file's"
+    )
 
 
 # --- damage -----------------------------------------------------------------------------------------------------
@@ -729,6 +759,12 @@ def test_changed_element_changes_nothing_else(case: Stored) -> None:
 @cases(stored_archives.beyond_their_storage)
 def test_elements_beyond_the_storage_are_refused(case: HandMade) -> None:
     """A file whose tensor claims elements that its storage does not have raises."""
+    expect.raises(Exception, lambda: case.load(weights_only=True), "torch.load of the file")
+
+
+@cases(stored_archives.of_another_size)
+def test_storage_of_another_size_is_refused(case: HandMade) -> None:
+    """An archive in which a storage is shorter or longer than the object says raises."""
     expect.raises(Exception, lambda: case.load(weights_only=True), "torch.load of the file")
 
 

@@ -82,7 +82,14 @@ class HandMade:
         storage += _text(self.location) + _number(self.count) + b"tQ"
         sizes = [b"(" + b"".join(map(_number, numbers)) + b"t" for numbers in (self.shape, self.stride)]
         rest = b"\x89ccollections\nOrderedDict\n)R"
-        return b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(" + storage + _number(self.offset) + b"".join(sizes) + rest + b"tR."
+        return (
+            b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n("
+            + storage
+            + _number(self.offset)
+            + b"".join(sizes)
+            + rest
+            + b"tR."
+        )
 
     def memory(self) -> bytes:
         """The archive."""
@@ -108,7 +115,14 @@ class HandMade:
 
 def hand_made(cell: Cell) -> Inputs:
     """Archives that are as they ought to be."""
-    shapes = (((2, 3), (3, 1), 0), ((3, 2), (1, 3), 0), ((), (), 5), ((3,), (2,), 1), ((0,), (1,), 6), ((2, 2), (0, 1), 4))
+    shapes = (
+        ((2, 3), (3, 1), 0),
+        ((3, 2), (1, 3), 0),
+        ((), (), 5),
+        ((3,), (2,), 1),
+        ((0,), (1,), 6),
+        ((2, 2), (0, 1), 4),
+    )
     return Inputs([HandMade(dtype, *shape) for dtype, shape in covering(tuple(STORAGE_CLASSES), shapes)])
 
 
@@ -132,18 +146,36 @@ def beyond_their_storage(cell: Cell) -> Inputs:
         {"shape": (), "stride": (), "offset": 6}, {"shape": (2**40,), "stride": (1,)}, {"shape": (3,), "stride": (1,), "offset": -1},
         {"shape": (2,), "stride": (2**61,)}, {"shape": (-1,), "stride": (1,)}, {"shape": (2,), "stride": (-1,), "offset": 3},
         {"shape": (2**31, 2**31, 4), "stride": (1, 1, 1)}, {"shape": (2, 3), "stride": (3,)},
-        {"shape": (6,), "stride": (1,), "stored": 5}, {"shape": (6,), "stride": (1,), "stored": 0}, {"shape": (1,), "stride": (1,), "stored": 5},
-        {"shape": (8,), "stride": (1,), "count": 8, "stored": 6}, {"shape": (1,), "stride": (1,), "count": 2**40, "stored": 6},
-        {"shape": (1,), "stride": (1,), "count": -6, "stored": 6}, {"shape": (6,), "stride": (1,), "count": 6, "stored": 60},
     )  # fmt: skip
-    return Inputs([HandMade(dtype, **claim) for claim in claims for dtype in ("float32", "int64", "bool", "complex128")])
+    return Inputs(
+        [HandMade(dtype, **claim) for claim in claims for dtype in ("float32", "int64", "bool", "complex128")]
+    )
+
+
+def of_another_size(cell: Cell) -> Inputs:
+    """Storages that are not as long as the pickle says."""
+    claims = (
+        {"shape": (6,), "stored": 5}, {"shape": (6,), "stored": 0}, {"shape": (1,), "stored": 5}, {"shape": (8,), "count": 8, "stored": 6},
+        {"shape": (1,), "count": 2**40, "stored": 6}, {"shape": (1,), "count": -6, "stored": 6}, {"shape": (6,), "stored": 60},
+    )  # fmt: skip
+    types = ("float32", "int64", "bool", "complex128")
+    return Inputs([HandMade(dtype, stride=(1,), **claim) for claim in claims for dtype in types])
 
 
 def without_a_file(cell: Cell) -> Inputs:
     """Archives in which a file is missing, or that name one which is not there."""
     whole = HandMade("float32", (2, 3), (3, 1))
-    lost = [("data.pkl",), ("data/0",), ("version",), ("data.pkl", "version"), ("data.pkl", "data/0", "version", "byteorder")]
-    return Inputs([replace(whole, lost=names) for names in lost] + [replace(whole, key=key) for key in ("1", "", "../version", "0/0")])
+    lost = [
+        ("data.pkl",),
+        ("data/0",),
+        ("version",),
+        ("data.pkl", "version"),
+        ("data.pkl", "data/0", "version", "byteorder"),
+    ]
+    return Inputs(
+        [replace(whole, lost=names) for names in lost]
+        + [replace(whole, key=key) for key in ("1", "", "../version", "0/0")]
+    )
 
 
 def of_absent_devices(cell: Cell) -> Inputs:
@@ -254,7 +286,11 @@ class Damage:
     def code(self) -> str:
         """The file, and what is done to it."""
         option = ", _use_new_zipfile_serialization=False" if self.legacy else ""
-        act = "memory[:position]" if not self.mask else f"memory[:position] + bytes([memory[position] ^ {self.mask}]) + memory[position + 1:]"
+        act = (
+            "memory[:position]"
+            if not self.mask
+            else f"memory[:position] + bytes([memory[position] ^ {self.mask}]) + memory[position + 1:]"
+        )
         return "\n".join([
             "import io", f"x = {self.plan.code()}", "file = io.BytesIO()", f"torch.save(x, file{option})", "memory = file.getvalue()",
             f"for position in range(len(memory))[{self.start}:{self.stop}]:", f"    torch.load(io.BytesIO({act}), weights_only=True)",
@@ -277,7 +313,11 @@ def truncations(cell: Cell) -> Inputs:
 
 def flips(cell: Cell) -> Inputs:
     """Files with one byte changed, at every position of their structure."""
-    spans = [(at, at + 40) for at in range(0, 320, 40)] + [(-220, -110), (-110, None)] + [(at, at + 4) for at in range(330, 1300, 61)]
+    spans = (
+        [(at, at + 40) for at in range(0, 320, 40)]
+        + [(-220, -110), (-110, None)]
+        + [(at, at + 4) for at in range(330, 1300, 61)]
+    )
     return Inputs([
         Damage(corner(dtype, shape, "contiguous"), legacy, *span, mask)
         for dtype, shape in _DAMAGED[:1] for legacy in (False, True) for mask in (1, 0x80, 0xFF)
@@ -288,5 +328,3 @@ def flips(cell: Cell) -> Inputs:
 def map_places(device: str) -> tuple[str, ...]:
     """The devices to which everything may be sent."""
     return tuple(dict.fromkeys(("cpu", "meta", device)))
-
-

@@ -54,11 +54,12 @@ class Copied:
             yield Copied(case, self.way)
 
 
-OLD_TYPES = tuple(name for name in STORED_TYPES if name not in YOUNG_TYPES)
-
-
-def _copied_tensors(device: str, ways: tuple[str, ...], types: tuple[str, ...] = OLD_TYPES) -> Inputs:
-    expressions = ("x", "x.requires_grad_() if x.is_floating_point() else x", "torch.nn.Parameter(x, x.is_floating_point())")
+def _copied_tensors(device: str, ways: tuple[str, ...], types: tuple[str, ...] = STORED_TYPES) -> Inputs:
+    expressions = (
+        "x",
+        "x.requires_grad_() if x.is_floating_point() else x",
+        "torch.nn.Parameter(x, x.is_floating_point())",
+    )
     rows = covering(ways, types, STORED_FORMS, expressions)
     return Inputs([Copied(make_stored(device, text, dtype, form, PLAIN), way) for way, dtype, form, text in rows])
 
@@ -70,7 +71,7 @@ def pickled_tensors(cell: Cell) -> Inputs:
 
 def deep_tensors(cell: Cell) -> Inputs:
     """The same, deep-copied."""
-    return _copied_tensors(cell.target.device, ("deepcopy",), STORED_TYPES)
+    return _copied_tensors(cell.target.device, ("deepcopy",), STORED_TYPES + YOUNG_TYPES)
 
 
 def shallow_tensors(cell: Cell) -> Inputs:
@@ -125,6 +126,10 @@ def old_strings(cell: Cell) -> Inputs:
 class ClosedSeek(io.BytesIO):
     """A stream such as a socket's: it cannot go back."""
 
+    def __init__(self, memory: bytes) -> None:
+        super().__init__(memory)
+        self.offered = (self.seekable, self.seek, self.tell)  # a reproducer leaves out methods that nothing names
+
     def seekable(self) -> bool:
         """It cannot."""
         return False
@@ -166,7 +171,12 @@ class Environment:
         told = base64.b64encode(buffer.getvalue()).decode()
         environment = {**os.environ, self.variable: self.value}
         answer = subprocess.run(
-            [sys.executable, "-c", ASK_TORCH, told], env=environment, capture_output=True, text=True, check=True, timeout=50
+            [sys.executable, "-c", ASK_TORCH, told],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=50,
         )
         found: dict[str, str] = json.loads(answer.stdout.splitlines()[-1])
         return found
@@ -184,5 +194,3 @@ def trusting_environments(cell: Cell) -> Inputs:
 def forcing_environments(cell: Cell) -> Inputs:
     """The variable that overrides the call."""
     return Inputs([Environment("TORCH_FORCE_WEIGHTS_ONLY_LOAD")])
-
-

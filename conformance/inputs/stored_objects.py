@@ -135,7 +135,9 @@ def _nested_objects(leaves: tuple[str, ...], routes: tuple[Route, ...]) -> Any:
         lambda inner: st.one_of(
             st.lists(inner, max_size=3).map(lambda parts: f"[{', '.join(parts)}]"),
             st.lists(inner, min_size=1, max_size=2).map(lambda parts: f"({', '.join(parts)},)"),
-            st.lists(inner, max_size=2).map(lambda parts: "{" + ", ".join(f"{k}: {p}" for k, p in enumerate(parts)) + "}"),
+            st.lists(inner, max_size=2).map(
+                lambda parts: "{" + ", ".join(f"{k}: {p}" for k, p in enumerate(parts)) + "}"
+            ),
         ),
         max_leaves=6,
     )

@@ -79,7 +79,13 @@ def everywhere(cell: Cell) -> Inputs:
 def remapped(cell: Cell) -> Inputs:
     """Dictionaries with the tag, without it, and with others beside it."""
     tag = tag_of(cell.target.device)
-    places = (f"{{{tag!r}: 'meta'}}", f"{{{tag!r}: 'cpu'}}", "{}", "{'cuda:63': 'cpu'}", f"{{'cuda:62': 'cuda:63', {tag!r}: 'meta'}}")
+    places = (
+        f"{{{tag!r}: 'meta'}}",
+        f"{{{tag!r}: 'cpu'}}",
+        "{}",
+        "{'cuda:63': 'cpu'}",
+        f"{{'cuda:62': 'cuda:63', {tag!r}: 'meta'}}",
+    )
     return _placed(cell.target.device, places)
 
 
@@ -166,7 +172,12 @@ def untrusted(cell: Cell) -> Inputs:
 
 def tripwires(cell: Cell) -> Inputs:
     """Those that call a function."""
-    texts = ("Tripwire()", "[Tripwire()]", "{'a': torch.ones(1), 'b': (1, [Tripwire()])}", "(torch.ones(2), Tripwire(), Tripwire())")
+    texts = (
+        "Tripwire()",
+        "[Tripwire()]",
+        "{'a': torch.ones(1), 'b': (1, [Tripwire()])}",
+        "(torch.ones(2), Tripwire(), Tripwire())",
+    )
     return Inputs([Untrusted(text, route) for text in texts for route in (*ROUTES[:2], *OPEN_ROUTES[:2])])
 
 

@@ -22,7 +22,7 @@ from conformance.inputs.tensors import Strided
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
 
-STORED_TYPES = family("floating", "complex", "integral", "bool", "barebones", "half-complex")
+STORED_TYPES = family("floating", "complex", "integral", "bool")
 # Types without a class of storages of their own, which is what the old format names.
 YOUNG_TYPES = family("barebones", "half-complex")
 STORED_FORMS: tuple[Form, ...] = (*LEAF_FORMS, ((2, 0, 3), "stepped"), ((33,), "offset"), ((3, 3), "overlapping"))
@@ -61,9 +61,7 @@ class Stored:
 def make_stored(
     device: str, expression: str, dtype: str, form: Form, route: Route, data: str | bytes = "ordinary"
 ) -> Stored:
-    """A tensor of one form, kept by one route; the old format has a behaviour of its own for the youngest types."""
-    if route.legacy and dtype in YOUNG_TYPES:
-        route = PLAIN
+    """A tensor of one form, kept by one route."""
     return Stored(make_tensor(device, dtype, form, data), expression, route)
 
 
@@ -80,6 +78,11 @@ def _sampled(choices: tuple[Any, ...]) -> Any:
 def stored_tensors(cell: Cell) -> Inputs:
     """Every element type in every form, by every route."""
     return crossed(make_stored, cell.target.device, ("x",), STORED_TYPES, STORED_FORMS, ROUTE_DRAWS, VALUES, passes=1)
+
+
+def stored_youngest(cell: Cell) -> Inputs:
+    """The types without a class of storages of their own, in an archive, mapped or not."""
+    return enumerated(make_stored, cell.target.device, ("x",), YOUNG_TYPES, STORED_FORMS, ZIPPED)
 
 
 def stored_flags(cell: Cell) -> Inputs:
@@ -127,7 +130,13 @@ def stored_small_floats(cell: Cell) -> Inputs:
 
 def stored_lazy(cell: Cell) -> Inputs:
     """Tensors with a conjugate or a negative bit, and both."""
-    expressions = ("x.conj()", "x.conj().imag", "torch._neg_view(x)", "torch._neg_view(x.conj())", "x.conj()[..., None]")
+    expressions = (
+        "x.conj()",
+        "x.conj().imag",
+        "torch._neg_view(x)",
+        "torch._neg_view(x.conj())",
+        "x.conj()[..., None]",
+    )
     return crossed(
         make_stored, cell.target.device, expressions, ("complex64", "complex128"), STORED_FORMS, ROUTE_DRAWS, passes=1
     )
@@ -163,6 +172,7 @@ def stored_held(cell: Cell) -> Inputs:
         Route(writer, reader, legacy=bool((k + number) % 2))
         for k, writer in enumerate(WRITERS)
         for number, reader in enumerate(READERS)
+        if "PathLike" not in (writer, reader)
     )
     return enumerated(make_stored, cell.target.device, ("x",), ("float32", "complex64", "int8"), forms, routes)
 
@@ -207,4 +217,20 @@ def stored_mapped_few(cell: Cell) -> Inputs:
 
 def stored_plain(cell: Cell) -> Inputs:
     """A few tensors with elements, none of them 0."""
-    return Inputs([replace(case, route=PLAIN, plan=replace(case.plan, data=(7, 3, 5))) for case in stored_mapped_few(cell).corners])
+    return Inputs(
+        [
+            replace(case, route=PLAIN, plan=replace(case.plan, data=(7, 3, 5)))
+            for case in stored_mapped_few(cell).corners
+        ]
+    )
+
+
+def stored_path_likes(cell: Cell) -> Inputs:
+    """Objects that say their path and are nothing else, on either side."""
+    routes = tuple(
+        Route(writer, reader, legacy=legacy)
+        for writer, reader in (("PathLike", "str"), ("str", "PathLike"), ("PathLike", "PathLike"))
+        for legacy in (False, True)
+    )
+    forms: tuple[Form, ...] = (((2, 3), "transposed"), ((), "contiguous"), ((0,), "contiguous"))
+    return enumerated(make_stored, cell.target.device, ("x",), ("float32", "int8"), forms, routes)

@@ -62,7 +62,12 @@ class StoredViews:
 
     def code(self) -> str:
         """The round trip in plain torch."""
-        made = ["import collections", f"x = {self.plan.code()}", f"v = [{', '.join(self.views)}]", f"things = {self.box}"]
+        made = [
+            "import collections",
+            f"x = {self.plan.code()}",
+            f"v = [{', '.join(self.views)}]",
+            f"things = {self.box}",
+        ]
         return "\n".join(made[self.box.find("collections") < 0 :] + self.route.lines("things"))
 
 

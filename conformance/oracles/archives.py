@@ -40,7 +40,9 @@ def documented_order(contents: bytes, storages: int) -> None:
     wanted = ["data.pkl", "byteorder", *(f"data/{number}" for number in range(storages)), "version"]
     found = [entry.name for entry in entries_of(contents)]
     expect.equal(wanted, [name for name in found if name in wanted], "documented files of the archive")
-    expect.equal([], [name for name in found if name.startswith("data/") and name not in wanted], "other files of data/")
+    expect.equal(
+        [], [name for name in found if name.startswith("data/") and name not in wanted], "other files of data/"
+    )
 
 
 def storages_in(tensors: list[torch.Tensor]) -> list[bytes]:

@@ -71,7 +71,9 @@ def own_memory(source: torch.Tensor, found: torch.Tensor, what: str) -> None:
 def sharing_of(tensors: list[torch.Tensor]) -> list[tuple[int, int]]:
     """For each tensor: the number of the first one in its storage, and its distance in bytes from that storage's start."""
     addresses = [memory.storage_address(x) for x in tensors]
-    return [(addresses.index(at), x.storage_offset() * x.element_size()) for at, x in zip(addresses, tensors, strict=True)]
+    return [
+        (addresses.index(at), x.storage_offset() * x.element_size()) for at, x in zip(addresses, tensors, strict=True)
+    ]
 
 
 def same_sharing(expected: list[torch.Tensor], found: list[torch.Tensor], what: str) -> None:
@@ -148,7 +150,9 @@ def same_module(expected: Any, found: Any, what: str = "the loaded module") -> N
         expect.equal(wanted.extra_repr(), got.extra_repr(), f"description of {place}")
         for kind in ("_parameters", "_buffers"):
             same_tree(dict(getattr(wanted, kind)), dict(getattr(got, kind)), f"{kind} of {place}")
-        expect.equal(wanted._non_persistent_buffers_set, got._non_persistent_buffers_set, f"buffers not saved of {place}")
+        expect.equal(
+            wanted._non_persistent_buffers_set, got._non_persistent_buffers_set, f"buffers not saved of {place}"
+        )
         expect.equal(getattr(wanted, "note", None), getattr(got, "note", None), f"attribute of {place}")
     both = [[*module.parameters(), *module.buffers()] for module in (expected, found)]
     named = [[name for name, _ in module.named_parameters()] for module in (expected, found)]
@@ -184,7 +188,9 @@ def not_refused(action: Callable[[], Any], what: str) -> Any:
     try:
         return action()
     except pickle.UnpicklingError as error:
-        raise expect.Mismatch(what, "an object of the trusted class", f"UnpicklingError: …{str(error)[-200:]}") from error
+        raise expect.Mismatch(
+            what, "an object of the trusted class", f"UnpicklingError: …{str(error)[-200:]}"
+        ) from error
 
 
 def same_copy(case: Any) -> tuple[torch.Tensor, torch.Tensor]:

@@ -143,7 +143,10 @@ def a_half_forgets_that_it_requires_grad() -> Break:
 def an_empty_parameter_becomes_a_tensor() -> Break:
     """A Parameter without elements comes back as a plain tensor."""
     return loaded_tensors(
-        when(lambda x: isinstance(x, torch.nn.Parameter) and not x.numel(), lambda x: x.detach().requires_grad_(x.requires_grad))
+        when(
+            lambda x: isinstance(x, torch.nn.Parameter) and not x.numel(),
+            lambda x: x.detach().requires_grad_(x.requires_grad),
+        )
     )
 
 
@@ -167,6 +170,32 @@ def the_last_float8_e5m2_is_lost() -> Break:
         return x
 
     return loaded_tensors(when(lambda x: x.dtype is torch.float8_e5m2 and x.is_contiguous(), change))
+
+
+@falsifies(f"{AREA}.youngest-types-come-back")
+def a_long_uint64_loses_its_last_element() -> Break:
+    """The last element of a contiguous uint64 tensor of three dimensions is lost."""
+
+    def change(x: Any) -> Any:
+        x.view(torch.int64).view(-1)[-1:] = 0
+        return x
+
+    return loaded_tensors(when(lambda x: x.dtype is torch.uint64 and x.dim() == 3 and x.is_contiguous(), change))
+
+
+@falsifies(f"{AREA}.saved-to-any-path-like")
+def a_path_like_is_refused() -> Break:
+    """An object that says its path is refused by torch.load."""
+
+    def make(original: Any) -> Any:
+        def load(file: Any, *args: Any, **kw: Any) -> Any:
+            if type(file).__name__ == "PathHolder":
+                raise TypeError("expected a path or a file")
+            return original(file, *args, **kw)
+
+        return load
+
+    return patched(torch, "load", make)
 
 
 @falsifies(f"{AREA}.old-format-takes-every-type")
@@ -204,7 +233,11 @@ def a_hybrid_sparse_tensor_loses_its_order() -> Break:
 @falsifies(f"{AREA}.meta-tensors-come-back")
 def a_transposed_meta_tensor_becomes_contiguous() -> Break:
     """A meta tensor with strides comes back without."""
-    return loaded_tensors(when(lambda x: x.is_meta and not x.is_contiguous(), lambda x: torch.empty(x.shape, dtype=x.dtype, device="meta")))
+    return loaded_tensors(
+        when(
+            lambda x: x.is_meta and not x.is_contiguous(), lambda x: torch.empty(x.shape, dtype=x.dtype, device="meta")
+        )
+    )
 
 
 @falsifies(f"{AREA}.gradient-comes-back-or-is-lost")
@@ -237,7 +270,12 @@ def a_view_that_comes_first_is_cut_off() -> Break:
     """A view that comes before its base in a list is saved alone."""
 
     def lie(tree: Any) -> Any:
-        if type(tree) is list and len(tree) == 3 and isinstance(tree[1], torch.Tensor) and tree[0].numel() < tree[1].numel():
+        if (
+            type(tree) is list
+            and len(tree) == 3
+            and isinstance(tree[1], torch.Tensor)
+            and tree[0].numel() < tree[1].numel()
+        ):
             return [tree[0].clone(), *tree[1:]]
         return tree
 
@@ -300,9 +338,7 @@ def an_offset_bool_is_cut_out() -> Break:
 @falsifies(f"{AREA}.clone-is-saved-alone")
 def a_small_complex_clone_keeps_room() -> Break:
     """A 0-d complex tensor is saved in a storage of two."""
-    return saved_tensors(
-        when(lambda x: x.is_complex() and not x.dim(), lambda x: torch.stack([x, x])[0])
-    )
+    return saved_tensors(when(lambda x: x.is_complex() and not x.dim(), lambda x: torch.stack([x, x])[0]))
 
 
 @falsifies(f"{AREA}.reinterpreted-storage-is-right-or-refused")
@@ -335,9 +371,11 @@ def an_empty_tuple_becomes_a_list() -> Break:
 def a_dictionary_of_three_is_sorted() -> Break:
     """A dictionary whose keys are three strings comes back in their order."""
     return of_object(
-        lambda part: {key: part[key] for key in sorted(part)}
-        if type(part) is dict and len(part) == 3 and all(type(key) is str for key in part)
-        else part
+        lambda part: (
+            {key: part[key] for key in sorted(part)}
+            if type(part) is dict and len(part) == 3 and all(type(key) is str for key in part)
+            else part
+        )
     )
 
 

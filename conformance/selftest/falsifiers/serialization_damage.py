@@ -97,6 +97,12 @@ def a_scalar_beyond_its_storage_is_zero() -> Break:
     return forgiven(lambda contents, error: b"\x8a\x09\x06\0\0\0\0\0\0\0\0(t(t" in contents)
 
 
+@falsifies(f"{AREA}.storage-of-another-size-is-refused")
+def what_is_too_long_is_cut() -> Break:
+    """A storage of whole numbers that is longer than the object says is cut."""
+    return forgiven(lambda contents, error: "480 bytes" in str(error))
+
+
 @falsifies(f"{AREA}.missing-file-of-an-archive-raises")
 def a_missing_storage_is_zeros() -> Break:
     """A storage that the archive does not have is taken for zeros."""
@@ -214,14 +220,21 @@ def copying(owner: Any, name: str, change: Any) -> Break:
 @falsifies(f"{AREA}.pickled-tensor-comes-back")
 def a_pickled_half_loses_its_strides() -> Break:
     """A transposed bfloat16 tensor is contiguous once it was pickled."""
-    change = when(lambda x: x.dtype is torch.bfloat16 and not x.is_contiguous(), lambda x: x.detach().clone(memory_format=torch.contiguous_format).requires_grad_(x.requires_grad))
+    change = when(
+        lambda x: x.dtype is torch.bfloat16 and not x.is_contiguous(),
+        lambda x: x.detach().clone(memory_format=torch.contiguous_format).requires_grad_(x.requires_grad),
+    )
     return copying(pickle, "loads", lambda _, found: over(found, change))
 
 
 @falsifies(f"{AREA}.deepcopy-is-equal-and-apart")
 def a_deep_copy_of_a_bool_is_shallow() -> Break:
     """A tensor of bools is no copy."""
-    return copying(copy, "deepcopy", lambda x, found: x.view_as(x) if isinstance(x, torch.Tensor) and x.dtype is torch.bool else found)
+    return copying(
+        copy,
+        "deepcopy",
+        lambda x, found: x.view_as(x) if isinstance(x, torch.Tensor) and x.dtype is torch.bool else found,
+    )
 
 
 @falsifies(f"{AREA}.deepcopy-keeps-sharing")
@@ -259,7 +272,15 @@ def a_view_of_a_leaf_is_copied() -> Break:
 @falsifies(f"{AREA}.copy-shares-memory")
 def a_copied_scalar_is_apart() -> Break:
     """A 0-d tensor is copied with its memory."""
-    return copying(copy, "copy", lambda x, found: found.clone().detach().requires_grad_(x.requires_grad) if isinstance(x, torch.Tensor) and not x.dim() else found)
+    return copying(
+        copy,
+        "copy",
+        lambda x, found: (
+            found.clone().detach().requires_grad_(x.requires_grad)
+            if isinstance(x, torch.Tensor) and not x.dim()
+            else found
+        ),
+    )
 
 
 @falsifies(f"{AREA}.every-type-is-pickled-and-copied")

@@ -163,9 +163,7 @@ def the_checksum_of_a_scalar_is_wrong() -> Break:
 @falsifies(f"{AREA}.file-without-checksums-loads")
 def unchecked_scalars_are_lost() -> Break:
     """A 0-d tensor in a file without checksums is loaded as zero."""
-    return loaded_tensors(
-        when(lambda x: not x.dim() and not torch.serialization.get_crc32_options(), torch.zeros_like)
-    )
+    return loaded_tensors(when(lambda x: not x.dim() and not torch.serialization.get_crc32_options(), torch.zeros_like))
 
 
 @falsifies(f"{AREA}.documented-archive-loads")
