@@ -83,7 +83,7 @@ def test_strides_and_offset_come_back(case: Stored) -> None:
 
 @cases(stored_tensors.stored_few)
 def test_loaded_tensor_has_its_own_memory(case: Stored) -> None:
-    """A loaded tensor shares no memory with the one that was saved, nor with what is loaded again from the same file."""
+    """A loaded tensor shares no memory with the one that was saved, nor with what is loaded again."""
     x = case.build()
     first, second = case.route.carry(x), case.route.carry(x)
     own_memory(x, first, "the loaded tensor and the saved one")
@@ -645,9 +645,11 @@ def test_mapped_file_is_mapped(case: Stored) -> None:
         found = torch.load(path, mmap=True, weights_only=True)
         spans = mapped_from(path)
         expect.that(
-            any(first <= found.data_ptr() < last for first, last in spans), "address of the loaded tensor",
-            f"within {[(hex(a), hex(b)) for a, b in spans]}, where the file is mapped", hex(found.data_ptr()),
-        )  # fmt: skip
+            any(first <= found.data_ptr() < last for first, last in spans),
+            "address of the loaded tensor",
+            f"within {[(hex(a), hex(b)) for a, b in spans]}, where the file is mapped",
+            hex(found.data_ptr()),
+        )
 
 
 @cases(stored_tensors.stored_mapped_few)

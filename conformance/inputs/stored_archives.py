@@ -40,10 +40,19 @@ def archive_of(records: dict[str, bytes]) -> bytes:
 
 
 STORAGE_CLASSES = {
-    "float64": "DoubleStorage", "float32": "FloatStorage", "float16": "HalfStorage", "bfloat16": "BFloat16Storage",
-    "int64": "LongStorage", "int32": "IntStorage", "int16": "ShortStorage", "int8": "CharStorage", "uint8": "ByteStorage",
-    "bool": "BoolStorage", "complex64": "ComplexFloatStorage", "complex128": "ComplexDoubleStorage",
-}  # fmt: skip
+    "float64": "DoubleStorage",
+    "float32": "FloatStorage",
+    "float16": "HalfStorage",
+    "bfloat16": "BFloat16Storage",
+    "int64": "LongStorage",
+    "int32": "IntStorage",
+    "int16": "ShortStorage",
+    "int8": "CharStorage",
+    "uint8": "ByteStorage",
+    "bool": "BoolStorage",
+    "complex64": "ComplexFloatStorage",
+    "complex128": "ComplexDoubleStorage",
+}
 
 
 def _text(value: str) -> bytes:
@@ -129,9 +138,10 @@ def hand_made(cell: Cell) -> Inputs:
 def of_other_order(cell: Cell) -> Inputs:
     """Archives from a machine whose bytes lie the other way round."""
     other = "big" if sys.byteorder == "little" else "little"
-    return Inputs([
-        HandMade(dtype, (2, 3), (3, 1), byteorder=other) for dtype in STORAGE_CLASSES
-    ] + [HandMade(dtype, (3,), (2,), 1, byteorder=other) for dtype in STORAGE_CLASSES])  # fmt: skip
+    return Inputs(
+        [HandMade(dtype, (2, 3), (3, 1), byteorder=other) for dtype in STORAGE_CLASSES]
+        + [HandMade(dtype, (3,), (2,), 1, byteorder=other) for dtype in STORAGE_CLASSES]
+    )
 
 
 def of_no_order(cell: Cell) -> Inputs:
@@ -141,12 +151,19 @@ def of_no_order(cell: Cell) -> Inputs:
 
 def beyond_their_storage(cell: Cell) -> Inputs:
     """Tensors that claim elements outside the storage that comes with them."""
-    claims = (
-        {"shape": (7,), "stride": (1,)}, {"shape": (2, 3), "stride": (3, 2)}, {"shape": (6,), "stride": (1,), "offset": 1},
-        {"shape": (), "stride": (), "offset": 6}, {"shape": (2**40,), "stride": (1,)}, {"shape": (3,), "stride": (1,), "offset": -1},
-        {"shape": (2,), "stride": (2**61,)}, {"shape": (-1,), "stride": (1,)}, {"shape": (2,), "stride": (-1,), "offset": 3},
-        {"shape": (2**31, 2**31, 4), "stride": (1, 1, 1)}, {"shape": (2, 3), "stride": (3,)},
-    )  # fmt: skip
+    claims: tuple[dict[str, Any], ...] = (
+        {"shape": (7,), "stride": (1,)},
+        {"shape": (2, 3), "stride": (3, 2)},
+        {"shape": (6,), "stride": (1,), "offset": 1},
+        {"shape": (), "stride": (), "offset": 6},
+        {"shape": (2**40,), "stride": (1,)},
+        {"shape": (3,), "stride": (1,), "offset": -1},
+        {"shape": (2,), "stride": (2**61,)},
+        {"shape": (-1,), "stride": (1,)},
+        {"shape": (2,), "stride": (-1,), "offset": 3},
+        {"shape": (2**31, 2**31, 4), "stride": (1, 1, 1)},
+        {"shape": (2, 3), "stride": (3,)},
+    )
     return Inputs(
         [HandMade(dtype, **claim) for claim in claims for dtype in ("float32", "int64", "bool", "complex128")]
     )
@@ -154,10 +171,15 @@ def beyond_their_storage(cell: Cell) -> Inputs:
 
 def of_another_size(cell: Cell) -> Inputs:
     """Storages that are not as long as the pickle says."""
-    claims = (
-        {"shape": (6,), "stored": 5}, {"shape": (6,), "stored": 0}, {"shape": (1,), "stored": 5}, {"shape": (8,), "count": 8, "stored": 6},
-        {"shape": (1,), "count": 2**40, "stored": 6}, {"shape": (1,), "count": -6, "stored": 6}, {"shape": (6,), "stored": 60},
-    )  # fmt: skip
+    claims: tuple[dict[str, Any], ...] = (
+        {"shape": (6,), "stored": 5},
+        {"shape": (6,), "stored": 0},
+        {"shape": (1,), "stored": 5},
+        {"shape": (8,), "count": 8, "stored": 6},
+        {"shape": (1,), "count": 2**40, "stored": 6},
+        {"shape": (1,), "count": -6, "stored": 6},
+        {"shape": (6,), "stored": 60},
+    )
     types = ("float32", "int64", "bool", "complex128")
     return Inputs([HandMade(dtype, stride=(1,), **claim) for claim in claims for dtype in types])
 
@@ -180,8 +202,13 @@ def without_a_file(cell: Cell) -> Inputs:
 
 def of_absent_devices(cell: Cell) -> Inputs:
     """Tensors of devices that this machine does not have."""
-    return Inputs([HandMade(dtype, (2, 3), (3, 1), location=place)
-                   for place in ("cuda:63", "mps:7", "xpu:63", "hpu:63", "nowhere:0") for dtype in ("float32", "int64")])  # fmt: skip
+    return Inputs(
+        [
+            HandMade(dtype, (2, 3), (3, 1), location=place)
+            for place in ("cuda:63", "mps:7", "xpu:63", "hpu:63", "nowhere:0")
+            for dtype in ("float32", "int64")
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -202,13 +229,33 @@ class NoCheckpoint:
 
 def no_checkpoints(cell: Cell) -> Inputs:
     """Files of other kinds."""
-    return Inputs([NoCheckpoint(text) for text in (
-        "b''", "b'\\n'", "b'hello, this is a text\\n' * 9", "b'PK'", "b'PK\\x03\\x04'", "b'PK\\x05\\x06' + bytes(18)", "bytes(512)",
-        "b'\\x89PNG\\r\\n\\x1a\\n' + bytes(64)", "b'\\x80\\x02'", "b'\\x80\\x02.'", "b'\\xff' * 100", "pickle.dumps([1, 2])",
-        "pickle.dumps({'a': 1}, 2)", "archive_of({})", "archive_of({'a.txt': b'text'})", "archive_of({'data.pkl': b''})",
-        "archive_of({'data.pkl': b'', 'version': b'3'})", "archive_of({'data.pkl': b'garbage', 'version': b'3'})",
-        "b'\\x93NUMPY\\x01\\x00' + bytes(80)", "b'\\x1f\\x8b\\x08' + bytes(40)",
-    )])  # fmt: skip
+    return Inputs(
+        [
+            NoCheckpoint(text)
+            for text in (
+                "b''",
+                "b'\\n'",
+                "b'hello, this is a text\\n' * 9",
+                "b'PK'",
+                "b'PK\\x03\\x04'",
+                "b'PK\\x05\\x06' + bytes(18)",
+                "bytes(512)",
+                "b'\\x89PNG\\r\\n\\x1a\\n' + bytes(64)",
+                "b'\\x80\\x02'",
+                "b'\\x80\\x02.'",
+                "b'\\xff' * 100",
+                "pickle.dumps([1, 2])",
+                "pickle.dumps({'a': 1}, 2)",
+                "archive_of({})",
+                "archive_of({'a.txt': b'text'})",
+                "archive_of({'data.pkl': b''})",
+                "archive_of({'data.pkl': b'', 'version': b'3'})",
+                "archive_of({'data.pkl': b'garbage', 'version': b'3'})",
+                "b'\\x93NUMPY\\x01\\x00' + bytes(80)",
+                "b'\\x1f\\x8b\\x08' + bytes(40)",
+            )
+        ]
+    )
 
 
 class NamedGlobal:
@@ -236,8 +283,15 @@ class NamedGlobal:
 
 def unimported_globals(cell: Cell) -> Inputs:
     """Modules of the standard library that hardly anything imports."""
-    names = (("pyclbr", "readmodule"), ("tabnanny", "check"), ("netrc", "netrc"), ("sched", "scheduler"), ("colorsys", "rgb_to_hsv"),
-             ("xml.sax.xmlreader", "XMLReader"), ("mailbox", "Mailbox"))  # fmt: skip
+    names = (
+        ("pyclbr", "readmodule"),
+        ("tabnanny", "check"),
+        ("netrc", "netrc"),
+        ("sched", "scheduler"),
+        ("colorsys", "rgb_to_hsv"),
+        ("xml.sax.xmlreader", "XMLReader"),
+        ("mailbox", "Mailbox"),
+    )
     return Inputs([NamedGlobal(*name, called) for name in names for called in (False, True)])
 
 
@@ -249,8 +303,14 @@ def renamed_globals(cell: Cell) -> Inputs:
 
 def missing_globals(cell: Cell) -> Inputs:
     """Classes that are not there: their module, or their name in it."""
-    names = (("no_such_module_of_anybody", "Thing"), ("collections", "NoSuchClass"), ("torch.nn.modules.linear", "NoSuchLayer"),
-             ("torch.no_such_package", "Thing"), ("__main__", "NoSuchClassOfMain"), ("builtins", "no_such_function"))  # fmt: skip
+    names = (
+        ("no_such_module_of_anybody", "Thing"),
+        ("collections", "NoSuchClass"),
+        ("torch.nn.modules.linear", "NoSuchLayer"),
+        ("torch.no_such_package", "Thing"),
+        ("__main__", "NoSuchClassOfMain"),
+        ("builtins", "no_such_function"),
+    )
     return Inputs([NamedGlobal(*name, called) for name in names for called in (False, True)])
 
 
@@ -261,7 +321,7 @@ class Damage:
     plan: Strided
     legacy: bool
     start: int
-    stop: int
+    stop: int | None
     mask: int = 0  # 0: the file ends there
 
     def build(self) -> tuple[torch.Tensor, bytes]:
@@ -291,10 +351,17 @@ class Damage:
             if not self.mask
             else f"memory[:position] + bytes([memory[position] ^ {self.mask}]) + memory[position + 1:]"
         )
-        return "\n".join([
-            "import io", f"x = {self.plan.code()}", "file = io.BytesIO()", f"torch.save(x, file{option})", "memory = file.getvalue()",
-            f"for position in range(len(memory))[{self.start}:{self.stop}]:", f"    torch.load(io.BytesIO({act}), weights_only=True)",
-        ])  # fmt: skip
+        return "\n".join(
+            [
+                "import io",
+                f"x = {self.plan.code()}",
+                "file = io.BytesIO()",
+                f"torch.save(x, file{option})",
+                "memory = file.getvalue()",
+                f"for position in range(len(memory))[{self.start}:{self.stop}]:",
+                f"    torch.load(io.BytesIO({act}), weights_only=True)",
+            ]
+        )
 
 
 _DAMAGED = (("float32", (2, 3)), ("int64", (5,)), ("bool", ()))
@@ -302,13 +369,25 @@ _DAMAGED = (("float32", (2, 3)), ("int64", (5,)), ("bool", ()))
 
 def truncations(cell: Cell) -> Inputs:
     """Files that end early: at every position of their beginning and of their end, and here and there between."""
-    spans = [(0, 40), (40, 120), (120, 200), (200, 280), (-140, -90), (-90, -40), (-40, -20), (-20, None)]
+    spans: list[tuple[int, int | None]] = [
+        (0, 40),
+        (40, 120),
+        (120, 200),
+        (200, 280),
+        (-140, -90),
+        (-90, -40),
+        (-40, -20),
+        (-20, None),
+    ]
     spans += [(at, at + 3) for at in range(300, 1100, 97)]
-    return Inputs([
-        Damage(corner(dtype, shape, "contiguous"), legacy, *span)
-        for dtype, shape in _DAMAGED for legacy in (False, True)
-        for span in (spans if dtype == "float32" else spans[::5])
-    ])  # fmt: skip
+    return Inputs(
+        [
+            Damage(corner(dtype, shape, "contiguous"), legacy, span[0], span[1])
+            for dtype, shape in _DAMAGED
+            for legacy in (False, True)
+            for span in (spans if dtype == "float32" else spans[::5])
+        ]
+    )
 
 
 def flips(cell: Cell) -> Inputs:
@@ -318,11 +397,15 @@ def flips(cell: Cell) -> Inputs:
         + [(-220, -110), (-110, None)]
         + [(at, at + 4) for at in range(330, 1300, 61)]
     )
-    return Inputs([
-        Damage(corner(dtype, shape, "contiguous"), legacy, *span, mask)
-        for dtype, shape in _DAMAGED[:1] for legacy in (False, True) for mask in (1, 0x80, 0xFF)
-        for span in (spans if mask == 1 else spans[mask % 7 :: 7])
-    ])  # fmt: skip
+    return Inputs(
+        [
+            Damage(corner(dtype, shape, "contiguous"), legacy, span[0], span[1], mask)
+            for dtype, shape in _DAMAGED[:1]
+            for legacy in (False, True)
+            for mask in (1, 0x80, 0xFF)
+            for span in (spans if mask == 1 else spans[mask % 7 :: 7])
+        ]
+    )
 
 
 def map_places(device: str) -> tuple[str, ...]:

@@ -118,8 +118,12 @@ def old_strings(cell: Cell) -> Inputs:
     rows = []
     for text in ("plain", "", "é", "naïve 日本"):
         memory = text.encode()
-        rows += [OldString(memory, None, text), OldString(memory, "utf-8", text), OldString(memory, "bytes", memory),
-                 OldString(memory, "latin1", memory.decode("latin1"))]  # fmt: skip
+        rows += [
+            OldString(memory, None, text),
+            OldString(memory, "utf-8", text),
+            OldString(memory, "bytes", memory),
+            OldString(memory, "latin1", memory.decode("latin1")),
+        ]
     return Inputs(rows)
 
 

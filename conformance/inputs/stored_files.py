@@ -147,10 +147,17 @@ class Route:
         options = "".join(f", {key}={value!r}" for key, value in self.save_options().items())
         loading = "".join(f", {key}={value!r}" for key, value in self.load_options().items())
         if self.writer == self.reader == "BytesIO":
-            return ["import io", "file = io.BytesIO()", f"torch.save({name}, file{options})", "file.seek(0)",
-                    f"found = torch.load(file{loading})"]  # fmt: skip
-        return [f"torch.save({name}, 'things.pt'{options})  # to {self.writer}",
-                f"found = torch.load('things.pt'{loading})  # from {self.reader}"]  # fmt: skip
+            return [
+                "import io",
+                "file = io.BytesIO()",
+                f"torch.save({name}, file{options})",
+                "file.seek(0)",
+                f"found = torch.load(file{loading})",
+            ]
+        return [
+            f"torch.save({name}, 'things.pt'{options})  # to {self.writer}",
+            f"found = torch.load('things.pt'{loading})  # from {self.reader}",
+        ]
 
     def words(self) -> str:
         """What evidence calls this route."""
@@ -160,12 +167,21 @@ class Route:
 PLAIN = Route()
 # The routes that every kind of object takes.
 ROUTES = (
-    PLAIN, Route(legacy=True), Route(weights_only=False), Route("str", "str"), Route(legacy=True, weights_only=False),
-    Route(weights_only=False, protocol=4), Route("file", "Path", legacy=True), Route("narrow", "file"),
-)  # fmt: skip
+    PLAIN,
+    Route(legacy=True),
+    Route(weights_only=False),
+    Route("str", "str"),
+    Route(legacy=True, weights_only=False),
+    Route(weights_only=False, protocol=4),
+    Route("file", "Path", legacy=True),
+    Route("narrow", "file"),
+)
 # Those on which any class may come back.
 OPEN_ROUTES = (
-    Route(weights_only=False), Route(legacy=True, weights_only=False), Route("Path", "file", weights_only=False),
-    Route(weights_only=False, protocol=5), Route(weights_only=False, protocol=3, legacy=True),
-)  # fmt: skip
+    Route(weights_only=False),
+    Route(legacy=True, weights_only=False),
+    Route("Path", "file", weights_only=False),
+    Route(weights_only=False, protocol=5),
+    Route(weights_only=False, protocol=3, legacy=True),
+)
 MAPPED = Route("str", "str", mmap=True)

@@ -23,21 +23,66 @@ if TYPE_CHECKING:
 
 # Everything that is loaded without being trusted: numbers, strings, tensors, lists, tuples, dictionaries.
 TRUSTED_OBJECTS = (
-    "None", "True", "False", "0", "-3", "2**31", "2**70", "-2**63", "'é\\x00\\n'", "''", "[]", "()", "{}", "(1,)", "(1, 2, 3, 4, 5)",
-    "[[], [()], {}]", "{1: {2: {3: [None]}}, 'a': (True, False)}", "{(1, 2): 3, 'k': -1}", "list(range(300))",
-    "'k' * 300", "{'t': torch.arange(3), 'n': [torch.zeros(0), (torch.tensor(1.5),)]}", "['a', 'a', 'a']",
-    "collections.OrderedDict([('b', 1), ('a', torch.ones(2))])", "{'z': 1, 'y': 2, 'x': [3]}", "[torch.ones(1)] * 2",
-    "torch.Size([2, 3])", "torch.float32", "{'dtype': torch.int64}", "torch.nn.Parameter(torch.ones(2))",
-)  # fmt: skip
+    "None",
+    "True",
+    "False",
+    "0",
+    "-3",
+    "2**31",
+    "2**70",
+    "-2**63",
+    "'é\\x00\\n'",
+    "''",
+    "[]",
+    "()",
+    "{}",
+    "(1,)",
+    "(1, 2, 3, 4, 5)",
+    "[[], [()], {}]",
+    "{1: {2: {3: [None]}}, 'a': (True, False)}",
+    "{(1, 2): 3, 'k': -1}",
+    "list(range(300))",
+    "'k' * 300",
+    "{'t': torch.arange(3), 'n': [torch.zeros(0), (torch.tensor(1.5),)]}",
+    "['a', 'a', 'a']",
+    "collections.OrderedDict([('b', 1), ('a', torch.ones(2))])",
+    "{'z': 1, 'y': 2, 'x': [3]}",
+    "[torch.ones(1)] * 2",
+    "torch.Size([2, 3])",
+    "torch.float32",
+    "{'dtype': torch.int64}",
+    "torch.nn.Parameter(torch.ones(2))",
+)
 TRUSTED_FLOATS = (
-    "0.5", "-0.0", "float('nan')", "float('-inf')", "1e-310", "[1.5, {'a': (2.5,)}]", "{'lr': 0.1, 'betas': (0.9, 0.999)}",
-)  # fmt: skip
+    "0.5",
+    "-0.0",
+    "float('nan')",
+    "float('-inf')",
+    "1e-310",
+    "[1.5, {'a': (2.5,)}]",
+    "{'lr': 0.1, 'betas': (0.9, 0.999)}",
+)
 OTHER_OBJECTS = (
-    "b'a\\x00\\xff'", "bytearray(b'ab')", "{1, 2}", "frozenset({1})", "1+2j", "complex('nan')", "slice(1, 2)", "range(3)",
-    "collections.Counter('aab')", "collections.deque([1, 2])", "torch.device('cpu')", "torch.strided", "...",
-    "{'t': {torch.float16: b'x'}}", "[StoredPair(torch.ones(2), [1.5])]", "StoredPair(StoredPair(None, {1}), torch.zeros(0))",
-    "StoredColor.RED", "{'named': StoredPoint(1, torch.ones(1))}", "StoredPair",
-)  # fmt: skip
+    "b'a\\x00\\xff'",
+    "bytearray(b'ab')",
+    "{1, 2}",
+    "frozenset({1})",
+    "1+2j",
+    "complex('nan')",
+    "slice(1, 2)",
+    "range(3)",
+    "collections.Counter('aab')",
+    "collections.deque([1, 2])",
+    "torch.device('cpu')",
+    "torch.strided",
+    "...",
+    "{'t': {torch.float16: b'x'}}",
+    "[StoredPair(torch.ones(2), [1.5])]",
+    "StoredPair(StoredPair(None, {1}), torch.zeros(0))",
+    "StoredColor.RED",
+    "{'named': StoredPoint(1, torch.ones(1))}",
+    "StoredPair",
+)
 
 
 class StoredPair:
@@ -55,7 +100,7 @@ class StoredPair:
         return f"StoredPair({self.first!r}, {self.second!r})"
 
 
-StoredPoint = collections.namedtuple("StoredPoint", ["x", "y"])  # noqa: PYI024
+StoredPoint = collections.namedtuple("StoredPoint", ["x", "y"])
 
 
 class StoredColor(enum.Enum):
@@ -97,10 +142,18 @@ class StoredObject:
 
     def build(self) -> Any:
         """The object."""
-        return eval(self.expression, {
-            "torch": torch, "collections": collections, "device": self.device, "StoredPair": StoredPair,
-            "StoredPoint": StoredPoint, "StoredColor": StoredColor, "StoredNet": StoredNet,
-        })  # fmt: skip
+        return eval(
+            self.expression,
+            {
+                "torch": torch,
+                "collections": collections,
+                "device": self.device,
+                "StoredPair": StoredPair,
+                "StoredPoint": StoredPoint,
+                "StoredColor": StoredColor,
+                "StoredNet": StoredNet,
+            },
+        )
 
     def module(self) -> Any:
         """The module of the expression, on the device, with its parameters drawn from a generator that is put back."""
@@ -123,7 +176,7 @@ class StoredObject:
 
 
 def _listed_objects(expressions: tuple[str, ...], routes: tuple[Route, ...], device: str = "cpu") -> Inputs:
-    return Inputs([StoredObject(*row, device) for row in covering(expressions, routes)])
+    return Inputs([StoredObject(text, route, device) for text, route in covering(expressions, routes)])
 
 
 def _nested_objects(leaves: tuple[str, ...], routes: tuple[Route, ...]) -> Any:
@@ -166,12 +219,20 @@ def other_objects(cell: Cell) -> Inputs:
 
 
 STORED_MODULES = (
-    "torch.nn.Linear(2, 3)", "StoredNet()", "torch.nn.Sequential(torch.nn.Conv2d(1, 2, 2), torch.nn.BatchNorm2d(2), StoredNet())",
-    "StoredNet().eval()", "torch.nn.ModuleDict({'a': StoredNet(), 'b': torch.nn.Embedding(3, 2)}).double()",
-    "torch.nn.Linear(2, 3).requires_grad_(False)", "torch.nn.LSTM(2, 3, 2)", "torch.nn.ParameterList([torch.ones(2), torch.zeros(())])",
-    "torch.nn.Linear(0, 3)", "torch.nn.BatchNorm1d(3, track_running_stats=True)", "torch.nn.Linear(2, 3, dtype=torch.bfloat16)",
-    "torch.nn.Linear(2, 3).to(memory_format=torch.contiguous_format)", "torch.nn.Module()",
-)  # fmt: skip
+    "torch.nn.Linear(2, 3)",
+    "StoredNet()",
+    "torch.nn.Sequential(torch.nn.Conv2d(1, 2, 2), torch.nn.BatchNorm2d(2), StoredNet())",
+    "StoredNet().eval()",
+    "torch.nn.ModuleDict({'a': StoredNet(), 'b': torch.nn.Embedding(3, 2)}).double()",
+    "torch.nn.Linear(2, 3).requires_grad_(False)",
+    "torch.nn.LSTM(2, 3, 2)",
+    "torch.nn.ParameterList([torch.ones(2), torch.zeros(())])",
+    "torch.nn.Linear(0, 3)",
+    "torch.nn.BatchNorm1d(3, track_running_stats=True)",
+    "torch.nn.Linear(2, 3, dtype=torch.bfloat16)",
+    "torch.nn.Linear(2, 3).to(memory_format=torch.contiguous_format)",
+    "torch.nn.Module()",
+)
 
 
 def stored_modules(cell: Cell) -> Inputs:
@@ -185,10 +246,13 @@ def stored_states(cell: Cell) -> Inputs:
 
 
 STORED_OPTIMIZERS = (
-    "torch.optim.SGD(groups, lr=0.1, momentum=0.9)", "torch.optim.Adam(groups, lr=0.1)",
-    "torch.optim.AdamW(groups, lr=0.1, amsgrad=True)", "torch.optim.Adagrad(groups, lr=0.1)",
-    "torch.optim.RMSprop(groups, lr=0.1, centered=True)", "torch.optim.Rprop(groups)",
-)  # fmt: skip
+    "torch.optim.SGD(groups, lr=0.1, momentum=0.9)",
+    "torch.optim.Adam(groups, lr=0.1)",
+    "torch.optim.AdamW(groups, lr=0.1, amsgrad=True)",
+    "torch.optim.Adagrad(groups, lr=0.1)",
+    "torch.optim.RMSprop(groups, lr=0.1, centered=True)",
+    "torch.optim.Rprop(groups)",
+)
 
 
 def stored_optimizers(cell: Cell) -> Inputs:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -24,8 +25,13 @@ from conformance.inputs.stored_trees import STORED_BOXES, StoredViews, make_stor
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
 
-PLACE_GROUPS = (("x", "x.t()", "x.clone()"), ("x.clone()", "x"), ("x[1:]",), ("x", "x.clone()", "x.clone()", "x[:, :1]"),
-                ("x.reshape(-1)[3:3]", "x"))  # fmt: skip
+PLACE_GROUPS = (
+    ("x", "x.t()", "x.clone()"),
+    ("x.clone()", "x"),
+    ("x[1:]",),
+    ("x", "x.clone()", "x.clone()", "x[:, :1]"),
+    ("x.reshape(-1)[3:3]", "x"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +71,9 @@ def logged(log: list[Any], answer: Any) -> Any:
 
 def _placed(device: str, places: tuple[str, ...], routes: tuple[Route, ...] = ROUTES) -> Inputs:
     rows = covering(PLACE_GROUPS, places, STORED_BOXES[:5], routes, ("float32", "int64", "complex64"))
-    return Inputs([
-        Placed(make_stored_views(device, views, box, dtype, route), place) for views, place, box, route, dtype in rows
-    ])  # fmt: skip
+    return Inputs(
+        [Placed(make_stored_views(device, views, box, dtype, route), place) for views, place, box, route, dtype in rows]
+    )
 
 
 def everywhere(cell: Cell) -> Inputs:
@@ -91,17 +97,25 @@ def remapped(cell: Cell) -> Inputs:
 
 def asked(cell: Cell) -> Inputs:
     """Callables that return nothing, the storage itself, and another one."""
-    return _placed(cell.target.device, (
-        "logged(log, lambda storage, tag: storage)", "logged(log, lambda storage, tag: None)",
-        "logged(log, lambda storage, tag: storage.clone())",
-    ))  # fmt: skip
+    return _placed(
+        cell.target.device,
+        (
+            "logged(log, lambda storage, tag: storage)",
+            "logged(log, lambda storage, tag: None)",
+            "logged(log, lambda storage, tag: storage.clone())",
+        ),
+    )
 
 
 def answered(cell: Cell) -> Inputs:
     """Callables whose storage has zeros for the saved bytes."""
-    return _placed(cell.target.device, (
-        "logged(log, lambda storage, tag: storage.clone().fill_(0))", "logged(log, lambda storage, tag: storage.fill_(0))",
-    ))  # fmt: skip
+    return _placed(
+        cell.target.device,
+        (
+            "logged(log, lambda storage, tag: storage.clone().fill_(0))",
+            "logged(log, lambda storage, tag: storage.fill_(0))",
+        ),
+    )
 
 
 def unanswered(cell: Cell) -> Inputs:
@@ -117,13 +131,33 @@ def tag_of(device: str) -> str:
 
 # What no loader may run or build without being told to.
 UNTRUSTED = (
-    "StoredPair(1, torch.ones(2))", "[torch.ones(2), {'deep': [StoredPair(1, 2)]}]", "StoredColor.RED", "StoredPair", "StoredNet",
-    "(StoredPoint(1, 2),)", "Tripwire()", "{'a': torch.ones(1), 'b': (1, [Tripwire()])}", "[print]", "eval", "{'f': open}",
-    "__import__('os').system", "__import__('pathlib').PurePosixPath('a')", "__import__('functools').partial(print, 1)",
-    "__import__('fractions').Fraction(1, 3)", "[collections.deque([1])]", "slice(1, 2)", "getattr", "exec", "__import__",
-    "torch.nn.functional.relu", "torch.nn.Linear", "collections.OrderedDict(a=StoredPair(1, 2))", "{StoredColor.RED: 1}",
-    "torch.nn.Module()", "torch.nn.Sequential(torch.nn.Module())",
-)  # fmt: skip
+    "StoredPair(1, torch.ones(2))",
+    "[torch.ones(2), {'deep': [StoredPair(1, 2)]}]",
+    "StoredColor.RED",
+    "StoredPair",
+    "StoredNet",
+    "(StoredPoint(1, 2),)",
+    "Tripwire()",
+    "{'a': torch.ones(1), 'b': (1, [Tripwire()])}",
+    "[print]",
+    "eval",
+    "{'f': open}",
+    "__import__('os').system",
+    "__import__('pathlib').PurePosixPath('a')",
+    "__import__('functools').partial(print, 1)",
+    "__import__('fractions').Fraction(1, 3)",
+    "[collections.deque([1])]",
+    "slice(1, 2)",
+    "getattr",
+    "exec",
+    "__import__",
+    "torch.nn.functional.relu",
+    "torch.nn.Linear",
+    "collections.OrderedDict(a=StoredPair(1, 2))",
+    "{StoredColor.RED: 1}",
+    "torch.nn.Module()",
+    "torch.nn.Sequential(torch.nn.Module())",
+)
 TRIPPED: list[str] = []
 
 
@@ -202,10 +236,13 @@ class Trusting(Untrusted):
 def trusting(cell: Cell) -> Inputs:
     """One class, two of them, and a function."""
     rows = (
-        ("StoredPair(1, torch.ones(2))", ("StoredPair",)), ("[StoredPoint(1, torch.ones(2))]", ("StoredPoint",)),
-        ("{'a': StoredPair(StoredPoint(1, 2), [0.5])}", ("StoredPair", "StoredPoint")), ("StoredColor.RED", ("StoredColor",)),
-        ("[StoredColor.RED, StoredPair(1, 2)]", ("StoredPair", "StoredColor")), ("[torch.ones(1), StoredPair]", ("StoredPair",)),
-    )  # fmt: skip
+        ("StoredPair(1, torch.ones(2))", ("StoredPair",)),
+        ("[StoredPoint(1, torch.ones(2))]", ("StoredPoint",)),
+        ("{'a': StoredPair(StoredPoint(1, 2), [0.5])}", ("StoredPair", "StoredPoint")),
+        ("StoredColor.RED", ("StoredColor",)),
+        ("[StoredColor.RED, StoredPair(1, 2)]", ("StoredPair", "StoredColor")),
+        ("[torch.ones(1), StoredPair]", ("StoredPair",)),
+    )
     return Inputs([Trusting(text, route, "cpu", names) for text, names in rows for route in ROUTES[:2]])
 
 
@@ -221,6 +258,14 @@ def own_safe_globals() -> Iterator[None]:
         torch.serialization.add_safe_globals(kept)
 
 
+def answered_as(priority: int, tag: str, log: list[Any], storage: Any, location: str) -> Any:
+    """The deserializer of a tag: it notes that it was asked, and returns the storage as it is."""
+    if location != tag:
+        return None
+    log.append((priority, location))
+    return storage
+
+
 @contextmanager
 def tag_registered(priority: int, tag: str, log: list[Any]) -> Iterator[None]:
     """Storages get this tag and are found by it, for the time being."""
@@ -229,7 +274,7 @@ def tag_registered(priority: int, tag: str, log: list[Any]) -> Iterator[None]:
     torch.serialization.register_package(
         priority,
         lambda storage: tag if storage.device.type == "cpu" else None,
-        lambda storage, location: (log.append((priority, location)), storage)[1] if location == tag else None,
+        partial(answered_as, priority, tag, log),
     )
     try:
         yield

@@ -87,8 +87,14 @@ def stored_youngest(cell: Cell) -> Inputs:
 
 def stored_flags(cell: Cell) -> Inputs:
     """Tensors that require grad and that do not, leaves and parameters."""
-    expressions = ("x.requires_grad_()", "x", "torch.nn.Parameter(x)", "torch.nn.Parameter(x, requires_grad=False)",
-                   "x.requires_grad_() * 2", "x.requires_grad_()[None]")  # fmt: skip
+    expressions = (
+        "x.requires_grad_()",
+        "x",
+        "torch.nn.Parameter(x)",
+        "torch.nn.Parameter(x, requires_grad=False)",
+        "x.requires_grad_() * 2",
+        "x.requires_grad_()[None]",
+    )
     return crossed(
         make_stored, cell.target.device, expressions, DIFFERENTIABLE_TYPES, STORED_FORMS, ROUTE_DRAWS, passes=1
     )
@@ -98,10 +104,12 @@ def stored_flags(cell: Cell) -> Inputs:
 _PATTERNS = {
     "int16": ((0x7E01, -0x01FF, 0x7C01, -0x8000, 0, 0x7DFF, -1, 1), ("float16", "bfloat16")),
     "int32": ((0x7FC00001, -0x3FFFFF, 0x7F800001, -0x80000000, 0, 0x7FBFFFFF, -1, 1), ("float32",)),
-    "int64": ((0x7FF8000000000001, -0x7FFFFFFFFFFFF, 0x7FF0000000000001, -(2**63), 0, 0x7FF4123456789ABC, -1, 1),
-              ("float64", "complex64")),
+    "int64": (
+        (0x7FF8000000000001, -0x7FFFFFFFFFFFF, 0x7FF0000000000001, -(2**63), 0, 0x7FF4123456789ABC, -1, 1),
+        ("float64", "complex64"),
+    ),
     "uint8": ((0x7F, 0xFF, 0x80, 0, 0x7C, 0xFD, 1, 0x55), ("int8",)),
-}  # fmt: skip
+}
 
 
 def _patterned(device: str, types: tuple[str, ...]) -> Inputs:
@@ -153,9 +161,13 @@ def stored_layouts(cell: Cell) -> Inputs:
     """Tensors without strides, and tensors without a memory."""
     expressions = ("x.to_sparse()", "x.to_sparse_csr()", "x.to_sparse().coalesce()", "x.to_sparse(1)")
     return enumerated(
-        make_stored, cell.target.device, expressions, ("float32", "float64", "int64"),
-        (((2, 3), "contiguous"), ((3, 2), "transposed"), ((1, 4), "contiguous")), ROUTES[:5],
-    )  # fmt: skip
+        make_stored,
+        cell.target.device,
+        expressions,
+        ("float32", "float64", "int64"),
+        (((2, 3), "contiguous"), ((3, 2), "transposed"), ((1, 4), "contiguous")),
+        ROUTES[:5],
+    )
 
 
 def stored_meta(cell: Cell) -> Inputs:
@@ -185,9 +197,13 @@ def stored_mapped(cell: Cell) -> Inputs:
 def stored_requiring(cell: Cell) -> Inputs:
     """Leaves with a gradient."""
     return enumerated(
-        make_stored, cell.target.device, ("x.requires_grad_()", "torch.nn.Parameter(x)"), ("float32", "complex64"),
-        (((2, 3), "transposed"), ((), "contiguous"), ((3,), "offset")), (ROUTES[0], ROUTES[1], ROUTES[2]),
-    )  # fmt: skip
+        make_stored,
+        cell.target.device,
+        ("x.requires_grad_()", "torch.nn.Parameter(x)"),
+        ("float32", "complex64"),
+        (((2, 3), "transposed"), ((), "contiguous"), ((3,), "offset")),
+        (ROUTES[0], ROUTES[1], ROUTES[2]),
+    )
 
 
 def stored_few(cell: Cell) -> Inputs:
@@ -200,12 +216,18 @@ def stored_few(cell: Cell) -> Inputs:
 def stored_young_types(cell: Cell) -> Inputs:
     """Types that no class of storages was made for, in the old format."""
     names = (*YOUNG_TYPES, *(name for name in ("float8_e4m3fn", "float8_e5m2") if hasattr(torch, name)))
-    return Inputs([
-        Stored(make_tensor(cell.target.device, "uint8", form), f"x.to(torch.{name})", Route(legacy=True, weights_only=safe))
-        for name in names
-        for form in STORED_FORMS[:3]
-        for safe in (True, False)
-    ])  # fmt: skip
+    return Inputs(
+        [
+            Stored(
+                make_tensor(cell.target.device, "uint8", form),
+                f"x.to(torch.{name})",
+                Route(legacy=True, weights_only=safe),
+            )
+            for name in names
+            for form in STORED_FORMS[:3]
+            for safe in (True, False)
+        ]
+    )
 
 
 def stored_mapped_few(cell: Cell) -> Inputs:

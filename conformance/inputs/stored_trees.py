@@ -23,10 +23,27 @@ if TYPE_CHECKING:
     from conformance.engine.cells import Cell
 
 # What is put into a file, of the tensors ``v`` in their order.
-STORED_BOXES = ("list(v)", "tuple(v)", "dict(enumerate(v))", "[[y] for y in v]", "{'a': v[:1], 'b': {'c': tuple(v[1:])}}",
-                "[v[0], {'rest': v[1:]}, None]", "collections.OrderedDict((str(k), y) for k, y in enumerate(v))")  # fmt: skip
-STORED_VIEWS = ("x", "x.reshape(-1)[1::2]", "x[1:]", "x.t()", "x.reshape(-1)[-1]", "x.detach()", "x[:, :1]",
-                "x.reshape(-1)[3:3]", "x.expand(2, *x.shape)", "x.unsqueeze(0)")  # fmt: skip
+STORED_BOXES = (
+    "list(v)",
+    "tuple(v)",
+    "dict(enumerate(v))",
+    "[[y] for y in v]",
+    "{'a': v[:1], 'b': {'c': tuple(v[1:])}}",
+    "[v[0], {'rest': v[1:]}, None]",
+    "collections.OrderedDict((str(k), y) for k, y in enumerate(v))",
+)
+STORED_VIEWS = (
+    "x",
+    "x.reshape(-1)[1::2]",
+    "x[1:]",
+    "x.t()",
+    "x.reshape(-1)[-1]",
+    "x.detach()",
+    "x[:, :1]",
+    "x.reshape(-1)[3:3]",
+    "x.expand(2, *x.shape)",
+    "x.unsqueeze(0)",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +90,14 @@ class StoredViews:
 
 ORDERS = tuple(
     tuple(order)
-    for group in (("x", "x.reshape(-1)[1::2]", "x.t()"), ("x.reshape(-1)[-1]", "x", "x[1:]"),
-                  ("x[1:]", "x[:, :1]", "x.detach()"), ("x.reshape(-1)[3:3]", "x", "x.expand(2, *x.shape)"))
+    for group in (
+        ("x", "x.reshape(-1)[1::2]", "x.t()"),
+        ("x.reshape(-1)[-1]", "x", "x[1:]"),
+        ("x[1:]", "x[:, :1]", "x.detach()"),
+        ("x.reshape(-1)[3:3]", "x", "x.expand(2, *x.shape)"),
+    )
     for order in permutations(group)
-)  # fmt: skip
+)
 
 
 def make_stored_views(
@@ -93,15 +114,26 @@ def stored_views(cell: Cell) -> Inputs:
     types = ("float32", "bool", "complex64", "bfloat16")
     groups = (*ORDERS, STORED_VIEWS, STORED_VIEWS[::-1], STORED_VIEWS[1:], ("x", "x"), ("x.detach()", "x.t()"))
     return crossed(
-        make_stored_views, cell.target.device, groups, STORED_BOXES, types, ROUTE_DRAWS,
-        ("contiguous", "offset", "transposed"), passes=1,
-    )  # fmt: skip
+        make_stored_views,
+        cell.target.device,
+        groups,
+        STORED_BOXES,
+        types,
+        ROUTE_DRAWS,
+        ("contiguous", "offset", "transposed"),
+        passes=1,
+    )
 
 
 def stored_copies(cell: Cell) -> Inputs:
     """Equal tensors with storages of their own, between views of one."""
-    groups = (("x", "x.clone()"), ("x.clone()", "x", "x.t()"), ("x[1:]", "x[1:].clone()", "x"),
-              ("x.clone()", "x.clone()", "x"), ("x", "x.clone()", "x.detach()", "x.clone()"))  # fmt: skip
+    groups = (
+        ("x", "x.clone()"),
+        ("x.clone()", "x", "x.t()"),
+        ("x[1:]", "x[1:].clone()", "x"),
+        ("x.clone()", "x.clone()", "x"),
+        ("x", "x.clone()", "x.detach()", "x.clone()"),
+    )
     types = ("float32", "int64", "complex64", "bool")
     return enumerated(make_stored_views, cell.target.device, groups, STORED_BOXES[:5], types, ROUTES)
 
@@ -117,7 +149,10 @@ def stored_twice(cell: Cell) -> Inputs:
 def stored_reinterpreted(cell: Cell) -> Inputs:
     """One storage seen as two element types."""
     groups = (
-        ("x", "x.view(torch.int16)"), ("x.view(torch.uint8)", "x"), ("x", "x.t()", "x.view(torch.int32)"),
-        ("x.view(torch.int8)[1:]", "x"), ("x", "x[1:].view(torch.uint8)"),
-    )  # fmt: skip
+        ("x", "x.view(torch.int16)"),
+        ("x.view(torch.uint8)", "x"),
+        ("x", "x.t()", "x.view(torch.int32)"),
+        ("x.view(torch.int8)[1:]", "x"),
+        ("x", "x[1:].view(torch.uint8)"),
+    )
     return enumerated(make_stored_views, cell.target.device, groups, STORED_BOXES[:5], ("float32", "int64"), ROUTES)

@@ -22,7 +22,8 @@ def stored_bits(tensor: torch.Tensor) -> bytes:
     elements = np.frombuffer(memory.storage_bytes(tensor), np.uint8)
     elements = elements[: len(elements) // size * size].reshape(-1, size)
     spots = places(tuple(tensor.shape), tuple(tensor.stride()), tensor.storage_offset())
-    return elements[spots].tobytes()
+    found: bytes = elements[spots].tobytes()
+    return found
 
 
 def same_stored(expected: torch.Tensor, found: Any, what: str) -> torch.Tensor:
@@ -69,7 +70,7 @@ def own_memory(source: torch.Tensor, found: torch.Tensor, what: str) -> None:
 
 
 def sharing_of(tensors: list[torch.Tensor]) -> list[tuple[int, int]]:
-    """For each tensor: the number of the first one in its storage, and its distance in bytes from that storage's start."""
+    """For each tensor: the number of the first one in its storage, and its distance in bytes from there."""
     addresses = [memory.storage_address(x) for x in tensors]
     return [
         (addresses.index(at), x.storage_offset() * x.element_size()) for at, x in zip(addresses, tensors, strict=True)
@@ -81,9 +82,11 @@ def same_sharing(expected: list[torch.Tensor], found: list[torch.Tensor], what: 
     expect.equal(len(expected), len(found), f"number of {what}")
     for number, (wanted, got) in enumerate(zip(sharing_of(expected), sharing_of(found), strict=True)):
         expect.that(
-            wanted == got, f"place of {what} {number}",
-            f"byte {wanted[1]} of the storage of number {wanted[0]}", f"byte {got[1]} of the storage of number {got[0]}",
-        )  # fmt: skip
+            wanted == got,
+            f"place of {what} {number}",
+            f"byte {wanted[1]} of the storage of number {wanted[0]}",
+            f"byte {got[1]} of the storage of number {got[0]}",
+        )
 
 
 def same_tree(expected: Any, found: Any, what: str = "the object") -> None:
@@ -119,10 +122,15 @@ def tensors_in(tree: Any) -> list[torch.Tensor]:
 def stored_marks(tensor: torch.Tensor) -> dict[str, Any]:
     """What saving must leave as it is."""
     return {
-        "bytes": memory.storage_bytes(tensor.detach()), "address": tensor.data_ptr(), "version": tensor._version,
-        "requires_grad": tensor.requires_grad, "strides": tensor.stride(), "leaf": tensor.is_leaf,
-        "gradient": tensor.grad if tensor.is_leaf else None, "attributes": sorted(vars(tensor)),
-    }  # fmt: skip
+        "bytes": memory.storage_bytes(tensor.detach()),
+        "address": tensor.data_ptr(),
+        "version": tensor._version,
+        "requires_grad": tensor.requires_grad,
+        "strides": tensor.stride(),
+        "leaf": tensor.is_leaf,
+        "gradient": tensor.grad if tensor.is_leaf else None,
+        "attributes": sorted(vars(tensor)),
+    }
 
 
 def writes_are_seen(tensors: list[torch.Tensor], found: list[torch.Tensor]) -> None:
@@ -156,8 +164,8 @@ def same_module(expected: Any, found: Any, what: str = "the loaded module") -> N
         expect.equal(getattr(wanted, "note", None), getattr(got, "note", None), f"attribute of {place}")
     both = [[*module.parameters(), *module.buffers()] for module in (expected, found)]
     named = [[name for name, _ in module.named_parameters()] for module in (expected, found)]
-    expect.equal(*named, f"parameters of {what}, each once")
-    same_sharing(*both, f"tensor of {what}")
+    expect.equal(named[0], named[1], f"parameters of {what}, each once")
+    same_sharing(both[0], both[1], f"tensor of {what}")
 
 
 def hand_made_values(case: Any, found: Any, storage: np.ndarray) -> None:

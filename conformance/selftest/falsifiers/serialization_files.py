@@ -1,4 +1,4 @@
-"""Breaks of the file format, of what is trusted, of where tensors go and of how a file is read, each for a rare condition."""
+"""Breaks of the file format, of what is trusted, of where tensors go and of how a file is read."""
 
 from __future__ import annotations
 
