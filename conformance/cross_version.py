@@ -16,7 +16,20 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
-TYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool", "complex64", "complex128")
+TYPES = (
+    "float64",
+    "float32",
+    "float16",
+    "bfloat16",
+    "int64",
+    "int32",
+    "int16",
+    "int8",
+    "uint8",
+    "bool",
+    "complex64",
+    "complex128",
+)
 SHAPES = ((), (0,), (1,), (2, 3), (2, 0, 3), (2, 3, 4))
 FORMATS = ("archive", "old")
 
@@ -45,7 +58,8 @@ def objects(torch: Any) -> dict[str, Any]:
     for dtype in TYPES:
         for shape in SHAPES:
             for layout in ("plain", "stepped", "transposed"):
-                found[f"{dtype}-{'x'.join(map(str, shape)) or 'scalar'}-{layout}"] = tensor_of(torch, dtype, shape, layout)
+                extents = "x".join(map(str, shape)) or "scalar"
+                found[f"{dtype}-{extents}-{layout}"] = tensor_of(torch, dtype, shape, layout)
     base = tensor_of(torch, "float32", (3, 4), "plain")
     found["views"] = [base[1:], base, base.t(), {"deep": (base.reshape(-1)[::2],)}]
     found["nan"] = torch.tensor([0x7FC00001, -0x3FFFFF, -0x80000000, 0x7F800000], dtype=torch.int32).view(torch.float32)
@@ -79,9 +93,16 @@ def told(torch: Any, thing: Any, storages: list[Any]) -> Any:
             width = {2: torch.int16, 4: torch.int32, 8: torch.int64}[flat.element_size()]
             bits = flat.view(width)
         return [
-            "tensor", type(thing).__name__, str(thing.dtype), list(thing.shape), list(thing.stride()), thing.storage_offset(),
-            thing.requires_grad, None if address is None else storages.index(address), bits.tolist(),
-        ]  # fmt: skip
+            "tensor",
+            type(thing).__name__,
+            str(thing.dtype),
+            list(thing.shape),
+            list(thing.stride()),
+            thing.storage_offset(),
+            thing.requires_grad,
+            None if address is None else storages.index(address),
+            bits.tolist(),
+        ]
     if isinstance(thing, dict):
         return [type(thing).__name__, [[repr(key), told(torch, value, storages)] for key, value in thing.items()]]
     if isinstance(thing, (list, tuple)):
@@ -149,7 +170,7 @@ def main(arguments: list[str]) -> int:
         print(json.dumps((write if arguments[0] == "--write" else read)(arguments[1])))
         return 0
     if len(arguments) != 2:
-        print(f"usage: python cross_version.py WRITER READER: expected two interpreters, found {len(arguments)} arguments")
+        print(f"usage: cross_version.py WRITER READER: expected two interpreters, found {len(arguments)} arguments")
         return 2
     lines = [line for pair in (arguments, arguments[::-1]) for line in compare(*pair)]
     print("\n".join(lines))
