@@ -5,11 +5,23 @@ from __future__ import annotations
 import torch
 
 from conformance.engine.cases import cases
-from conformance.inputs import refused_registrations, registration_parts, registrations
+from conformance.inputs import (
+    module_backwards,
+    module_hooks,
+    nested_hooks,
+    refused_registrations,
+    registration_parts,
+    registrations,
+)
+from conformance.inputs.module_backwards import HookedBackward
+from conformance.inputs.module_hooks import HookedModule
+from conformance.inputs.nested_hooks import NestedHooks, WrittenUnderHooks
 from conformance.inputs.refused_registrations import Refusal, Unready
 from conformance.inputs.registration_parts import BufferObject, WatchedRegistration
 from conformance.inputs.registrations import Registration
 from conformance.oracles import expect, module_lists
+from conformance.oracles.module_backward_model import fires_by_the_rules, gradients_left, gradients_seen
+from conformance.oracles.module_hook_model import always_called, runs_as_expected
 from conformance.oracles.module_lists import same_members, same_things
 
 # --- registration -----------------------------------------------------------------------------------------------
@@ -118,7 +130,7 @@ def test_named_parameters_recurse(case: Registration) -> None:
 
 @cases(registrations.registrations)
 def test_named_buffers_recurse(case: Registration) -> None:
-    """named_buffers gives the buffers of the module and of all submodules by their paths, and buffers gives the same."""
+    """named_buffers gives the buffers of the module and of all submodules by their paths, and buffers gives the same."""  # noqa: E501
     module_lists.lists_parts(case, "buffers")
 
 
@@ -309,3 +321,111 @@ def test_requires_grad_reaches_every_parameter(case: Registration) -> None:
 def test_zero_grad_resets_every_gradient(case: Registration) -> None:
     """zero_grad sets the .grad of every parameter to None, or with set_to_none=False to zeros in the same tensor."""
     module_lists.gradients_reset(case)
+
+
+# --- hooks of the forward call ----------------------------------------------------------------------------------
+
+
+@cases(module_hooks.plain_pre_hooks)
+def test_forward_pre_hooks_may_replace_arguments(case: HookedModule) -> None:
+    """A forward pre-hook gets module and positional arguments before each forward, and a value or tuple that it returns takes their place, a single value as a tuple of one."""  # noqa: E501
+    runs_as_expected(case)
+
+
+@cases(module_hooks.plain_post_hooks)
+def test_forward_hooks_may_replace_the_output(case: HookedModule) -> None:
+    """A forward hook gets module, positional arguments and output after each forward, and what it returns, unless None, takes the output's place."""  # noqa: E501
+    runs_as_expected(case)
+
+
+@cases(module_hooks.ordered_hooks)
+def test_forward_hooks_run_in_order(case: HookedModule) -> None:
+    """Forward pre-hooks and forward hooks run in the order of their registration, each with what the one before has made of arguments or output."""  # noqa: E501
+    runs_as_expected(case)
+
+
+@cases(module_hooks.prepended_hooks)
+def test_prepended_hooks_run_first(case: HookedModule) -> None:
+    """A hook registered with prepend=True runs before all that the module has then."""
+    runs_as_expected(case)
+
+
+@cases(module_hooks.global_hooks)
+def test_global_hooks_run_before_those_of_the_module(case: HookedModule) -> None:
+    """Global forward pre-hooks and forward hooks run for every module, in order, before the module's own, and may replace what those may."""  # noqa: E501
+    runs_as_expected(case)
+
+
+@cases(module_hooks.plain_post_hooks)
+def test_hooks_get_positional_arguments_only(case: HookedModule) -> None:
+    """Hooks without with_kwargs get positional arguments only, and keyword arguments go to forward as they are."""
+    runs_as_expected(case)
+
+
+@cases(module_hooks.kwargs_hooks)
+def test_hooks_with_kwargs_get_them(case: HookedModule) -> None:
+    """Hooks with with_kwargs=True get the keyword arguments too, and a pre-hook may return new arguments and keyword arguments."""  # noqa: E501
+    runs_as_expected(case)
+
+
+@cases(module_hooks.raising_hooks)
+def test_always_called_hooks_run_after_errors(case: HookedModule) -> None:
+    """A forward hook with always_call=True runs once in each call, also where a pre-hook, forward or another hook raises, and the exception reaches the caller."""  # noqa: E501
+    always_called(case)
+
+
+@cases(module_hooks.removed_hooks)
+def test_removed_hooks_run_no_more(case: HookedModule) -> None:
+    """A hook of which handle.remove() was called runs no more, and all others go on as before."""
+    runs_as_expected(case)
+
+
+@cases(nested_hooks.nested)
+def test_hooks_of_submodules_run_within(case: NestedHooks) -> None:
+    """Each module's own hooks run around its own forward, those of a submodule between the pre-hooks and the hooks of its parent."""  # noqa: E501
+    expect.equal(case.expected(), case.run(), "hooks and forwards, in order")
+
+
+# --- hooks of the backward pass ---------------------------------------------------------------------------------
+
+
+@cases(module_backwards.looked_at_backwards)
+def test_full_backward_hooks_get_the_gradients(case: HookedBackward) -> None:
+    """A full backward hook gets the gradients with respect to the positional inputs and to the outputs, and None for what is no tensor."""  # noqa: E501
+    gradients_seen(case)
+
+
+@cases(module_backwards.firing_backwards)
+def test_full_backward_hooks_fire_by_the_rules(case: HookedBackward) -> None:
+    """A full backward hook fires once in each backward if an input requires grad, also if an output only does, and not at all if no output does."""  # noqa: E501
+    fires_by_the_rules(case)
+
+
+@cases(module_backwards.replaced_backwards)
+def test_full_backward_hooks_may_replace_the_gradients(case: HookedBackward) -> None:
+    """The gradients that a full backward hook returns take the place of those of the inputs, for the next hook and in all that follows."""  # noqa: E501
+    gradients_left(case)
+
+
+@cases(module_backwards.replaced_outputs_backwards)
+def test_full_backward_pre_hooks_may_replace_the_gradients(case: HookedBackward) -> None:
+    """A full backward pre-hook gets the gradients of the outputs first, and what it returns takes their place in all that follows, that of parameters too."""  # noqa: E501
+    gradients_left(case)
+
+
+@cases(module_backwards.ordered_backwards)
+def test_full_backward_hooks_run_in_order(case: HookedBackward) -> None:
+    """Full backward pre-hooks and hooks run in the order of their registration, those with prepend=True before the others, global ones before all."""  # noqa: E501
+    gradients_left(case)
+
+
+@cases(module_backwards.removed_backwards)
+def test_removed_backward_hooks_run_no_more(case: HookedBackward) -> None:
+    """A full backward hook that was removed before the forward runs no more, and the gradients are those without it."""
+    gradients_left(case)
+
+
+@cases(nested_hooks.written)
+def test_in_place_writes_under_backward_hooks_raise(case: WrittenUnderHooks) -> None:
+    """Where a module has full backward hooks, an in-place change of an input in forward, or of an output by the caller, raises."""  # noqa: E501
+    expect.raises(RuntimeError, case.run, f"{case.write} of {case.what} under a {case.hook}")

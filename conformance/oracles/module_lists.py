@@ -125,7 +125,6 @@ def wrong_paths_raise(case: Registration) -> None:
     """Expect an AttributeError for every path to a thing of another kind, and to nothing."""
     made, model = case.build(), case.model()
     there = things_at_paths(made, model)
-    # a tensor assigned to an attribute is found as a buffer by no promise, and a parameter assigned nowhere else is none
     nowhere = {**dict.fromkeys(("q", "a.q", "q.a", "a.", "a..b", "a.b."), "?")}
     nowhere |= {f"{path}.q" if path else "q": "?" for path in there}
     nowhere |= {f"{path}.": "?" for path in there if path}
@@ -151,7 +150,7 @@ def state_of_modules(made: RegisteredModules) -> list[Any]:
 
 def submodule_is_set(case: Registration, new: bool, options: dict[str, Any]) -> None:
     """Expect set_submodule to put a module at each path to one in turn (or at a new path below each), and no more."""
-    for path, name in case.model().paths(once=False):
+    for path, _ in case.model().paths(once=False):
         if new:
             path = f"{path}.fresh" if path else "fresh"
         elif not path:

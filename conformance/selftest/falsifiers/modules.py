@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from conformance.selftest.falsifiers.leaves import method
-from conformance.selftest.falsifying import falsifies, patched
+from conformance.selftest.falsifying import falsifies
 
 AREA = "modules"
 Module = torch.nn.Module
