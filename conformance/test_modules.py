@@ -6,6 +6,7 @@ import torch
 
 from conformance.engine.cases import cases
 from conformance.inputs import (
+    containers,
     module_backwards,
     module_hooks,
     nested_hooks,
@@ -13,13 +14,14 @@ from conformance.inputs import (
     registration_parts,
     registrations,
 )
+from conformance.inputs.containers import ContainerProgram, NamedChain, OneLine
 from conformance.inputs.module_backwards import HookedBackward
 from conformance.inputs.module_hooks import HookedModule
 from conformance.inputs.nested_hooks import NestedHooks, WrittenUnderHooks
 from conformance.inputs.refused_registrations import Refusal, Unready
 from conformance.inputs.registration_parts import BufferObject, WatchedRegistration
 from conformance.inputs.registrations import Registration
-from conformance.oracles import expect, module_lists
+from conformance.oracles import container_model, expect, module_lists
 from conformance.oracles.module_backward_model import fires_by_the_rules, gradients_left, gradients_seen
 from conformance.oracles.module_hook_model import always_called, runs_as_expected
 from conformance.oracles.module_lists import same_members, same_things
@@ -270,11 +272,7 @@ def test_set_submodule_refuses(case: Registration) -> None:
     expect.raises(ValueError, lambda: made.root.set_submodule("", torch.nn.Module()), "set_submodule('')")
     others = [path for path, _ in model.parts("parameters") + model.parts("buffers")]
     for path in ("nowhere.a", "nowhere.a.b", *(f"{other}.a" for other in others)):
-        expect.raises(
-            AttributeError,
-            lambda path=path: made.root.set_submodule(path, torch.nn.Module()),
-            f"set_submodule({path!r})",
-        )
+        module_lists.set_refused(made, path)
     expect.equal(before, module_lists.state_of_modules(made), "modules after the refusals")
 
 
@@ -284,7 +282,8 @@ def test_set_submodule_refuses(case: Registration) -> None:
 @cases(registrations.registrations)
 def test_apply_visits_children_first(case: Registration) -> None:
     """apply calls the function on every submodule, children before their parent, then on the module itself, and returns the module."""  # noqa: E501
-    made, visited = case.build(), []
+    made = case.build()
+    visited: list[torch.nn.Module] = []
     found = made.root.apply(visited.append)
     expect.same_object(made.root, found, "what apply returns")
     expect.equal(case.model().applied(), [made.name_of(module) for module in visited], "modules visited, in order")
@@ -429,3 +428,133 @@ def test_removed_backward_hooks_run_no_more(case: HookedBackward) -> None:
 def test_in_place_writes_under_backward_hooks_raise(case: WrittenUnderHooks) -> None:
     """Where a module has full backward hooks, an in-place change of an input in forward, or of an output by the caller, raises."""  # noqa: E501
     expect.raises(RuntimeError, case.run, f"{case.write} of {case.what} under a {case.hook}")
+
+
+# --- containers -------------------------------------------------------------------------------------------------
+
+
+@cases(containers.module_lists)
+def test_module_list_is_a_list(case: ContainerProgram) -> None:
+    """A ModuleList after indexing, slices, assignment, append, extend, insert, pop, del, +, += holds and gives what a Python list does."""  # noqa: E501
+    container_model.same_as_plain(case)
+
+
+@cases(containers.module_lists)
+def test_module_list_members_are_registered(case: ContainerProgram) -> None:
+    """After any change the members of a ModuleList are its children, named by their places."""
+    container_model.members_registered(case)
+
+
+@cases(containers.far_inserts)
+def test_module_list_insert_takes_any_index(case: ContainerProgram) -> None:
+    """ModuleList.insert takes negative indices and those beyond the end as list.insert does."""
+    container_model.same_as_plain(case)
+
+
+@cases(containers.no_modules)
+def test_module_list_takes_modules_only(case: OneLine) -> None:
+    """A ModuleList raises TypeError for what is no module, in append, extend, insert, assignment and constructor."""
+    container_model.refuses_line(case)
+
+
+@cases(containers.sequentials)
+def test_sequential_is_a_list(case: ContainerProgram) -> None:
+    """A Sequential after indexing, slices, assignment, append, insert, pop, del holds and gives what a Python list does, its children named by their places."""  # noqa: E501
+    container_model.same_as_plain(case)
+
+
+@cases(containers.sequentials)
+def test_sequential_chains_its_modules(case: ContainerProgram) -> None:
+    """A Sequential gives its input to its first module, each result to the next, and returns the last, also after changes; an empty one returns its input."""  # noqa: E501
+    container_model.chains(case)
+
+
+@cases(containers.named_chains)
+def test_sequential_takes_names_from_an_ordered_dict(case: NamedChain) -> None:
+    """A Sequential made of an OrderedDict has its keys as names, in their order, and chains in that order."""
+    container_model.chains_by_name(case)
+
+
+@cases(containers.module_dicts)
+def test_module_dict_is_a_dict(case: ContainerProgram) -> None:
+    """A ModuleDict after assignment, del, pop, clear, update, in, keys, values, items holds and gives what a Python dict does, in the order of insertion."""  # noqa: E501
+    container_model.same_as_plain(case)
+
+
+@cases(containers.module_dicts)
+def test_module_dict_members_are_registered(case: ContainerProgram) -> None:
+    """After any change the members of a ModuleDict are its children, named by their keys."""
+    container_model.members_registered(case)
+
+
+@cases(containers.ordered_module_dicts)
+def test_module_dict_update_keeps_order(case: ContainerProgram) -> None:
+    """ModuleDict made of or updated with an OrderedDict, a dict, a ModuleDict or pairs takes new keys in their order, and old ones stay in their place."""  # noqa: E501
+    container_model.same_as_plain(case)
+
+
+@cases(containers.parameter_lists)
+def test_parameter_list_is_a_list(case: ContainerProgram) -> None:
+    """A ParameterList after indexing, slices, assignment, append, extend, += holds and gives what a Python list does."""  # noqa: E501
+    container_model.same_as_plain(case)
+
+
+@cases(containers.mixed_parameter_lists)
+def test_parameter_list_converts_tensors(case: ContainerProgram) -> None:
+    """The constructor, assignment, append and extend of a ParameterList make a tensor a Parameter over the same memory; Parameters and other objects stay the objects that they are."""  # noqa: E501
+    container_model.tensors_converted(case)
+
+
+@cases(containers.mixed_parameter_lists)
+def test_parameter_list_registers_parameters(case: ContainerProgram) -> None:
+    """The Parameters of a ParameterList, and no other object, are listed by named_parameters under their places."""
+    container_model.parameters_listed(case)
+
+
+@cases(containers.other_list_items)
+def test_parameter_list_items_may_become_others(case: ContainerProgram) -> None:
+    """A Parameter in a ParameterList may be replaced by an object of any kind, as in a Python list."""
+    container_model.same_as_plain(case)
+
+
+@cases(containers.parameter_dicts)
+def test_parameter_dict_is_a_dict(case: ContainerProgram) -> None:
+    """A ParameterDict after assignment, del, pop, popitem, setdefault, get, update, clear, copy, |, |= holds and gives what a Python dict does, in the order of insertion."""  # noqa: E501
+    container_model.same_as_plain(case)
+
+
+@cases(containers.mixed_parameter_dicts)
+def test_parameter_dict_converts_tensors(case: ContainerProgram) -> None:
+    """The constructor, assignment and update of a ParameterDict make a tensor a Parameter over the same memory; Parameters and other objects stay what they are, and Parameters alone are listed."""  # noqa: E501
+    container_model.tensors_converted(case)
+    container_model.parameters_listed(case)
+
+
+@cases(containers.plain_parameter_dicts)
+def test_parameter_dict_update_with_a_plain_dict(case: ContainerProgram) -> None:
+    """A ParameterDict updated with or made of a plain dict has its items, in some order."""
+    container_model.same_in_any_order(case)
+
+
+@cases(containers.other_dict_items)
+def test_parameter_dict_items_may_become_others(case: ContainerProgram) -> None:
+    """A Parameter in a ParameterDict may be replaced by an object of any kind, as in a Python dict."""
+    container_model.same_as_plain(case)
+
+
+@cases(containers.inserted_no_modules)
+def test_module_list_insert_takes_modules_only(case: OneLine) -> None:
+    """ModuleList.insert, and the assignment of a Parameter, raise TypeError for what is no module, as append does."""
+    container_model.refuses_line(case)
+
+
+@cases(containers.missing_keys)
+def test_parameter_dict_raises_key_errors(case: ContainerProgram) -> None:
+    """Indexing and pop of a ParameterDict raise KeyError for a key that is not there, whatever attributes modules have."""  # noqa: E501
+    container_model.same_as_plain(case)
+
+
+@cases(containers.changed_slices)
+def test_sequential_slices_can_be_changed(case: ContainerProgram) -> None:
+    """A slice of a Sequential may be appended to, extended, inserted into and shortened like any other Sequential."""
+    container_model.same_as_plain(case)

@@ -32,7 +32,7 @@ def mix(self: Any, *inputs: Any, extra: Any = None) -> Any:
     return found[0] if self.outputs == 1 else (found[0], 17, found[1])
 
 
-class Mixing(torch.nn.Module):
+class Mixing(torch.nn.Module):  # type: ignore[misc]
     """Outputs that are weighted sums of the tensors among the inputs, times the parameter."""
 
     forward = mix
@@ -164,7 +164,7 @@ INPUT_LETTERS = ("g", "gg", "cg", "gc", "ng", "gn", "gng", "gcg")
 
 def backwards(rows: Any, cell: Cell) -> Inputs:
     """Cases from lists of hooks, inputs, outputs, whether the parameter is frozen, the keyword input and passes."""
-    return Inputs([HookedBackward(*row, device=cell.target.device) for row in rows])
+    return Inputs([HookedBackward(*row, cell.target.device) for row in rows])
 
 
 def looked_at_backwards(cell: Cell) -> Inputs:

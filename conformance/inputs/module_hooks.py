@@ -30,7 +30,7 @@ def affine(self: Any, x: Any, y: Any = 0, *, factor: Any = 2) -> Any:
     return x * factor + y
 
 
-class Affine(torch.nn.Module):
+class Affine(torch.nn.Module):  # type: ignore[misc]
     """x * factor + y; raises where it is ``faulty``. (An assigned forward is kept in reproducers.)"""
 
     forward = affine
@@ -156,7 +156,7 @@ class ActingHook:
         """What torch calls: (module, args[, kwargs][, output])."""
         hook, rest_left = self.hook, list(rest)
         kwargs = rest_left.pop(0) if hook.with_kwargs else None
-        output = rest_left.pop(0) if hook.kind == "post" else None
+        output: Any = rest_left.pop(0) if hook.kind == "post" else None
         seen = tuple(map(plain_number, args)) if isinstance(args, tuple) else ("no tuple", str(args))
         said = None if kwargs is None else tuple(sorted((name, plain_number(x)) for name, x in kwargs.items()))
         number = self.number if module is self.module and not rest_left else -1

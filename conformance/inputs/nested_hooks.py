@@ -26,7 +26,7 @@ def tell_and_call(self: Any, x: Any) -> Any:
     return x
 
 
-class Telling(torch.nn.Module):
+class Telling(torch.nn.Module):  # type: ignore[misc]
     """A module that notes its forward and calls its children, one after the other."""
 
     forward = tell_and_call
@@ -137,7 +137,7 @@ def write_and_double(self: Any, x: Any) -> Any:
     return x * 2
 
 
-class Writing(torch.nn.Module):
+class Writing(torch.nn.Module):  # type: ignore[misc]
     """A module whose forward writes its input in place, where told."""
 
     forward = write_and_double

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from conformance.engine.cells import Cell
 
 
-class Unready(torch.nn.Module):
+class Unready(torch.nn.Module):  # type: ignore[misc]
     """A module that does something before it calls the constructor of Module."""
 
     def __init__(self, line: str) -> None:

@@ -84,7 +84,7 @@ class Registration:
 
     def _part(self, number: int, dtype: str) -> torch.Tensor:
         kind = getattr(torch, dtype)
-        data = [[number + 1, 0, 2]] if number % 2 else [number + 0.5, 1.25]
+        data: Any = [[number + 1, 0, 2]] if number % 2 else [number + 0.5, 1.25]
         if not (kind.is_floating_point or kind.is_complex):
             data = [3, number]
         return torch.tensor(data, dtype=kind, device=self.device)

@@ -244,3 +244,8 @@ def listed_names(module: torch.nn.Module) -> list[Any]:
         [(name, id(thing)) for name, thing in things.items()]
         for things in (module._parameters, module._buffers, module._modules)
     ]
+
+
+def set_refused(made: RegisteredModules, path: str) -> None:
+    """Expect set_submodule to raise AttributeError for a path."""
+    expect.raises(AttributeError, lambda: made.root.set_submodule(path, torch.nn.Module()), f"set_submodule({path!r})")
