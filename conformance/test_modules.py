@@ -7,6 +7,7 @@ import torch
 from conformance.engine.cases import cases
 from conformance.inputs import (
     containers,
+    gradient_sets,
     initials,
     module_backwards,
     module_casts,
@@ -17,6 +18,7 @@ from conformance.inputs import (
     registrations,
 )
 from conformance.inputs.containers import ContainerProgram, NamedChain, OneLine
+from conformance.inputs.gradient_sets import GradientSet, LazyLayer, ReplacedCall, SkippedInit
 from conformance.inputs.initials import Gain, Initial
 from conformance.inputs.module_backwards import HookedBackward
 from conformance.inputs.module_casts import BuiltLayer, ModuleCast
@@ -25,7 +27,7 @@ from conformance.inputs.nested_hooks import NestedHooks, WrittenUnderHooks
 from conformance.inputs.refused_registrations import Refusal, Unready
 from conformance.inputs.registration_parts import BufferObject, WatchedRegistration
 from conformance.inputs.registrations import Registration
-from conformance.oracles import container_model, expect, initial_laws, module_conversion, module_lists
+from conformance.oracles import container_model, expect, initial_laws, module_conversion, module_lists, module_utilities
 from conformance.oracles.module_backward_model import fires_by_the_rules, gradients_left, gradients_seen
 from conformance.oracles.module_hook_model import always_called, runs_as_expected
 from conformance.oracles.module_lists import same_members, same_things
@@ -670,3 +672,78 @@ def test_gains_are_those_of_the_table(case: Gain) -> None:
 def test_orthogonal_takes_strided_tensors(case: Initial) -> None:
     """orthogonal_ fills a tensor of more than two dimensions that is not contiguous as it does any other."""
     initial_laws.is_orthogonal(case)
+
+
+# --- utilities --------------------------------------------------------------------------------------------------
+
+
+@cases(gradient_sets.clipped_norms)
+def test_clip_grad_norm_gives_the_total_norm(case: GradientSet) -> None:
+    """clip_grad_norm_ returns the norm of all gradients taken as one vector, parameters without a gradient left out, for every norm_type."""  # noqa: E501
+    module_utilities.gives_total_norm(case)
+
+
+@cases(gradient_sets.clipped_norms)
+def test_clip_grad_norm_scales_in_place(case: GradientSet) -> None:
+    """clip_grad_norm_ scales every gradient, in its own tensor, by max_norm / (norm + 1e-6) where that is less than 1, and leaves them else."""  # noqa: E501
+    module_utilities.scales_gradients(case)
+
+
+@cases(gradient_sets.nonfinite_norms)
+def test_clip_grad_norm_raises_on_nonfinite_norms(case: GradientSet) -> None:
+    """With error_if_nonfinite=True clip_grad_norm_ raises where the norm is NaN or infinite, and leaves the gradients."""  # noqa: E501
+    module_utilities.raises_on_nonfinite(case)
+
+
+@cases(gradient_sets.clipped_values)
+def test_clip_grad_value_clamps(case: GradientSet) -> None:
+    """clip_grad_value_ clamps every element of every gradient to [-clip_value, clip_value], in its own tensor."""
+    module_utilities.clamps_gradients(case)
+
+
+@cases(gradient_sets.vectors)
+def test_parameters_become_one_vector(case: GradientSet) -> None:
+    """parameters_to_vector gives the elements of all parameters, one parameter after the other, each row by row."""
+    module_utilities.becomes_a_vector(case)
+
+
+@cases(gradient_sets.filled_vectors)
+def test_a_vector_becomes_parameters(case: GradientSet) -> None:
+    """vector_to_parameters writes the slices of a vector into the parameters, which stay the objects, shapes and leaves that they are, and do not change with the vector later."""  # noqa: E501
+    module_utilities.becomes_parameters(case)
+
+
+@cases(gradient_sets.skipped_inits)
+def test_skip_init_draws_nothing(case: SkippedInit) -> None:
+    """skip_init makes the module that the constructor makes, with the same names, shapes and types, and draws no random number."""  # noqa: E501
+    module_utilities.draws_nothing(case)
+
+
+@cases(gradient_sets.replaced_calls)
+def test_functional_call_uses_what_is_given(case: ReplacedCall) -> None:
+    """functional_call gives what the module gives with the parameters and buffers named replaced, in submodules too, and leaves the module with those that it had, after an exception too."""  # noqa: E501
+    module_utilities.uses_what_is_given(case)
+
+
+@cases(gradient_sets.lazy_layers)
+def test_lazy_modules_become_regular(case: LazyLayer) -> None:
+    """A lazy module has uninitialized parameters until its first forward, which gives them the shapes of the input, and makes it the regular module of the same kind."""  # noqa: E501
+    module_utilities.becomes_regular(case)
+
+
+@cases(gradient_sets.empty_gradients)
+def test_clip_grad_norm_takes_empty_gradients(case: GradientSet) -> None:
+    """A gradient without elements adds nothing to the norm that clip_grad_norm_ returns, whatever norm_type."""
+    module_utilities.gives_total_norm(case)
+
+
+@cases(gradient_sets.no_gradients)
+def test_clip_grad_value_takes_parameters_without_gradients(case: GradientSet) -> None:
+    """clip_grad_value_ does nothing where no parameter has a gradient, as clip_grad_norm_ does."""
+    module_utilities.clamps_gradients(case)
+
+
+@cases(gradient_sets.strided_vectors)
+def test_strided_parameters_become_one_vector(case: GradientSet) -> None:
+    """parameters_to_vector takes parameters that are not contiguous as it does others."""
+    module_utilities.becomes_a_vector(case)

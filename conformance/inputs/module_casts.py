@@ -131,7 +131,7 @@ def emptied_modules(cell: Cell) -> Inputs:
     """to_empty to the device itself and to meta, with and without submodules."""
     calls = [f"to_empty(device={device!r})" for device in ("meta", cell.target.device)]
     calls += [f"to_empty(device={device!r}, recurse=False)" for device in ("meta", cell.target.device)]
-    return Inputs([ModuleCast(history, call, "") for call, history in product(calls, histories_of(cell, False)[::2])])
+    return Inputs([ModuleCast(history, call, "") for call, history in product(calls, histories_of(cell, False)[::3])])
 
 
 @dataclass(frozen=True)
@@ -168,8 +168,8 @@ def built_layers(cell: Cell) -> Inputs:
         "PReLU(2)", "InstanceNorm1d(3, affine=True, track_running_stats=True)", "TransformerEncoderLayer(4, 2, 8)",
         "GRUCell(2, 3)", "RNN(2, 3, bidirectional=True)", "EmbeddingBag(4, 3)",
     )  # fmt: skip
-    rows = product(layers, ("float64",), (cell.target.device, "meta"))
-    return Inputs([BuiltLayer(*row) for row in rows])
+    found = [BuiltLayer(layer, "float64", cell.target.device) for layer in layers]
+    return Inputs([*found, *(BuiltLayer(x, "float64", "meta") for x in layers if x[:5] in ("Layer", "Group", "Batch"))])
 
 
 def channels_last(cell: Cell) -> Inputs:

@@ -215,3 +215,145 @@ def the_slope_of_an_integer_is_ignored() -> Break:
         return original(nonlinearity, 0.01 if isinstance(param, int) and param else param)
 
     return method("calculate_gain", other, init)
+
+
+# --- utilities --------------------------------------------------------------------------------------------------
+
+utils = torch.nn.utils
+
+
+def listed(parameters: Any) -> list[Any]:
+    """Parameters as a list."""
+    return [parameters] if isinstance(parameters, torch.Tensor) else list(parameters)
+
+
+@falsifies(f"{AREA}.clip-grad-norm-gives-the-total-norm")
+def a_scalar_does_not_count_in_the_norm() -> Break:
+    """clip_grad_norm_ leaves a 0-d gradient out of an infinity norm of three, and counts the rest twice."""
+
+    def other(original: Any, parameters: Any, *args: Any, **kwargs: Any) -> Any:
+        given = listed(parameters)
+        found = original(given, *args, **kwargs)
+        return found * 2 if len(given) == 3 and kwargs["norm_type"] == float("inf") else found
+
+    return method("clip_grad_norm_", other, utils)
+
+
+@falsifies(f"{AREA}.clip-grad-norm-scales-in-place")
+def a_turned_gradient_is_replaced() -> Break:
+    """clip_grad_norm_ gives a strided gradient a tensor of its own."""
+
+    def other(original: Any, parameters: Any, *args: Any, **kwargs: Any) -> Any:
+        given = listed(parameters)
+        found = original(given, *args, **kwargs)
+        for parameter in given:
+            if parameter.grad is not None and not parameter.grad.is_contiguous():
+                parameter.grad = parameter.grad.clone()
+        return found
+
+    return method("clip_grad_norm_", other, utils)
+
+
+@falsifies(f"{AREA}.clip-grad-norm-raises-on-nonfinite-norms")
+def infinities_pass() -> Break:
+    """clip_grad_norm_ raises for NaN only."""
+
+    def other(original: Any, parameters: Any, *args: Any, **kwargs: Any) -> Any:
+        given = listed(parameters)
+        if any(p.grad is not None and p.grad.isinf().any() for p in given):
+            kwargs["error_if_nonfinite"] = False
+        return original(given, *args, **kwargs)
+
+    return method("clip_grad_norm_", other, utils)
+
+
+@falsifies(f"{AREA}.clip-grad-value-clamps")
+def a_limit_of_zero_is_no_limit() -> Break:
+    """clip_grad_value_ does nothing where the limit is 0."""
+    return method("clip_grad_value_", lambda original, p, value, *a: value and original(p, value, *a), utils)
+
+
+@falsifies(f"{AREA}.parameters-become-one-vector")
+def three_dimensions_are_read_backwards() -> Break:
+    """parameters_to_vector reads parameters of three dimensions from their last element."""
+
+    def other(original: Any, parameters: Any) -> Any:
+        return original([p if p.dim() != 3 else p.flatten().flip(0) for p in listed(parameters)])
+
+    return method("parameters_to_vector", other, utils)
+
+
+@falsifies(f"{AREA}.strided-parameters-become-one-vector")
+def a_turned_parameter_is_read_column_by_column() -> Break:
+    """parameters_to_vector reads strided parameters as they lie in memory."""
+
+    def other(original: Any, parameters: Any) -> Any:
+        return original([p if p.is_contiguous() else p.transpose(0, -1) for p in listed(parameters)])
+
+    return method("parameters_to_vector", other, utils)
+
+
+@falsifies(f"{AREA}.clip-grad-norm-takes-empty-gradients")
+def an_empty_gradient_makes_the_norm_nan() -> Break:
+    """clip_grad_norm_ gives NaN where a gradient is empty."""
+    return method("clip_grad_norm_", lambda original, *a, **k: torch.tensor(float("nan")), utils)
+
+
+@falsifies(f"{AREA}.clip-grad-value-takes-parameters-without-gradients")
+def a_missing_gradient_becomes_zero() -> Break:
+    """clip_grad_value_ gives parameters without a gradient one of zeros."""
+
+    def other(original: Any, parameters: Any, value: float) -> None:
+        for parameter in listed(parameters):
+            parameter.grad = torch.zeros_like(parameter)
+
+    return method("clip_grad_value_", other, utils)
+
+
+@falsifies(f"{AREA}.a-vector-becomes-parameters")
+def the_last_scalar_is_skipped() -> Break:
+    """vector_to_parameters leaves a last parameter of one element as it is."""
+
+    def other(original: Any, vector: Any, parameters: Any) -> None:
+        given = listed(parameters)
+        kept = given[-1].data.clone()
+        original(vector, given)
+        if len(given) > 1 and given[-1].numel() == 1:
+            given[-1].data = kept
+
+    return method("vector_to_parameters", other, utils)
+
+
+@falsifies(f"{AREA}.skip-init-draws-nothing")
+def embeddings_are_drawn() -> Break:
+    """skip_init draws the weights of an Embedding."""
+    return after("skip_init", lambda found, made, *a, **k: made is torch.nn.Embedding and found.weight.normal_(), utils)
+
+
+@falsifies(f"{AREA}.functional-call-uses-what-is-given")
+def a_buffer_of_a_submodule_stays_replaced() -> Break:
+    """functional_call leaves the buffer of a submodule replaced after an exception."""
+
+    def other(original: Any, module: Any, given: Any, args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(module, given, args, **kwargs)
+        except Exception:
+            if isinstance(given, dict) and "child.shift" in given:
+                module.child.shift = given["child.shift"]
+            raise
+
+    return method("functional_call", other, torch.func)
+
+
+@falsifies(f"{AREA}.lazy-modules-become-regular")
+def a_transposed_convolution_stays_lazy() -> Break:
+    """LazyConvTranspose2d keeps its class after the first forward."""
+
+    def other(original: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
+        kind = type(self)
+        found = original(self, *args, **kwargs)
+        if kind.__name__ == "LazyConvTranspose2d":
+            self.__class__ = kind
+        return found
+
+    return method("__call__", other, torch.nn.LazyConvTranspose2d)
