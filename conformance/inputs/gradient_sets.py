@@ -88,7 +88,7 @@ class GradientSet:
     def reductions(self) -> Iterator[GradientSet]:
         """Fewer parameters."""
         for number in range(len(self.shapes)):
-            if not self.without:
+            if not self.without and not self.special:
                 yield replace(self, shapes=self.shapes[:number] + self.shapes[number + 1 :])
 
     def code(self) -> str:
@@ -287,4 +287,4 @@ def lazy_layers(cell: Cell) -> Inputs:
         ("LazyBatchNorm2d()", (2, 5, 2, 2), "BatchNorm2d", (("weight", (5,)), ("bias", (5,)))),
         ("LazyInstanceNorm1d(affine=True)", (2, 4, 3), "InstanceNorm1d", (("weight", (4,)), ("bias", (4,)))),
     )
-    return Inputs([LazyLayer(*row, cell.target.device) for row in rows])
+    return Inputs([replace(LazyLayer(*row), device=cell.target.device) for row in rows])
