@@ -64,8 +64,8 @@ class Copied:
 def _copied_tensors(device: str, ways: tuple[str, ...], types: tuple[str, ...] = STORED_TYPES) -> Inputs:
     expressions = (
         "x",
-        "x.requires_grad_() if x.is_floating_point() else x",
-        "torch.nn.Parameter(x, x.is_floating_point())",
+        "x.requires_grad_() if x.is_floating_point() or x.is_complex() else x",
+        "torch.nn.Parameter(x, x.is_floating_point() or x.is_complex())",
     )
     rows = covering(ways, types, STORED_FORMS, expressions)
     return Inputs([Copied(make_stored(device, text, dtype, form, PLAIN), way) for way, dtype, form, text in rows])
