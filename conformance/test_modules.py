@@ -593,13 +593,13 @@ def test_to_refuses_integral_types(case: ModuleCast) -> None:
     module_conversion.refuses_cast(case)
 
 
-@cases(module_casts.casts_by_to)
+@cases(module_casts.casts_by_to_and_name)
 def test_tied_parameters_stay_tied(case: ModuleCast) -> None:
     """A parameter that is registered in several places is one object in all of them after a conversion, the one that it was."""  # noqa: E501
     module_conversion.stays_tied(case)
 
 
-@cases(module_casts.casts_by_to)
+@cases(module_casts.casts_by_to_and_name)
 def test_gradients_are_converted(case: ModuleCast) -> None:
     """The .grad of a parameter is converted with it, and keeps its values."""
     module_conversion.converts_gradients(case)

@@ -106,6 +106,11 @@ def casts_by_name(cell: Cell) -> Inputs:
     return Inputs([ModuleCast(history, f"{name}()", dtype, "floating") for (name, dtype), history in rows])
 
 
+def casts_by_to_and_name(cell: Cell) -> Inputs:
+    """The casts of both kinds."""
+    return Inputs([*casts_by_to(cell).corners, *casts_by_name(cell).corners])
+
+
 def casts_by_type(cell: Cell) -> Inputs:
     """type, given a dtype or its old name."""
     forms = (
