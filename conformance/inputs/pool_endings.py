@@ -21,7 +21,7 @@ from conformance.engine.cases import Inputs
 from conformance.inputs import pool_listings
 from conformance.inputs.failing_pools import fail_at, run_to_failure
 from conformance.inputs.pools import Pool
-from conformance.inputs.witnesses import Journal
+from conformance.inputs.witnesses import HELD, Journal
 from conformance.oracles.processes import (
     SEGMENTS,
     child_processes,
@@ -148,11 +148,21 @@ def end_epoch_of_tensors(case: Ended) -> list[int]:
     return found
 
 
+def wait_for_workers(journal: Journal, count: int) -> None:
+    """Wait until so many workers load; one that has not begun yet takes whoever it is left to for its main process."""
+    end = time.monotonic() + HELD
+    while len({note["process"] for note in journal.notes("item")}) < count and time.monotonic() < end:
+        threading.Event().wait(0.02)
+
+
 def abandon(pools: tuple[Pool, ...]) -> Iterator[list[int]]:
     """Draw a batch each of some loaders, say which workers there are, and keep them running."""
-    iterators = [iter(pool.build(Journal())) for pool in pools]
+    journals = [Journal() for _ in pools]
+    iterators = [iter(pool.build(journal)) for pool, journal in zip(pools, journals, strict=True)]
     for iterator in iterators:
         next(iterator)
+    for pool, journal in zip(pools, journals, strict=True):
+        wait_for_workers(journal, pool.workers)
     yield child_processes()
     threading.Event().wait()
 

@@ -168,5 +168,5 @@ def abandoned(pools: Sequence[Any]) -> str:
     """Pools of which a batch each is drawn before the main process is killed."""
     parts = [pool(unwatched(case), "iterators.append(iter(loader))\nprint(next(iterators[-1]))") for case in pools]
     bodies = [part.removeprefix(f"{data_listings.DATA}\n") for part in parts]
-    kill = ended_process("SIGKILL")
-    return data_listings.program("import os, signal", "iterators = []", *bodies, CHILDREN, kill)
+    kill = f"time.sleep(1)\n{ended_process('SIGKILL')}"  # a worker that has not begun would not see the end
+    return data_listings.program("import os, signal, time", "iterators = []", *bodies, CHILDREN, kill)
