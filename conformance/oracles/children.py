@@ -58,14 +58,19 @@ def _run(kinds: tuple[type[BaseException], ...], action: Callable[[], Any]) -> N
     """Run the action without the cleaning up of this process, and without its last words or a core file."""
     status = OTHER
     try:
-        import resource
-
-        faulthandler.disable()
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        silenced()
         action()
         status = RETURNED
     except kinds:
         status = RAISED
     finally:
         os._exit(status)
+
+
+def silenced() -> None:
+    """Let this process end without last words and without a core file."""
+    import resource
+
+    faulthandler.disable()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

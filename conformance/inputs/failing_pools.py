@@ -1,0 +1,401 @@
+"""Failing pools: loaders in whose workers an exception is raised, a batch is late, or a process ends.
+
+Reference: https://docs.pytorch.org/docs/stable/data.html#multi-process-data-loading
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from conformance.engine.cases import Inputs
+from conformance.inputs.pools import Pool
+from conformance.inputs.witnesses import Gate, Journal, WatchedCollate, WatchedInit
+from conformance.oracles.processes import child_processes
+
+if TYPE_CHECKING:
+    from conformance.engine.cells import Cell
+
+# every plan that a case may name
+__all__ = ["Failing", "Killed", "Late", "Pool"]
+
+REASON = "sample 17 is broken"
+
+
+class PlainError(Exception):
+    """An exception of a program's own, made from one message."""
+
+
+class MessageError(Exception):
+    """An exception whose message is an argument of that name and an attribute."""
+
+    message = "nothing"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class TwoPartError(ValueError):
+    """An exception that cannot be made from one message."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(first, second)
+
+
+class KeywordError(Exception):
+    """An exception that cannot be made from a message at all."""
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__(reason)
+
+
+def raise_here(kind: str) -> None:
+    """Raise the exception of a kind."""
+    if kind == "TwoPartError":
+        raise TwoPartError(REASON, "and so on")
+    if kind == "KeywordError":
+        raise KeywordError(reason=REASON)
+    if kind == "UnicodeDecodeError":
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, REASON)
+    kinds = {"PlainError": PlainError, "MessageError": MessageError}
+    builtin = {
+        error.__name__: error
+        for error in (
+            ValueError, KeyError, IndexError, TypeError, StopIteration, RuntimeError, AssertionError, OSError,
+            FileNotFoundError, MemoryError, NotImplementedError, EOFError, ArithmeticError,
+        )
+    }  # fmt: skip
+    raise {**kinds, **builtin}[kind](REASON)
+
+
+class FailingCollate(WatchedCollate):
+    """A collate function that fails where a batch has the key, or is it."""
+
+    def __init__(self, journal: Journal, kind: str, key: int) -> None:
+        super().__init__(journal)
+        self.kind, self.key = kind, key
+
+    def __call__(self, batch: Any) -> Any:
+        if self.key in (batch if isinstance(batch, list) else [batch]):
+            raise_here(self.kind)
+        return super().__call__(batch)
+
+
+class FailingInit(WatchedInit):
+    """An init function that fails in one worker."""
+
+    def __init__(self, journal: Journal, kind: str, worker: int) -> None:
+        super().__init__(journal)
+        self.kind, self.worker = kind, worker
+
+    def __call__(self, number: int) -> None:
+        super().__call__(number)
+        if number == self.worker:
+            raise_here(self.kind)
+
+
+class FailingStream(torch.utils.data.IterableDataset):  # type: ignore[misc]
+    """An iterable-style dataset that cannot be begun in one worker."""
+
+    def __init__(self, kind: str, worker: int) -> None:
+        self.kind, self.worker = kind, worker
+
+    def __iter__(self) -> Iterator[int]:
+        worker = torch.utils.data.get_worker_info()
+        if worker is not None and worker.id == self.worker:
+            raise_here(self.kind)
+        return iter(range(3))
+
+
+def fail_at(kind: str, wanted: int, key: int) -> None:
+    """Raise at one key."""
+    if key == wanted:
+        raise_here(kind)
+
+
+@dataclass(frozen=True)
+class Failing:
+    """A pool in which ``where`` raises: dataset or collate at a key, init or iter in the worker of that number."""
+
+    kind: str
+    at: int
+    where: str = "dataset"
+    pool: Pool = field(default_factory=Pool)
+
+    def build(self) -> Any:
+        """A new loader."""
+        journal = Journal()
+        if self.where == "collate":
+            return self.pool.build(journal, collate_fn=FailingCollate(journal, self.kind, self.at))
+        if self.where == "iter":
+            arguments = self.pool.arguments(journal)
+            return torch.utils.data.DataLoader(FailingStream(self.kind, self.at), **arguments)
+        if self.where == "init":
+            return self.pool.build(journal, worker_init_fn=FailingInit(journal, self.kind, self.at))
+        return self.pool.build(journal, partial(fail_at, self.kind, self.at))
+
+    def facets(self) -> dict[str, Any]:
+        """What evidence counts of this case."""
+        return {**self.pool.facets(), "exceptions": self.kind, "raised in": self.where}
+
+    def reductions(self) -> Iterator[Failing]:
+        """A plainer pool, which has the sample still; none where a worker might be left without a sample."""
+        for simpler in self.pool.reductions() if self.where not in ("init", "iter") else ():
+            if self.at < simpler.size:
+                yield replace(self, pool=simpler)
+
+    def code(self) -> str:
+        """The case in plain torch."""
+        places = {"init": f"worker_init_fn of worker {self.at}", "iter": f"dataset.__iter__ in worker {self.at}"}
+        place = places.get(self.where, f"{self.where} at sample {self.at}")
+        return f"# {place} raises {self.kind}({REASON!r})\n{self.pool.code()}"
+
+
+@dataclass
+class Failure:
+    """How an epoch ended: what came before, and the type and the message of the exception, or "" and ""."""
+
+    batches: list[Any]
+    kind: str
+    message: str
+    later: list[Any] = field(default_factory=list)
+    children: list[int] = field(default_factory=list)
+
+
+def run_to_failure(loader: Any, release: Callable[[], None] | None = None) -> Failure:
+    """Draw from an iterator until it raises; StopIteration without a word is the end.
+
+    ``release`` is called before the iterator goes, which waits for workers that are held.
+    """
+    iterator = iter(loader)
+    found = Failure([], "", "")
+    try:
+        while True:
+            found.batches.append(next(iterator))
+    except Exception as error:
+        if not isinstance(error, StopIteration) or str(error):
+            found.kind, found.message = type(error).__name__, str(error)
+        if release is not None:
+            release()
+        error.with_traceback(None)  # or it would keep the iterator, of which it is a cycle
+    return found
+
+
+def fail_once(case: Failing) -> Failure:
+    """One epoch."""
+    return run_to_failure(case.build())
+
+
+def fail_and_go_on(case: Failing) -> Failure:
+    """An epoch that fails, and the batches of another over the same loader in which nothing does."""
+    gate = Gate()
+    loader = case.pool.build(Journal(), partial(fail_once_at, gate, case.kind, case.at))
+    found = run_to_failure(loader)
+    found.later = list(loader)
+    return found
+
+
+def fail_once_at(gate: Gate, kind: str, wanted: int, key: int) -> None:
+    """Raise at one key the first time that it is met in any process."""
+    if key == wanted and not gate.is_open():
+        gate.open()
+        raise_here(kind)
+
+
+# --- late batches -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Late:
+    """A pool with a timeout, in which one sample is held back for longer than that."""
+
+    slow: int
+    pool: Pool = field(default_factory=Pool)
+    timeout: float = 0.3
+
+    def facets(self) -> dict[str, Any]:
+        """What evidence counts of this case."""
+        return {**self.pool.facets(), "late samples": str(self.slow)}
+
+    def reductions(self) -> Iterator[Late]:
+        """A plainer pool, which has the sample still."""
+        for simpler in self.pool.reductions():
+            if self.slow < simpler.size:
+                yield replace(self, pool=simpler)
+
+    def code(self) -> str:
+        """The case in plain torch."""
+        return f"# sample {self.slow} takes longer than timeout={self.timeout}\n{self.pool.code()}"
+
+
+def hold_at(gate: Gate, wanted: int, key: int) -> None:
+    """Wait at one key until the gate opens."""
+    if key == wanted:
+        gate.pass_through()
+
+
+def wait_for_the_late(case: Late) -> Failure:
+    """One epoch; the sample is held until the iterator has raised."""
+    gate = Gate(10 * case.timeout)
+    loader = case.pool.build(Journal(), partial(hold_at, gate, case.slow), timeout=case.timeout)
+    return run_to_failure(loader, gate.open)
+
+
+# --- dead workers -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Killed:
+    """A pool in which the worker that loads a sample ends, by a signal or by leaving with a status."""
+
+    ways: tuple[str, ...]
+    at: int = 2
+    pool: Pool = field(default_factory=Pool)
+
+    def facets(self) -> dict[str, Any]:
+        """What evidence counts of this case."""
+        return {**self.pool.facets(), "endings": self.ways}
+
+    def reductions(self) -> Iterator[Killed]:
+        """One way, and a plainer pool."""
+        for way in self.ways if len(self.ways) > 1 else ():
+            yield replace(self, ways=(way,))
+        for simpler in self.pool.reductions():
+            if self.at < simpler.size:
+                yield replace(self, pool=simpler)
+
+    def code(self) -> str:
+        """The case in plain torch."""
+        return f"# the worker that loads sample {self.at} ends by {' or '.join(self.ways)}\n{self.pool.code()}"
+
+
+def end_this_process(way: str, wanted: int, key: int) -> None:
+    """End the process at one key."""
+    if key == wanted:
+        if way.startswith("SIG"):
+            os.kill(os.getpid(), getattr(signal, way))
+            signal.pause()
+        os._exit(int(way))
+
+
+def lose_a_worker(case: Killed, way: str) -> Failure:
+    """One epoch, and the children that are left after it."""
+    found = run_to_failure(case.pool.build(Journal(), partial(end_this_process, way, case.at)))
+    found.children = child_processes()
+    return found
+
+
+def lose_an_idle_worker(case: Killed, way: str) -> Failure:
+    """A second epoch of persistent workers, the last of which was killed between the two."""
+    loader = case.pool.build(Journal())
+    list(loader)
+    os.kill(child_processes()[-1], getattr(signal, way))
+    return run_to_failure(loader)
+
+
+# --- sources ----------------------------------------------------------------------------------------------------
+
+STREAM = Pool(style="sharded", workers=2, size=5, batch_size=2)
+
+
+def failing_datasets(cell: Cell) -> Inputs:
+    """Exceptions of many types at the first sample, in the middle, and in the last batch, which is incomplete."""
+    return Inputs(
+        [
+            Failing("ValueError", 0), Failing("KeyError", 4), Failing("PlainError", 3, pool=Pool(3, 7, 1)),
+            Failing("StopIteration", 2), Failing("MessageError", 4, pool=STREAM), Failing("IndexError", 0, pool=STREAM),
+            Failing("NotImplementedError", 2, pool=Pool(1, 3, None, persistent=True)),
+            Failing("FileNotFoundError", 4, pool=Pool(3, 5, 2)), Failing("ValueError", 1, "iter", STREAM),
+        ]
+    )  # fmt: skip
+
+
+def failing_collates(cell: Cell) -> Inputs:
+    """Exceptions in collate_fn, at the first batch and the last, with and without batches."""
+    return Inputs(
+        [
+            Failing("TypeError", 0, "collate"), Failing("KeyError", 4, "collate"),
+            Failing("RuntimeError", 4, "collate", STREAM), Failing("PlainError", 2, "collate", Pool(3, 3, None)),
+        ]
+    )  # fmt: skip
+
+
+def failing_inits(cell: Cell) -> Inputs:
+    """Exceptions in worker_init_fn of the first worker, another, and of one that gets nothing to load but the call."""
+    return Inputs(
+        [
+            Failing("ValueError", 0, "init"), Failing("KeyError", 1, "init"),
+            Failing("PlainError", 2, "init", Pool(3, 7, 1, "sharded")), Failing("OSError", 0, "init", Pool(1, 3, None)),
+        ]
+    )  # fmt: skip
+
+
+def telling_failures(cell: Cell) -> Inputs:
+    """Exceptions of types whose message is not simply their argument, in each place."""
+    return Inputs(
+        [
+            Failing("KeyError", 2), Failing("ValueError", 2, "collate"), Failing("MessageError", 1, "init"),
+            Failing("PlainError", 4, pool=STREAM), Failing("TwoPartError", 3, pool=Pool(3, 7, 1)),
+        ]
+    )  # fmt: skip
+
+
+def unmakeable_failures(cell: Cell) -> Inputs:
+    """Exceptions that cannot be made from one message."""
+    return Inputs(
+        [
+            Failing("TwoPartError", 4), Failing("KeywordError", 0, "collate"),
+            Failing("UnicodeDecodeError", 2, pool=STREAM), Failing("TwoPartError", 1, "init"),
+        ]
+    )  # fmt: skip
+
+
+def failures_after_batches(cell: Cell) -> Inputs:
+    """Exceptions in a later batch, the last among them."""
+    return Inputs(
+        [
+            Failing("ValueError", 2), Failing("KeyError", 6, pool=Pool(3, 7, 1)), Failing("PlainError", 4, "collate"),
+            Failing("ValueError", 4, pool=STREAM),
+        ]
+    )  # fmt: skip
+
+
+def survived_failures(cell: Cell) -> Inputs:
+    """Exceptions that persistent workers survive."""
+    return Inputs(
+        [
+            Failing("ValueError", 0, pool=Pool(3, 9, 1, persistent=True)),
+            Failing("KeyError", 4, pool=Pool(2, 5, 2, persistent=True)),
+            Failing("ValueError", 2, pool=Pool(2, 6, 1, persistent=True, style="sharded", prefetch=1)),
+        ]
+    )  # fmt: skip
+
+
+def late_samples(cell: Cell) -> Inputs:
+    """The first batch late, a later one, the last."""
+    return Inputs([Late(0), Late(4, Pool(3, 7, 1)), Late(4, Pool(2, 5, 2, persistent=True))])
+
+
+def killed_workers(cell: Cell) -> Inputs:
+    """Signals and a status, those of one case in processes side by side."""
+    return Inputs(
+        [
+            Killed(("SIGKILL", "SIGTERM", "SIGSEGV", "3"), 2),
+            Killed(("SIGKILL", "SIGABRT"), 6, Pool(3, 7, 1)),
+            Killed(("SIGKILL",), 4, STREAM),
+        ]
+    )
+
+
+def idle_killed_workers(cell: Cell) -> Inputs:
+    """Persistent workers that are killed between two epochs."""
+    return Inputs(
+        [Killed(("SIGKILL",), pool=Pool(persistent=True)), Killed(("SIGKILL",), pool=Pool(3, 7, 1, persistent=True))]
+    )

@@ -1,0 +1,253 @@
+"""Pool endings: iterators that come to their end, are dropped, or lose their main process, and what is left then.
+
+Reference: https://docs.pytorch.org/docs/stable/data.html#multi-process-data-loading
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from conformance.engine.cases import Inputs
+from conformance.inputs.failing_pools import fail_at, run_to_failure
+from conformance.inputs.pools import Pool
+from conformance.inputs.witnesses import Journal
+from conformance.oracles.processes import (
+    SEGMENTS,
+    child_processes,
+    open_files,
+    running_children,
+    segments_of,
+    threads_since,
+)
+
+if TYPE_CHECKING:
+    from conformance.engine.cells import Cell
+
+# every plan that a case may name
+__all__ = ["Ended", "Pool"]
+
+STRATEGIES = ("file_descriptor", "file_system")
+SETTLED = 3.0  # seconds within which what is being closed has to be closed
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A pool whose iterator ends in one of several ways after some batches; tensors go by a sharing strategy.
+
+    ``end`` is "exhausted", "deleted", "cycle" (only the garbage collector finds it) or "exception".
+    """
+
+    end: str
+    taken: int = 1
+    pool: Pool = field(default_factory=Pool)
+    strategy: str = "file_descriptor"
+
+    def facets(self) -> dict[str, Any]:
+        """What evidence counts of this case."""
+        return {**self.pool.facets(), "ends": self.end, "strategies": self.strategy, "taken": str(self.taken)}
+
+    def code(self) -> str:
+        """The case in plain torch."""
+        last = {
+            "exhausted": "list(iterator)", "deleted": "del iterator",
+            "exception": "# the last sample raises: draw from the iterator until it does, then del iterator",
+            "cycle": "cycle = [iterator]; cycle.append(cycle); del iterator, cycle; gc.collect()",
+        }[self.end]  # fmt: skip
+        loader, _ = self.pool.code().rsplit("\nlist(loader)", 1)
+        lines = [f"torch.multiprocessing.set_sharing_strategy({self.strategy!r})", loader, "iterator = iter(loader)"]
+        return "\n".join([*lines, *["next(iterator)"] * self.taken, last])
+
+
+class TensorCollate:
+    """A collate function that makes one tensor of a batch, large enough to be worth sharing."""
+
+    def __call__(self, batch: Any) -> torch.Tensor:
+        return torch.tensor(batch, dtype=torch.float64).reshape(-1, 1).expand(-1, 600).clone()
+
+
+def end_iterator(case: Ended, loader: Any) -> Any:
+    """Draw the batches and end the iterator in the way of the case; an iterator at its end is returned."""
+    iterator = iter(loader)
+    for _ in range(case.taken):
+        next(iterator)
+    if case.end == "exhausted":
+        list(iterator)
+        return iterator
+    if case.end == "cycle":
+        cycle = [iterator]
+        cycle.append(cycle)
+        del cycle
+    del iterator
+    if case.end == "cycle":
+        gc.collect()
+    return None
+
+
+def children_at_the_end(case: Ended) -> tuple[list[int], list[int]]:
+    """The children while the iterator runs, and right after its end."""
+    journal = Journal()
+    if case.end == "exception":
+        loader = case.pool.build(journal, partial(fail_at, "ValueError", case.pool.size - 1))
+        run_to_failure(loader)
+        return sorted({note["process"] for note in journal.notes("init")}), child_processes()
+    loader = case.pool.build(journal)
+    kept = end_iterator(case, loader)
+    # workers that the garbage collector finds are terminated, in early releases without being waited for
+    left = running_children(SETTLED) if case.end == "cycle" else child_processes()
+    del kept
+    return sorted({note["process"] for note in journal.notes("init")}), left
+
+
+def children_of_a_loader(case: Ended) -> tuple[list[int], list[int]]:
+    """The children after the iterator of persistent workers has ended, and after the loader is gone."""
+    loader = case.pool.build(Journal())
+    kept = end_iterator(case, loader)
+    running = child_processes()
+    del kept, loader
+    gc.collect()
+    return running, child_processes()
+
+
+def left_open(case: Ended) -> dict[str, list[str]]:
+    """What is open after two more epochs and was not after the first, once it had the time to be closed."""
+    torch.multiprocessing.set_sharing_strategy(case.strategy)
+    workers = {*end_epoch_of_tensors(case)}
+    files, threads = open_files(), {thread.name for thread in threading.enumerate()}
+    workers |= {process for _ in range(2) for process in end_epoch_of_tensors(case)}
+    found: dict[str, list[str]] = {}
+    end = time.monotonic() + SETTLED
+    while time.monotonic() < end:
+        grown = Counter(open_files().values()) - Counter(files.values())
+        found = {
+            "files": sorted(grown.elements()), "threads": threads_since(threads), "segments": segments_of(workers),
+            "children": [str(child) for child in child_processes()],
+        }  # fmt: skip
+        if not any(found.values()):
+            break
+        threading.Event().wait(0.02)
+    for name in found["segments"]:
+        os.unlink(os.path.join(SEGMENTS, name))  # what torch leaves is not left by the suite
+    return found
+
+
+def end_epoch_of_tensors(case: Ended) -> list[int]:
+    """One epoch of tensors, ended as the case says; the processes of its workers."""
+    journal = Journal()
+    if case.end == "exception":
+        failing = partial(fail_at, "ValueError", case.pool.size - 1)
+        run_to_failure(case.pool.build(journal, failing, collate_fn=TensorCollate()))
+    else:
+        end_iterator(case, case.pool.build(journal, collate_fn=TensorCollate()))
+    gc.collect()
+    found = [note["process"] for note in journal.notes("init")]
+    journal.close()
+    return found
+
+
+def abandon(pools: tuple[Pool, ...]) -> Iterator[list[int]]:
+    """Draw a batch each of some loaders, say which workers there are, and keep them running."""
+    iterators = [iter(pool.build(Journal())) for pool in pools]
+    for iterator in iterators:
+        next(iterator)
+    yield child_processes()
+    threading.Event().wait()
+
+
+def keep_batches(case: Ended) -> list[list[list[float]]]:
+    """Two epochs of tensors whose batches are kept and changed one by one; all of them after each change."""
+    torch.multiprocessing.set_sharing_strategy(case.strategy)
+    loader = case.pool.build(Journal(), collate_fn=TensorCollate())
+    kept = [batch for _ in range(2) for batch in loader]
+    del loader
+    gc.collect()
+    found = [[batch[:, 0].tolist() for batch in kept]]
+    for number, batch in enumerate(kept):
+        batch += 100.0 * (number + 1)
+    found.append([batch[:, -1].tolist() for batch in kept])
+    return found
+
+
+# --- sources ----------------------------------------------------------------------------------------------------
+
+
+def exhausted_pools(cell: Cell) -> Inputs:
+    """Iterators drawn from to their end."""
+    return Inputs(
+        [
+            Ended("exhausted", 0), Ended("exhausted", 2, Pool(3, 4, 1, "sharded")),
+            Ended("exhausted", 1, Pool(1, 3, None, "stream")), Ended("exhausted", 0, Pool(2, 0, 2)),
+        ]
+    )  # fmt: skip
+
+
+def dropped_pools(cell: Cell) -> Inputs:
+    """Iterators dropped before the first batch, half-way, in a cycle, and after an exception."""
+    return Inputs(
+        [
+            Ended("deleted", 0), Ended("deleted", 2, Pool(3, 7, 1)), Ended("cycle", 1, Pool(1, 5, 2)),
+            Ended("deleted", 1, Pool(2, 6, 1, "sharded")), Ended("exception", 0), Ended("exception", 0, Pool(3, 7, 1)),
+        ]
+    )  # fmt: skip
+
+
+def persistent_ends(cell: Cell) -> Inputs:
+    """Loaders with persistent workers, dropped after an epoch, half-way, and before the first batch."""
+    return Inputs(
+        [
+            Ended("exhausted", 0, Pool(persistent=True)), Ended("deleted", 1, Pool(3, 7, 1, persistent=True)),
+            Ended("deleted", 0, Pool(persistent=True, style="sharded")),
+        ]
+    )  # fmt: skip
+
+
+def tensor_ends(cell: Cell) -> Inputs:
+    """Epochs of tensors that end in each way, by each sharing strategy."""
+    strategies = [name for name in STRATEGIES if name in torch.multiprocessing.get_all_sharing_strategies()]
+    ends = [
+        Ended("exhausted", 0), Ended("deleted", 1, Pool(2, 8, 1)), Ended("exception", 0),
+        Ended("deleted", 1, Pool(2, 8, 1, persistent=True)), Ended("exhausted", 1, Pool(2, 5, 2, "sharded")),
+    ]  # fmt: skip
+    by_files = [replace(end, strategy=name) for end in ends for name in strategies[1:] if end.end == "exhausted"]
+    return Inputs([*ends, *by_files])
+
+
+def dropped_segments(cell: Cell) -> Inputs:
+    """Epochs broken off while tensors that go by files are on their way."""
+    return Inputs([Ended("deleted", 1, Pool(2, 8, 1), "file_system")])
+
+
+def kept_batches(cell: Cell) -> Inputs:
+    """Epochs of tensors that are kept, by each sharing strategy."""
+    strategies = [name for name in STRATEGIES if name in torch.multiprocessing.get_all_sharing_strategies()]
+    pools = [Pool(2, 5, 2), Pool(3, 4, 1, persistent=True)]
+    return Inputs([Ended("exhausted", 0, pool, strategy) for pool in pools for strategy in strategies])
+
+
+def abandoned_pools(cell: Cell) -> Inputs:
+    """Loaders, persistent or not, that are there at once when the main process is killed."""
+    return Inputs([Abandoned((Pool(2, 4, 1), Pool(1, 3, None, persistent=True), Pool(2, 9, 2, "stream")))])
+
+
+@dataclass(frozen=True)
+class Abandoned:
+    """Loaders of which a batch each is drawn before the main process is killed."""
+
+    pools: tuple[Pool, ...]
+
+    def facets(self) -> dict[str, Any]:
+        """What evidence counts of this case."""
+        return {"workers": [str(pool.workers) for pool in self.pools], "styles": [pool.style for pool in self.pools]}
+
+    def code(self) -> str:
+        """The case in plain torch."""
+        return "\n\n".join([*(pool.code() for pool in self.pools), "# a batch is drawn of each; then SIGKILL"])

@@ -1,0 +1,218 @@
+"""Pool programs: what a main process does with a loader beyond running its epochs, and what it gets to see.
+
+Each is run in a process of its own, see ``conformance/oracles/main_processes.py``.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from conformance.inputs.loaders import Loading
+from conformance.inputs.pools import Pool
+from conformance.inputs.witnesses import HELD, Gate, Journal, WatchedSampler
+from conformance.oracles.loader_model import epoch, plain
+from conformance.oracles.processes import child_processes
+
+
+def load_plainly(case: Loading) -> list[Any]:
+    """One epoch, in plain Python."""
+    return [plain(batch) for batch in case.build()]
+
+
+def orders_by_workers(case: Loading) -> tuple[list[Any], list[Any]]:
+    """Two epochs of the loader without workers, and of the same with them, after the same seed."""
+    found = []
+    for workers in (0, case.workers):
+        torch.manual_seed(11)
+        loader = replace(case, workers=workers).build()
+        found.append([[plain(batch) for batch in loader] for _ in range(2)])
+    return found[0], found[1]
+
+
+class Overtaking:
+    """Holds the sample ``slow`` until the sample ``quick`` is loaded, or until the main process opens the gate."""
+
+    def __init__(self, slow: int, quick: int) -> None:
+        self.slow, self.quick, self.gate = slow, quick, Gate(8.0)
+
+    def __call__(self, key: int) -> None:
+        if key == self.slow:
+            self.gate.pass_through()
+        elif key == self.quick:
+            self.gate.open()
+
+
+@dataclass(frozen=True)
+class Overtaken:
+    """A pool of single samples of which ``slow`` is held back until ``quick`` is loaded, by another worker."""
+
+    slow: int
+    quick: int
+    workers: int = 2
+    size: int = 8
+    prefetch: int = 2
+
+    @property
+    def pool(self) -> Pool:
+        """The pool."""
+        return Pool(self.workers, self.size, batch_size=1, prefetch=self.prefetch)
+
+    def facets(self) -> dict[str, Any]:
+        """What evidence counts of this case."""
+        return {"workers": str(self.workers), "slow samples": str(self.slow)}
+
+    def reductions(self) -> Iterator[Overtaken]:
+        """Nothing simpler."""
+        return iter(())
+
+    def code(self) -> str:
+        """The case in plain torch."""
+        return f"# sample {self.slow} takes until sample {self.quick} is loaded\n{self.pool.code()}"
+
+
+def load_overtaken(case: Overtaken, **arguments: Any) -> list[Any]:
+    """The samples in the order in which they come."""
+    loader = case.pool.build(Journal(), Overtaking(case.slow, case.quick), **arguments)
+    return [key for batch in loader for key in batch]
+
+
+def load_before_the_slow(case: Overtaken) -> list[Any]:
+    """The samples in the order in which they come where the slow one is held until another has come."""
+    held = Overtaking(case.slow, -1)
+    found = []
+    for batch in case.pool.build(Journal(), held, in_order=False):
+        found += batch
+        held.gate.open()
+    return found
+
+
+def take_in_turns(case: Pool) -> tuple[list[list[Any]], list[int], list[dict[str, Any]]]:
+    """What two iterators of one loader yield in turns, the processes at that time, and the notes."""
+    journal = Journal()
+    loader = case.build(journal)
+    iterators = [iter(loader), iter(loader)]
+    processes = child_processes()
+    found: list[list[Any]] = [[], []]
+    running = [0, 1]
+    while running:
+        for number in list(running):
+            batch = next(iterators[number], None)
+            if batch is None:
+                running.remove(number)
+            else:
+                found[number].append(batch)
+    return found, processes, journal.notes()
+
+
+def draw_from_a_sampler(case: Pool) -> tuple[int, list[dict[str, Any]]]:
+    """The main process, and the notes of an epoch whose keys come from a sampler."""
+    journal = Journal()
+    keys = list(reversed(range(case.size)))
+    list(case.build(journal, sampler=WatchedSampler(journal, keys)))
+    return os.getpid(), journal.notes()
+
+
+def ask_the_main_process(case: Pool) -> dict[str, Any]:
+    """What get_worker_info returns in the main process before, while and after workers load."""
+    found = {"before": torch.utils.data.get_worker_info()}
+    loader = case.build(Journal())
+    iterator = iter(loader)
+    found["with workers"] = torch.utils.data.get_worker_info()
+    next(iterator, None)
+    found["after a batch"] = torch.utils.data.get_worker_info()
+    list(iterator)
+    found["after the epoch"] = torch.utils.data.get_worker_info()
+    return {when: repr(info) for when, info in found.items()}
+
+
+def draws_of_main(case: Pool) -> dict[str, Any]:
+    """Seeds of the workers' of two runs after one seed and of one after another, and the main generator's draws."""
+    found: dict[str, Any] = {}
+    for name, seed in (("first", case.seed), ("second", case.seed), ("other", case.seed + 1)):
+        torch.manual_seed(seed)
+        journal = Journal()
+        iterator = iter(case.build(journal))
+        found[f"{name} draw"] = int(torch.randint(2**62, ()))
+        list(iterator)
+        found[f"{name} seeds"] = sorted((note["number"], note["seed"]) for note in journal.notes("init"))
+    torch.manual_seed(case.seed)
+    found["undisturbed draw"] = int(torch.randint(2**62, ()))
+    return found
+
+
+def change_the_dataset(case: Pool) -> list[list[int]]:
+    """The numbers that each epoch's samples find in ``first``, which the main process sets to -1 before the second."""
+    journal = Journal()
+    loader = case.build(journal)
+    found = []
+    for _ in range(2):
+        before = len(journal.notes("item"))
+        list(loader)
+        found.append([note["first"] for note in journal.notes("item")[before:]])
+        loader.dataset.first = -1
+    return found
+
+
+def warned_lengths(case: Pool) -> tuple[list[Any], int, list[str]]:
+    """What is yielded, the length that was asked for before, and the categories of warnings about it."""
+    loader = case.build(Journal())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        length = len(loader)
+        found = [key for batch in loader for key in (batch if case.batch_size else [batch])]
+    return found, length, [str(warning.message) for warning in caught if "ength" in str(warning.message)]
+
+
+def load_overtaken_in_order(case: Overtaken) -> list[Any]:
+    """The samples in the order in which they come, with in_order=True."""
+    return load_overtaken(case, in_order=True)
+
+
+def load_overtaken_in_any_order(case: Overtaken) -> list[Any]:
+    """The samples in the order in which they come, with in_order=False."""
+    return load_overtaken(case, in_order=False)
+
+
+def count_in_copies(case: Pool) -> tuple[int, list[dict[int, list[int]]]]:
+    """How many samples the dataset of the main process served, and the counts in each process of each epoch."""
+    journal = Journal()
+    loader = case.build(journal)
+    found = []
+    for _ in range(case.epochs):
+        before = len(journal.notes("item"))
+        list(loader)
+        counts: dict[int, list[int]] = {}
+        for note in journal.notes("item")[before:]:
+            counts.setdefault(note["process"], []).append(note["served"])
+        found.append(counts)
+    return loader.dataset.served, found
+
+
+def load_ahead(case: Pool) -> tuple[int, list[dict[str, Any]]]:
+    """How many batches the model wants loaded by now, and the notes of all that was loaded at the end."""
+    journal = Journal()
+    others = {} if case.style != "map" else {"sampler": WatchedSampler(journal, list(range(case.size)))}
+    iterator = iter(case.build(journal, **others))
+    for _ in range(case.taken or 0):
+        next(iterator)
+    journal.wait_for(batches_ahead(case), "collate")
+    del iterator
+    return batches_ahead(case), journal.notes()
+
+
+def batches_ahead(case: Pool) -> int:
+    """How many batches are loaded once ``taken`` were drawn: those, and the prefetch factor for each worker."""
+    ahead = (2 if case.prefetch is None else case.prefetch) * case.workers + (case.taken or 0)
+    return min(ahead, len(epoch(case.loading)))
+
+
+def run_with_a_timeout(case: Pool) -> list[list[Any]]:
+    """The batches of each epoch with a timeout that is not reached."""
+    loader = case.build(Journal(), timeout=HELD)
+    return [list(loader) for _ in range(case.epochs)]

@@ -1,0 +1,136 @@
+"""Start methods: workers that are forked, spawned, or forked from a server.
+
+What is to be done in a worker is sent as text, which every start method can send, and which nothing has to be imported
+for: the samples are expressions, and ``eval`` is the collate function.
+Reference: https://docs.pytorch.org/docs/stable/data.html#platform-specific-behaviors
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from conformance.engine.cases import Inputs
+
+if TYPE_CHECKING:
+    from conformance.engine.cells import Cell
+
+INFO = "__import__('torch').utils.data.get_worker_info()"
+QUESTIONS = (
+    f"'id': {INFO}.id", f"'workers': {INFO}.num_workers", f"'seed': {INFO}.seed", f"'samples': len({INFO}.dataset)",
+    "'initial_seed': __import__('torch').initial_seed()", "'process': __import__('os').getpid()",
+    "'parent': __import__('os').getppid()", "'marked': hasattr(__import__('torch'), 'conformance_mark')",
+    "'draw': int(__import__('torch').randint(2**31, ()))", "'tensor': __import__('torch').arange(3)",
+)  # fmt: skip
+QUESTION = "{" + ", ".join(QUESTIONS) + "}"
+START_LIMIT = 50.0  # seconds; a spawned worker imports torch before anything else
+
+
+@dataclass(frozen=True)
+class Started:
+    """A loader whose workers are started by a method, given by its name or as a context."""
+
+    method: str
+    workers: int = 1
+    as_context: bool = False
+
+    def context(self) -> Any:
+        """The argument."""
+        return multiprocessing.get_context(self.method) if self.as_context else self.method
+
+    def facets(self) -> dict[str, Any]:
+        """What evidence counts of this case."""
+        return {"methods": self.method, "workers": str(self.workers), "contexts": str(self.as_context)}
+
+    def reductions(self) -> Iterator[Started]:
+        """Nothing simpler."""
+        return iter(())
+
+    def code(self) -> str:
+        """The case in plain torch."""
+        context = f"multiprocessing.get_context({self.method!r})" if self.as_context else repr(self.method)
+        question = ",\n    ".join(f'"{line}"' for line in QUESTIONS)
+        return (
+            f"question = '{{' + ', '.join([\n    {question}\n]) + '}}'\n"
+            "loader = torch.utils.data.DataLoader(\n"
+            f"    [question] * {2 * self.workers}, batch_size=None, num_workers={self.workers}, collate_fn=eval,\n"
+            f"    worker_init_fn=torch.manual_seed, multiprocessing_context={context}\n)\nlist(loader)"
+        )
+
+
+def without_a_script() -> None:
+    """Keep spawned processes from running the script of this one again, which is none of theirs."""
+    sys.modules["__main__"] = types.ModuleType("__main__")
+
+
+def answers_of_workers(case: Started) -> tuple[int, list[dict[str, Any]]]:
+    """The main process, and what the workers say, two answers for each of them."""
+    without_a_script()
+    torch.conformance_mark = True
+    loader = torch.utils.data.DataLoader(
+        [QUESTION] * (2 * case.workers), batch_size=None, num_workers=case.workers, collate_fn=eval,
+        worker_init_fn=torch.manual_seed, multiprocessing_context=case.context(),
+        generator=torch.Generator().manual_seed(3),
+    )  # fmt: skip
+    return os.getpid(), [{**answer, "tensor": answer["tensor"].tolist()} for answer in loader]
+
+
+def draws_by_worker(answers: list[dict[str, Any]]) -> dict[int, list[int]]:
+    """What the answers of each worker drew."""
+    found: dict[int, list[int]] = {}
+    for answer in answers:
+        found.setdefault(answer["id"], []).append(answer["draw"])
+    return found
+
+
+def spawn_a_lambda(case: Started) -> str:
+    """The exception for an init function that cannot be pickled, "" for none."""
+    without_a_script()
+    loader = torch.utils.data.DataLoader(
+        [0, 1], num_workers=case.workers, worker_init_fn=lambda number: None, multiprocessing_context=case.context()
+    )
+    try:
+        list(loader)
+    except Exception as error:
+        return repr(error)
+    return ""
+
+
+def start_methods(cell: Cell) -> Inputs:
+    """Every start method of this platform; those that import torch anew take a second of a processor for a worker."""
+    cases = [Started("fork", 2, True), Started("fork", 3), Started("spawn", 2), Started("forkserver", 1, True)]
+    return Inputs([case for case in cases if case.method in multiprocessing.get_all_start_methods()])
+
+
+def spawning_lambdas(cell: Cell) -> Inputs:
+    """Spawn, by its name and as a context."""
+    return Inputs([Started("spawn"), Started("spawn", as_context=True)])
+
+
+def crowded_loaders(cell: Cell) -> Inputs:
+    """Numbers of workers about the number of processors."""
+    return Inputs([Crowded(extra) for extra in (0, 1, 5)])
+
+
+@dataclass(frozen=True)
+class Crowded:
+    """A loader that is only made, with so many more workers than there are processors for this process."""
+
+    extra: int
+
+    @property
+    def workers(self) -> int:
+        """The number of workers."""
+        processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return processors + self.extra
+
+    def code(self) -> str:
+        """The case in plain torch."""
+        return f"torch.utils.data.DataLoader([0], num_workers=len(os.sched_getaffinity(0)) + {self.extra})"

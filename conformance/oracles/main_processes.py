@@ -1,0 +1,149 @@
+"""Main processes: an action in a process of its own, which may start workers, hang, or be killed, and leaves nothing.
+
+The process is a fork of this one, and the head of a group of processes, all of which are ended with it. Its answers
+come through a pipe that its own children inherit: the end of the pipe is the end of the last of them.
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import gc
+import inspect
+import os
+import pickle
+import select
+import signal
+import struct
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from conformance.oracles.children import silenced
+from conformance.oracles.expect import Discard, Mismatch
+
+# What nothing takes that comes to an end at all, however loaded the machine is; a hang costs as much.
+PATIENCE = 30.0
+# What a process that has given its last answer gets to end by itself, with all of its group.
+PARTING = 2.0
+
+
+class MainProcess:
+    """A process that runs an action: what a generator yields, and at last what the action returns, are its answers."""
+
+    def __init__(self, action: Callable[..., Any], *arguments: Any) -> None:
+        if not hasattr(os, "fork"):
+            raise Discard("this platform cannot fork a process that starts workers")
+        self.answers, answering = os.pipe()
+        self.pid: int | None = os.fork()
+        if not self.pid:
+            os.close(self.answers)
+            answer_and_exit(answering, action, arguments)
+        os.close(answering)
+        with contextlib.suppress(OSError):  # the process does the same, whichever comes first
+            os.setpgid(self.pid, self.pid)
+        self.group = self.pid
+
+    def __enter__(self) -> MainProcess:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        end = time.monotonic() + (0.0 if kind else PARTING)
+        # what serves several processes, such as the resource tracker, cleans up behind them before it ends
+        while self._running() and time.monotonic() < end:
+            threading.Event().wait(0.002)
+        with contextlib.suppress(OSError):
+            os.killpg(self.group, signal.SIGKILL)
+        self.reap()
+        os.close(self.answers)
+
+    def _running(self) -> bool:
+        """Whether the process or one of its group runs still."""
+        if self.pid and os.waitpid(self.pid, os.WNOHANG)[0]:
+            self.pid = None
+        try:
+            os.killpg(self.group, 0)
+        except OSError:
+            return self.pid is not None
+        return True
+
+    def answer(self, what: str, limit: float = PATIENCE) -> Any:
+        """The next answer; what the action raised is raised here."""
+        end = time.monotonic() + limit
+        (length,) = struct.unpack("!q", self._read(8, end, what, limit))
+        kind, *content = pickle.loads(self._read(length, end, what, limit))
+        if kind == "mismatch":
+            raise Mismatch(*content)
+        if kind == "discard":
+            raise Discard(*content)
+        if kind == "error":
+            name, text = content
+            raise getattr(builtins, name, RuntimeError)(f"{text} ({name}, in the process of the case)")
+        return content[0]
+
+    def kill(self) -> None:
+        """End the process, and not its children, as the system does with no warning."""
+        os.kill(self.pid or 0, signal.SIGKILL)
+        self.reap()
+
+    def reap(self) -> None:
+        """Wait for the end of the process."""
+        if self.pid:
+            os.waitpid(self.pid, 0)
+        self.pid = None
+
+    def all_ended(self, limit: float = PATIENCE) -> bool:
+        """Whether the process and all that were forked from it end within the limit."""
+        end = time.monotonic() + limit
+        while select.select([self.answers], [], [], max(0.0, end - time.monotonic()))[0]:
+            if not os.read(self.answers, 65536):
+                return True
+        return False
+
+    def _read(self, length: int, end: float, what: str, limit: float) -> bytes:
+        found = b""
+        while len(found) < length:
+            if not select.select([self.answers], [], [], max(0.0, end - time.monotonic()))[0]:
+                raise Mismatch(what, f"an end within {limit:g} s", "none")
+            part = os.read(self.answers, length - len(found))
+            if not part:
+                raise Mismatch(what, "a result or an exception", "the end of the process")
+            found += part
+        return found
+
+
+def in_a_main_process(what: str, action: Callable[..., Any], *arguments: Any, limit: float = PATIENCE) -> Any:
+    """What the action returns in a process of its own; ``what`` names it where it does not come to an end."""
+    with MainProcess(action, *arguments) as process:
+        return process.answer(what, limit)
+
+
+def answer_and_exit(answering: int, action: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    """Be the process: act, answer, and leave without any cleaning up that is the parent's."""
+    try:
+        os.setpgid(0, 0)
+        silenced()
+        gc.freeze()  # what is the parent's already is not looked at again by every worker
+        found = action(*arguments)
+        if inspect.isgenerator(found):
+            for answer in found:
+                send_answer(answering, "answer", answer)
+        else:
+            send_answer(answering, "answer", found)
+    except Mismatch as mismatch:
+        send_answer(answering, "mismatch", mismatch.what, mismatch.expected, mismatch.found, mismatch.where)
+    except Discard as reason:
+        send_answer(answering, "discard", str(reason))
+    except BaseException as error:
+        send_answer(answering, "error", type(error).__name__, str(error))
+    finally:
+        os._exit(0)
+
+
+def send_answer(answering: int, *answer: Any) -> None:
+    """Write an answer, its length before it."""
+    content = pickle.dumps(answer)
+    content = struct.pack("!q", len(content)) + content
+    while content:
+        content = content[os.write(answering, content) :]

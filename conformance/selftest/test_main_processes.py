@@ -1,0 +1,111 @@
+"""Processes of cases: what they answer, that none hangs for ever, and that an area of workers leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conformance.engine.binding import check_of
+from conformance.engine.cells import cells_of
+from conformance.engine.expectations import SHIPPED, Expectations
+from conformance.engine.mismatch import Discard, Mismatch
+from conformance.engine.runner import Plan, run_cell
+from conformance.engine.specs import load_area
+from conformance.engine.targets import choose
+from conformance.engine.words import Verdict
+from conformance.oracles.main_processes import MainProcess, in_a_main_process
+from conformance.oracles.processes import child_processes, open_files
+
+# Behaviours whose cases kill, hold, drop or fork most.
+UNRULY = (
+    "dead-worker-raises", "late-batch-raises", "nothing-stays-open", "dropped-iterator-leaves-no-segments",
+    "persistent-epochs-are-whole", "tensors-arrive-as-they-were-made", "spawn-refuses-what-cannot-be-pickled",
+    "workers-start-by-the-method-asked-for",
+)  # fmt: skip
+
+
+def raising(error: BaseException) -> None:
+    raise error
+
+
+def counting() -> Iterator[int]:
+    yield 1
+    yield 2
+
+
+def with_a_child_that_stays() -> Iterator[int]:
+    child = os.fork()
+    if not child:
+        threading.Event().wait()
+    yield child
+    threading.Event().wait()
+
+
+def test_answers_come_one_by_one() -> None:
+    """What a generator yields comes as one answer each, and a result as the only one."""
+    with MainProcess(counting) as process:
+        assert [process.answer("numbers"), process.answer("numbers")] == [1, 2]
+    assert in_a_main_process("a sum", sum, [1, 2]) == 3
+
+
+@pytest.mark.parametrize(
+    "error", [Mismatch("a", "b", "c", "d"), Discard("e"), KeyError("f"), ValueError("g")], ids=repr
+)
+def test_an_exception_of_the_process_is_raised_here(error: Exception) -> None:
+    """An exception comes with its type, and a mismatch with all that it says."""
+    with pytest.raises(type(error)) as caught:
+        in_a_main_process("an exception", raising, error)
+
+    if isinstance(error, Mismatch):
+        assert (error.what, error.expected, error.found, error.where) == (
+            caught.value.what, caught.value.expected, caught.value.found, caught.value.where,
+        )  # fmt: skip
+
+
+def test_a_process_that_hangs_is_a_mismatch_and_is_ended() -> None:
+    """Where no answer comes in time that is said, and the process is gone."""
+    started = time.monotonic()
+    with pytest.raises(Mismatch, match=r"expected: an end within 0.3 s"):
+        in_a_main_process("a wait", threading.Event().wait, limit=0.3)
+
+    assert time.monotonic() - started < 5
+    assert not child_processes()
+
+
+def test_children_end_with_the_process_of_a_case() -> None:
+    """What the process of a case has forked is known to run on when it is killed alone, and ends when the case does."""
+    with MainProcess(with_a_child_that_stays) as process:
+        child = process.answer("the child")
+        process.pid, group = None, process.pid
+        os.kill(group, signal.SIGKILL)
+        os.waitpid(group, 0)
+        assert not process.all_ended(0.2)
+        os.kill(child, signal.SIGKILL)
+        assert process.all_ended(5)
+
+
+@pytest.mark.parametrize("behaviour", UNRULY)
+def test_an_area_of_workers_leaves_nothing_behind(behaviour: str) -> None:
+    """After a cell there is no child, no open file and no segment of shared memory more than before."""
+    loaded = load_area("dataloader_workers")
+    cell = next(
+        cell
+        for each in loaded.area.behaviours
+        if each.id == behaviour
+        for cell in cells_of(loaded, each, choose(["cpu"]))
+    )
+    segments = Path("/dev/shm")
+    before = open_files(), {path.name for path in segments.glob("*")}
+
+    outcome = run_cell(cell, check_of(cell), Plan(samples=2, seed=0))
+
+    assert outcome.verdict is Verdict.PASS or Expectations([SHIPPED]).of(cell) is not None, outcome
+    assert not child_processes()
+    assert open_files() == before[0]
+    assert {path.name for path in segments.glob("*")} <= before[1]
