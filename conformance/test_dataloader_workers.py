@@ -190,13 +190,12 @@ def test_worker_seed_is_base_seed_plus_id(case: Pool) -> None:
             )
 
 
-@cases(pool_sources.seeded_pools)
+@cases(pool_sources.drawing_pools)
 def test_worker_draws_follow_its_seed(case: Pool) -> None:
     """What a worker draws from PyTorch is what a generator with its seed draws."""
-    for epoch in seen_of(case).epochs:
-        for notes in pool_model.notes_by_process(epoch.notes("item")):
-            expected = pool_model.torch_draws(notes[0]["seed"], len(notes))
-            expect.equal(expected, [note["draws"][0] for note in notes], f"draws of worker {notes[0]['worker']}")
+    for notes in pool_model.notes_by_process(seen_of(case).notes("item")):
+        expected = pool_model.torch_draws(notes[0]["seed"], len(notes))
+        expect.equal(expected, [note["draws"][0] for note in notes], f"draws of worker {notes[0]['worker']}")
 
 
 @cases(pool_sources.main_seeded_pools)

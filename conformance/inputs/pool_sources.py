@@ -86,6 +86,11 @@ def seeded_pools(cell: Cell) -> Inputs:
     return Inputs(SEEDED_POOLS)
 
 
+def drawing_pools(cell: Cell) -> Inputs:
+    """The same, and one whose workers are kept: what they draw in later epochs goes on where they were."""
+    return Inputs([*SEEDED_POOLS, Pool(seed=9, size=6, persistent=True, epochs=2)])
+
+
 def main_seeded_pools(cell: Cell) -> Inputs:
     """Pools without a generator."""
     return Inputs([replace(pool, own_seed=None) for pool in SEEDED_POOLS])

@@ -343,6 +343,12 @@ def the_third_worker_has_the_seed_of_the_second() -> Break:
 
 
 @falsifies(f"{AREA}.worker-draws-follow-its-seed")
+def kept_workers_begin_each_epoch_from_their_seed() -> Break:
+    """Kept workers are seeded again in their second epoch, and draw the same once more."""
+    return in_later_epochs("_MapDatasetFetcher", lambda fetcher: torch.manual_seed(torch.initial_seed()))
+
+
+@falsifies(f"{AREA}.worker-draws-follow-its-seed")
 def an_iterable_draws_once_before_it_begins() -> Break:
     """Workers of an iterable-style dataset draw a number before they load."""
 
