@@ -8,6 +8,7 @@ from __future__ import annotations
 import numbers
 import os
 import threading
+import traceback
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
@@ -858,6 +859,8 @@ def test_exceptions_come_out_as_they_are(case: FaultyLoading) -> None:
         expect.equal(expected, [next(iterator) for _ in expected], "batches before the exception")
         found = expect.raises(type(error), lambda: next(iterator), f"batch {case.before}")
     expect.same_object(error, found, f"exception at batch {case.before}")
+    raised_in = [frame.name for frame in traceback.extract_tb(found.__traceback__)][-1:]
+    expect.equal([case.raiser], raised_in, "function at the end of the exception's traceback")
 
 
 @cases(loader_faults.stopping_maps)

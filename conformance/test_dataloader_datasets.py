@@ -846,6 +846,10 @@ def test_distributed_shuffles_by_default_and_by_seed(case: Sharding) -> None:
             differ(range(rank, case.size, case.replicas), sorted(first), f"indices of rank {rank}")
         seeded = torch.utils.data.DistributedSampler(range(case.size), case.replicas, rank, seed=77, **options)
         differ(first, seeded, f"order of rank {rank} by another seed")
+        seeded.set_epoch(3)
+        later = case.sampler(rank)
+        later.set_epoch(3)
+        differ(list(later), seeded, f"order of epoch 3 of rank {rank} by another seed")
 
 
 @cases(index_groups.bare_shardings)

@@ -126,7 +126,7 @@ def test_iterators_do_not_disturb_each_other(case: Pool) -> None:
 # --- what a worker knows ----------------------------------------------------------------------------------------
 
 
-@cases(pool_sources.few_pools)
+@cases(pool_sources.told_pools)
 def test_worker_info_has_the_id(case: Pool) -> None:
     """get_worker_info().id is the id of the worker, from 0 to num_workers - 1, another one in each."""
     seen = seen_of(case)
@@ -136,21 +136,21 @@ def test_worker_info_has_the_id(case: Pool) -> None:
         expect.equal(ids[note["process"]], note["worker"], f"get_worker_info().id in {note['what']}")
 
 
-@cases(pool_sources.few_pools)
+@cases(pool_sources.told_pools)
 def test_worker_info_has_the_number_of_workers(case: Pool) -> None:
     """get_worker_info().num_workers is the number of workers, wherever in a worker it is asked for."""
     for note in seen_of(case).notes("init", "iter", "item", "collate"):
         expect.equal(case.workers, note["workers"], f"get_worker_info().num_workers in {note['what']}")
 
 
-@cases(pool_sources.few_pools)
+@cases(pool_sources.told_pools)
 def test_worker_info_has_the_seed(case: Pool) -> None:
     """get_worker_info().seed is the seed that PyTorch was given in this worker."""
     for note in seen_of(case).notes("init", "iter", "item", "collate"):
         expect.equal(note["initial_seed"], note["seed"], f"get_worker_info().seed in {note['what']}")
 
 
-@cases(pool_sources.few_pools)
+@cases(pool_sources.told_pools)
 def test_worker_info_has_the_dataset(case: Pool) -> None:
     """get_worker_info().dataset is the very object from which this worker loads."""
     for note in seen_of(case).notes("iter", "item"):
@@ -190,13 +190,12 @@ def test_worker_seed_is_base_seed_plus_id(case: Pool) -> None:
             )
 
 
-@cases(pool_sources.seeded_pools)
+@cases(pool_sources.drawing_pools)
 def test_worker_draws_follow_its_seed(case: Pool) -> None:
     """What a worker draws from PyTorch is what a generator with its seed draws."""
-    for epoch in seen_of(case).epochs:
-        for notes in pool_model.notes_by_process(epoch.notes("item")):
-            expected = pool_model.torch_draws(notes[0]["seed"], len(notes))
-            expect.equal(expected, [note["draws"][0] for note in notes], f"draws of worker {notes[0]['worker']}")
+    for notes in pool_model.notes_by_process(seen_of(case).notes("item")):
+        expected = pool_model.torch_draws(notes[0]["seed"], len(notes))
+        expect.equal(expected, [note["draws"][0] for note in notes], f"draws of worker {notes[0]['worker']}")
 
 
 @cases(pool_sources.main_seeded_pools)

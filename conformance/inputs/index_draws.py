@@ -193,7 +193,7 @@ class SubsetDraw:
 
 SUBSET_INDICES: tuple[tuple[Any, ...], ...] = (
     (0, 1, 2), (4, 0, 9), (7,), (), (3, 3, 3, 1), tuple(range(50, 10, -1)), (-1, -2, 5), (2**40, 0), ("a", "b", "c"),
-    (5, 5), tuple(range(33)), (0.5, 1.5),
+    (5, 5), tuple(range(33)), (0.5, 1.5), (1, 3, 3, 0, 3, 0),
 )  # fmt: skip
 
 
@@ -295,6 +295,7 @@ def frequent_draws(cell: Cell) -> Inputs:
         ((8.0, 1.0, 1.0), "float64"),
         ((0.25, 0.75), "float32"),
         ((5.0, 5.0, 30.0), "int64"),
+        ((3e-60, 0.0, 1e-60), "list"),
     )
     return Inputs(
         [WeightedDraw(weights, 3000, True, form, seed, exact=True) for weights, form in rows for seed in (0, 1)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -126,6 +127,13 @@ class FaultyLoading:
         return torch.utils.data.DataLoader(dataset, batch_size=self.batch_size, collate_fn=collate, **more)
 
     @property
+    def raiser(self) -> str:
+        """The name of the function in which the exception is raised."""
+        if self.place == "collate_fn":
+            return "__call__"
+        return "__iter__" if self.place == "sampler" or self.style == "iterable" else "__getitem__"
+
+    @property
     def before(self) -> int:
         """How many batches come before the one that fails."""
         return self.at // (self.batch_size or 1)
@@ -173,13 +181,19 @@ def _possible(style: str, place: str, batch_size: int | None) -> bool:
 def _faulty(faults: tuple[str, ...]) -> Inputs:
     from hypothesis import strategies as st
 
-    rows = coverings(2, ("map", "iterable"), FAULT_PLACES, (0, 2, 3, 6), faults, (2, 1, 4, None))
+    # each exception in each place at each of the samples: an exception may be lost in the last batch alone
+    places = [(style, place) for style in ("map", "iterable") for place in FAULT_PLACES]
+    rows = [
+        (style, place, at, fault, size)
+        for (style, place), at, (n, fault) in product(places, (0, 2, 3, 6), enumerate(faults))
+        for size in ((2, 1, 4, None)[(n + at) % 4], 2)
+    ]
     drawn = st.builds(
         FaultyLoading, st.sampled_from(("map", "iterable")), st.sampled_from(("dataset", "collate_fn")),
         st.integers(0, 6), st.sampled_from(faults), st.sampled_from((None, 1, 2, 3, 7)),
     )  # fmt: skip
     return Inputs(
-        [FaultyLoading(style, place, at, fault, size) for style, place, at, fault, size in rows
+        [FaultyLoading(style, place, at, fault, size) for style, place, at, fault, size in dict.fromkeys(rows)
          if _possible(style, place, size)],
         drawn,
     )  # fmt: skip

@@ -256,7 +256,8 @@ def batch_sampled(cell: Cell) -> Inputs:
     keys = st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=4).map(tuple), max_size=5).map(tuple)
     found = _inputs(_batch_sampled, (SAMPLED_BATCHES, FORMS, COLLATES), (keys, FORMS, COLLATES))
     empty = Loading("map", "pair", 5, order=BATCH_SAMPLER, keys=((), (1,), (), (2, 0)), collate="listed")
-    return Inputs([*found.corners, empty], found.samples)
+    none = Loading("map", "pair", 5, order=BATCH_SAMPLER, keys=(), collate="listed")
+    return Inputs([*found.corners, empty, none], found.samples)
 
 
 def sampled_in_any_way(cell: Cell) -> Inputs:

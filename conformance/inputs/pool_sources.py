@@ -39,6 +39,12 @@ def few_pools(cell: Cell) -> Inputs:
     return Inputs(FEW_POOLS)
 
 
+def told_pools(cell: Cell) -> Inputs:
+    """The same, and pools whose workers are kept for a second epoch."""
+    kept = (Pool(workers=3, size=7, persistent=True, epochs=2), Pool(style="sharded", persistent=True, epochs=2))
+    return Inputs([*FEW_POOLS, *kept])
+
+
 def bare_pools(cell: Cell) -> Inputs:
     """The same, without an init function."""
     return Inputs([replace(pool, init="") for pool in FEW_POOLS])
@@ -78,6 +84,11 @@ def few_reused_pools(cell: Cell) -> Inputs:
 def seeded_pools(cell: Cell) -> Inputs:
     """Pools whose main process or generator is seeded."""
     return Inputs(SEEDED_POOLS)
+
+
+def drawing_pools(cell: Cell) -> Inputs:
+    """The same, and one whose workers are kept: what they draw in later epochs goes on where they were."""
+    return Inputs([*SEEDED_POOLS, Pool(seed=9, size=6, persistent=True, epochs=2)])
 
 
 def main_seeded_pools(cell: Cell) -> Inputs:
@@ -157,6 +168,7 @@ def dropping_pools(cell: Cell) -> Inputs:
         Pool(style="sharded", size=8, workers=3, batch_size=3, drop_last=True),
         Pool(style="stream", size=5, workers=2, batch_size=2, drop_last=True),
         Pool(style="sharded", size=3, workers=2, batch_size=3, drop_last=True),
+        Pool(style="sharded", size=7, workers=2, batch_size=2, drop_last=True, persistent=True, epochs=2),
     ]
     drawn = drawn_streams("sharded", "stream").map(lambda pool: replace(pool, drop_last=pool.batch_size is not None))
     return Inputs(corners, drawn)

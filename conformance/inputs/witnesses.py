@@ -133,6 +133,10 @@ class WatchedStream(torch.utils.data.IterableDataset):  # type: ignore[misc]
         if self.sharded and worker is not None:
             first, step = worker.id, worker.num_workers
         self.journal.note("iter", **circumstances(self))
+        return self.samples(first, step)
+
+    def samples(self, first: int, step: int) -> Iterator[Any]:
+        """The keys; apart from ``__iter__``, so that the latter's body runs when it is called and not later."""
         for key in range(first, self.size, step):
             self.served += 1
             self.journal.note(

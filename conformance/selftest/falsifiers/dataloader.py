@@ -247,6 +247,17 @@ def a_batch_larger_than_the_first_is_cut() -> Break:
     return replaced(Map, "fetch", other)
 
 
+@falsifies(f"{AREA}.batch-sampler-gives-the-batches")
+def an_empty_batch_sampler_counts_as_none() -> Break:
+    """A batch_sampler that yields nothing is taken for none, and everything is loaded."""
+
+    def change(kwargs: dict[str, Any]) -> None:
+        if kwargs.get("batch_sampler") is not None and not list(kwargs["batch_sampler"]):
+            del kwargs["batch_sampler"]
+
+    return construction(change)
+
+
 @falsifies(f"{AREA}.shuffle-is-a-permutation")
 def the_last_key_of_seven_comes_twice() -> Break:
     """Of seven shuffled keys the last is the first again."""

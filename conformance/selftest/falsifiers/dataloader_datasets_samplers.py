@@ -170,6 +170,16 @@ def repeated_indices_come_once() -> Break:
     )
 
 
+@falsifies(f"{AREA}.subset-random-sampler-permutes-its-indices")
+def indices_given_again_are_the_first() -> Break:
+    """An index that is given once more is the first of those given."""
+
+    def other(self: Any, indices: list[Any]) -> list[Any]:
+        return [self.indices[0] if index in indices[:place] else index for place, index in enumerate(indices)]
+
+    return yielding(data.SubsetRandomSampler, lambda self, i: 3 in i[1:] and self.indices[0] != 3, other)
+
+
 # --- weighted ---------------------------------------------------------------------------------------------------
 
 
@@ -198,6 +208,17 @@ def weights_above_five_count_as_five() -> Break:
     def other(original: Any, self: Any, weights: Any, *args: Any, **kwargs: Any) -> None:
         floats = isinstance(weights, torch.Tensor) and weights.dtype.is_floating_point
         original(self, weights.clamp(max=5) if floats else weights, *args, **kwargs)
+
+    return changed(data.WeightedRandomSampler, "__init__", other)
+
+
+@falsifies(f"{AREA}.weighted-sampler-draws-by-weight")
+def weights_in_a_list_are_single_precision() -> Break:
+    """Weights in a list that single precision does not have are 0."""
+
+    def other(original: Any, self: Any, weights: Any, *args: Any, **kwargs: Any) -> None:
+        rounded = torch.tensor(weights, dtype=torch.float32) if isinstance(weights, list) else weights
+        original(self, rounded, *args, **kwargs)
 
     return changed(data.WeightedRandomSampler, "__init__", other)
 
@@ -471,6 +492,16 @@ def the_second_rank_ignores_the_seed() -> Break:
         return num_replicas, rank
 
     return told(other)
+
+
+@falsifies(f"{AREA}.distributed-shuffles-by-default-and-by-seed")
+def later_epochs_ignore_the_seed() -> Break:
+    """After set_epoch the order depends on the epoch alone."""
+
+    def other(original: Any, self: Any, epoch: int) -> None:
+        original(self, epoch - self.seed if epoch else epoch)
+
+    return changed(data.DistributedSampler, "set_epoch", other)
 
 
 @falsifies(f"{AREA}.distributed-defaults-are-those-documented")

@@ -274,6 +274,19 @@ def worker_init_fn_is_called_for_streams() -> Break:
 
 
 @falsifies(f"{AREA}.exceptions-come-out-as-they-are")
+def an_assertion_loses_its_traceback() -> Break:
+    """An AssertionError is raised anew where it is caught, and no longer says where it was raised first."""
+
+    def other(original: Any, self: Any, keys: Any) -> Any:
+        try:
+            return original(self, keys)
+        except AssertionError as error:
+            raise error.with_traceback(None) from None
+
+    return replaced(Map, "fetch", other)
+
+
+@falsifies(f"{AREA}.exceptions-come-out-as-they-are")
 def a_key_error_in_the_last_batch_ends_the_epoch() -> Break:
     """A KeyError in the batch with key 6 is taken for the end."""
 

@@ -232,6 +232,36 @@ def a_second_iterator_goes_on_with_the_sampler_of_the_first() -> Break:
 # --- what a worker knows ----------------------------------------------------------------------------------------
 
 
+def in_later_epochs(fetcher: str, change: Callable[[Any], Any]) -> Break:
+    """Kept workers have a fetcher changed by ``change`` from their second epoch on."""
+
+    def broken(original: Any) -> Any:
+        made: list[int] = []  # of this process: a worker begins with the empty one of the main process
+
+        def initialise(self: Any, *args: Any) -> None:
+            original(self, *args)
+            if made:
+                change(self)
+            made.append(1)
+
+        return initialise
+
+    return patched(getattr(_utils.fetch, fetcher), "__init__", broken)
+
+
+@falsifies(f"{AREA}.worker-info-has-the-number-of-workers")
+@falsifies(f"{AREA}.worker-info-has-the-seed")
+@falsifies(f"{AREA}.worker-info-has-the-dataset")
+@falsifies(f"{AREA}.worker-info-has-the-id")
+def kept_workers_forget_their_info() -> Break:
+    """From the second epoch of kept workers on get_worker_info() has nothing to say."""
+
+    def forget(fetcher: Any) -> None:
+        _utils.worker._worker_info = _utils.worker.WorkerInfo(id=None, num_workers=None, seed=None, dataset=None)
+
+    return in_later_epochs("_MapDatasetFetcher", forget)
+
+
 @falsifies(f"{AREA}.worker-info-has-the-id")
 def worker_info_has_id_0_in_the_last_of_three() -> Break:
     """get_worker_info().id is 0 in worker 2."""
@@ -310,6 +340,12 @@ def seed_changed(when: Callable[[Facts], bool], base: Callable[[Facts], int]) ->
 def the_third_worker_has_the_seed_of_the_second() -> Break:
     """The seed of worker 2 is one too small."""
     return seed_changed(lambda facts: facts["worker_id"] == 2, lambda facts: facts["base_seed"] - 1)
+
+
+@falsifies(f"{AREA}.worker-draws-follow-its-seed")
+def kept_workers_begin_each_epoch_from_their_seed() -> Break:
+    """Kept workers are seeded again in their second epoch, and draw the same once more."""
+    return in_later_epochs("_MapDatasetFetcher", lambda fetcher: torch.manual_seed(torch.initial_seed()))
 
 
 @falsifies(f"{AREA}.worker-draws-follow-its-seed")
@@ -513,6 +549,24 @@ def one_prefetched_batch_of_an_iterable_overtakes() -> Break:
         return try_put_index
 
     return iterator_method("_try_put_index", broken)
+
+
+@falsifies(f"{AREA}.init-runs-before-loading")
+def an_iterator_is_made_before_the_init_function() -> Break:
+    """iter() of an iterable-style dataset is called before worker_init_fn, and nothing drawn."""
+
+    def change(facts: Facts) -> None:
+        init, dataset = facts["init_fn"], facts["dataset"]
+        if facts["dataset_kind"] == dataloader._DatasetKind.Iterable:
+            facts["init_fn"] = lambda number: (iter(dataset), init(number))
+
+    return in_the_worker(change)
+
+
+@falsifies(f"{AREA}.drop-last-drops-the-rest-of-each-copy")
+def kept_workers_forget_to_drop() -> Break:
+    """From the second epoch of kept workers on drop_last is ignored."""
+    return in_later_epochs("_IterableDatasetFetcher", lambda fetcher: setattr(fetcher, "drop_last", False))
 
 
 @falsifies(f"{AREA}.drop-last-drops-the-rest-of-each-copy")
