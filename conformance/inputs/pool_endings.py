@@ -39,6 +39,7 @@ __all__ = ["Ended", "Pool"]
 
 STRATEGIES = ("file_descriptor", "file_system")
 SETTLED = 3.0  # seconds within which what is being closed has to be closed
+CHECKED = 0.5  # seconds, which torch has as 5, after which the main process and its workers look for each other
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,17 @@ def end_iterator(case: Ended, loader: Any) -> Any:
     return None
 
 
+def check_often() -> None:
+    """Let the main process and the workers forked from it look for each other sooner, where a case waits for that."""
+    for module in (torch.utils.data._utils, torch.utils.data._utils.worker):
+        if hasattr(module, "MP_STATUS_CHECK_INTERVAL"):
+            module.MP_STATUS_CHECK_INTERVAL = CHECKED
+
+
 def children_at_the_end(case: Ended) -> tuple[list[int], list[int]]:
     """The children while the iterator runs, and right after its end."""
+    if case.end == "cycle":
+        check_often()
     journal = Journal()
     if case.end == "exception":
         loader = case.pool.build(journal, partial(fail_at, "ValueError", case.pool.size - 1))
@@ -159,6 +169,8 @@ def abandon(pools: tuple[Pool, ...]) -> Iterator[list[int]]:
     """Draw a batch each of some loaders, say which workers there are, and keep them running."""
     journals = [Journal() for _ in pools]
     iterators = [iter(pool.build(journal)) for pool, journal in zip(pools, journals, strict=True)]
+    check_often()
+    iterators = [iter(pool.build(Journal())) for pool in pools]
     for iterator in iterators:
         next(iterator)
     for pool, journal in zip(pools, journals, strict=True):

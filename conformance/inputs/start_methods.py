@@ -114,7 +114,7 @@ def spawn_a_lambda(case: Started) -> str:
 
 def start_methods(cell: Cell) -> Inputs:
     """Every start method of this platform; those that import torch anew take a second of a processor for a worker."""
-    cases = [Started("fork", 2, True), Started("fork", 3), Started("spawn", 2), Started("forkserver", 1, True)]
+    cases = [Started("fork", 2, True), Started("fork", 3), Started("spawn"), Started("forkserver", 1, True)]
     return Inputs([case for case in cases if case.method in multiprocessing.get_all_start_methods()])
 
 

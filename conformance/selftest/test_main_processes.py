@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,7 +22,7 @@ from conformance.engine.runner import Plan, run_cell
 from conformance.engine.specs import load_area
 from conformance.engine.targets import choose
 from conformance.engine.words import Verdict
-from conformance.oracles.main_processes import MainProcess, in_a_main_process
+from conformance.oracles.main_processes import PARTING, MainProcess, in_a_main_process
 from conformance.oracles.processes import child_processes, open_files
 
 # Behaviours whose cases kill, hold, drop or fork most.
@@ -45,6 +48,15 @@ def with_a_child_that_stays() -> Iterator[int]:
         threading.Event().wait()
     yield child
     threading.Event().wait()
+
+
+def leaving_a_child_that_ends() -> None:
+    """End before the child does, which ends for that."""
+    reading, writing = os.pipe()
+    if not os.fork():
+        os.close(writing)
+        os.read(reading, 1)
+        os._exit(0)
 
 
 def test_answers_come_one_by_one() -> None:
@@ -88,6 +100,22 @@ def test_children_end_with_the_process_of_a_case() -> None:
         assert not process.all_ended(0.2)
         os.kill(child, signal.SIGKILL)
         assert process.all_ended(5)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="orphans are inherited by choice on Linux alone")
+def test_an_ended_orphan_is_not_waited_for() -> None:
+    """A process whose parent has ended, and which nobody has waited for, does not keep a case from its end."""
+    inherit = partial(ctypes.CDLL(None).prctl, 36)  # PR_SET_CHILD_SUBREAPER
+    assert inherit(1) == 0
+    started = time.monotonic()
+    try:
+        in_a_main_process("nothing", leaving_a_child_that_ends)
+        assert time.monotonic() - started < PARTING
+        assert len(child_processes()) == 1
+    finally:
+        inherit(0)
+        for child in child_processes():
+            os.waitpid(child, 0)
 
 
 @pytest.mark.parametrize("behaviour", UNRULY)
