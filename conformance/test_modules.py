@@ -1,0 +1,560 @@
+"""Area ``modules``: registration, traversal, conversion, hooks, containers, initialisation, utilities of torch.nn."""
+
+from __future__ import annotations
+
+import torch
+
+from conformance.engine.cases import cases
+from conformance.inputs import (
+    containers,
+    module_backwards,
+    module_hooks,
+    nested_hooks,
+    refused_registrations,
+    registration_parts,
+    registrations,
+)
+from conformance.inputs.containers import ContainerProgram, NamedChain, OneLine
+from conformance.inputs.module_backwards import HookedBackward
+from conformance.inputs.module_hooks import HookedModule
+from conformance.inputs.nested_hooks import NestedHooks, WrittenUnderHooks
+from conformance.inputs.refused_registrations import Refusal, Unready
+from conformance.inputs.registration_parts import BufferObject, WatchedRegistration
+from conformance.inputs.registrations import Registration
+from conformance.oracles import container_model, expect, module_lists
+from conformance.oracles.module_backward_model import fires_by_the_rules, gradients_left, gradients_seen
+from conformance.oracles.module_hook_model import always_called, runs_as_expected
+from conformance.oracles.module_lists import same_members, same_things
+
+# --- registration -----------------------------------------------------------------------------------------------
+
+
+@cases(registrations.registrations)
+def test_parameters_are_registered(case: Registration) -> None:
+    """A Parameter assigned as an attribute, or given to register_parameter, is listed by named_parameters under its name, and no longer once deleted."""  # noqa: E501
+    module_lists.own_parts(case, "parameters")
+
+
+@cases(registrations.registrations)
+def test_plain_tensors_are_not_registered(case: Registration) -> None:
+    """A tensor that is no Parameter, assigned to a name that is not a buffer's, is neither a parameter nor a buffer, but stays an attribute."""  # noqa: E501
+    module_lists.plain_is_not_listed(case)
+
+
+@cases(registrations.registrations)
+def test_submodules_are_registered(case: Registration) -> None:
+    """A module assigned as an attribute, or given to add_module, is listed by named_children under its name, and no longer once deleted or None."""  # noqa: E501
+    module_lists.own_parts(case, "modules")
+
+
+@cases(registrations.registrations)
+def test_buffers_are_registered(case: Registration) -> None:
+    """A tensor given to register_buffer is listed by named_buffers under its name, persistent or not, as is what is assigned to the name later."""  # noqa: E501
+    module_lists.own_parts(case, "buffers")
+
+
+@cases(registrations.registrations)
+def test_persistent_buffers_are_in_the_state(case: Registration) -> None:
+    """The keys of state_dict are the paths of all parameters and of those buffers that were not registered with persistent=False."""  # noqa: E501
+    expect.equal(sorted(case.model().persistent()), sorted(case.build().root.state_dict()), "keys of state_dict()")
+
+
+@cases(registrations.registrations)
+def test_registered_things_are_attributes(case: Registration) -> None:
+    """What is registered as parameter, buffer or submodule is the very object that the attribute of that name gives."""
+    module_lists.holds_attributes(case)
+
+
+@cases(refused_registrations.assigned_to_parameters)
+def test_names_of_parameters_take_parameters_only(case: Refusal) -> None:
+    """A name that is registered as parameter, with None too, takes a Parameter or None; anything else raises TypeError and changes nothing."""  # noqa: E501
+    module_lists.refuses(case)
+
+
+@cases(refused_registrations.assigned_to_others)
+def test_names_of_buffers_take_tensors_only(case: Refusal) -> None:
+    """A name that is registered as buffer or submodule takes its own kind or None; a number or a string raises TypeError and changes nothing."""  # noqa: E501
+    module_lists.refuses(case)
+
+
+@cases(refused_registrations.before_init)
+def test_assignment_before_init_raises(case: Refusal) -> None:
+    """A parameter, submodule or buffer assigned or registered before super().__init__() raises AttributeError."""
+    expect.raises(case.error(), lambda: Unready(case.line), f"{case.line} before super().__init__()")
+
+
+@cases(refused_registrations.bad_names)
+def test_registration_refuses_bad_names(case: Refusal) -> None:
+    """register_parameter, register_buffer and add_module raise KeyError for a name that is empty, has a dot or is an attribute of something else."""  # noqa: E501
+    module_lists.refuses(case)
+
+
+@cases(refused_registrations.other_kinds)
+def test_registration_refuses_other_kinds(case: Refusal) -> None:
+    """register_parameter, register_buffer and add_module raise TypeError for a thing of another kind or a name that is no string."""  # noqa: E501
+    module_lists.refuses(case)
+
+
+@cases(refused_registrations.with_history)
+def test_computed_tensors_are_no_parameters(case: Refusal) -> None:
+    """A Parameter is a leaf; a tensor with a history given to register_parameter raises."""
+    module_lists.refuses(case)
+
+
+@cases(registration_parts.buffer_objects)
+def test_buffer_class_registers(case: BufferObject) -> None:
+    """An nn.Buffer assigned as an attribute is listed as a buffer, in the state unless persistent=False, and is no parameter."""  # noqa: E501
+    module = case.build()
+    expect.equal(case.names, [name for name, _ in module.named_buffers()], "names of named_buffers()")
+    expect.equal([], list(module.parameters()), "parameters()")
+    kept = [name for name in case.names if name not in case.transient]
+    expect.equal(kept, list(module.state_dict()), "keys of state_dict()")
+
+
+@cases(registration_parts.watched_registrations)
+def test_buffer_registration_hooks_may_replace(case: WatchedRegistration) -> None:
+    """A global registration hook sees each buffer, parameter or submodule that is registered, with module and name, and what it returns takes its place."""  # noqa: E501
+    made = case.run()
+    expect.equal(case.expected_calls(), made.calls, "calls of the hook: module and name")
+    for name in case.names:
+        expected = made.replacements[name] if name in case.replaced else made.given[name]
+        expect.same_object(expected, getattr(made.module, name), f"m.{name}")
+
+
+# --- listing ----------------------------------------------------------------------------------------------------
+
+
+@cases(registrations.registrations)
+def test_named_parameters_recurse(case: Registration) -> None:
+    """named_parameters gives the parameters of the module and of all submodules by their paths, and parameters gives the same."""  # noqa: E501
+    module_lists.lists_parts(case, "parameters")
+
+
+@cases(registrations.registrations)
+def test_named_buffers_recurse(case: Registration) -> None:
+    """named_buffers gives the buffers of the module and of all submodules by their paths, and buffers gives the same."""  # noqa: E501
+    module_lists.lists_parts(case, "buffers")
+
+
+@cases(registrations.registrations)
+def test_shared_parts_are_listed_once(case: Registration) -> None:
+    """A parameter or buffer that is registered in several places is given once."""
+    made, model = case.build(), case.model()
+    for kind, name in module_lists.PART_LISTS.items():
+        found = made.named(getattr(made.root, name)(remove_duplicate=True))
+        same_things(
+            {thing for _, thing in model.parts(kind)}, [thing for _, thing in found], f"things that {name} gives"
+        )
+
+
+@cases(registrations.registrations)
+def test_shared_parts_are_listed_in_each_place_if_asked(case: Registration) -> None:
+    """With remove_duplicate=False named_parameters and named_buffers give a shared one once for each path."""
+    made, model = case.build(), case.model()
+    for kind, name in module_lists.PART_LISTS.items():
+        found = made.named(getattr(made.root, name)(remove_duplicate=False))
+        same_members(model.parts(kind, once=False), found, f"{name}(remove_duplicate=False)")
+
+
+@cases(registrations.registrations)
+def test_without_recursion_own_parts_only(case: Registration) -> None:
+    """With recurse=False named_parameters, parameters, named_buffers and buffers give direct members only."""
+    for kind in module_lists.PART_LISTS:
+        module_lists.lists_parts(case, kind, recurse=False)
+
+
+@cases(registrations.registrations)
+def test_prefix_is_prepended(case: Registration) -> None:
+    """prefix is prepended to each name that named_parameters, named_buffers and named_modules give."""
+    made, model = case.build(), case.model()
+    for kind, name in module_lists.PART_LISTS.items():
+        found = made.named(getattr(made.root, name)(prefix="x.y"))
+        same_members(model.parts(kind, prefix="x.y"), found, f"{name}(prefix='x.y')")
+        found = made.named(getattr(made.root, name)("z", False))
+        same_members(model.parts(kind, prefix="z", recurse=False), found, f"{name}('z', False)")
+    same_members(model.paths(prefix="x"), made.named(made.root.named_modules(prefix="x")), "named_modules(prefix='x')")
+
+
+@cases(registrations.registrations)
+def test_named_modules_give_each_once(case: Registration) -> None:
+    """named_modules gives the module itself under the empty name and every submodule once, and modules the same."""
+    made, expected = case.build(), case.model().paths()
+    same_members(expected, made.named(made.root.named_modules()), "named_modules()")
+    same_things([thing for _, thing in expected], [made.name_of(x) for x in made.root.modules()], "modules()")
+
+
+@cases(registrations.registrations)
+def test_named_modules_give_duplicates_if_asked(case: Registration) -> None:
+    """With remove_duplicate=False named_modules gives a shared module once for each path."""
+    made = case.build()
+    found = made.named(made.root.named_modules(remove_duplicate=False))
+    same_members(case.model().paths(once=False), found, "named_modules(remove_duplicate=False)")
+
+
+@cases(registrations.registrations)
+def test_named_modules_leave_out_the_memo(case: Registration) -> None:
+    """named_modules leaves out, with all below, the modules in the set memo, and adds those that it gives."""
+    made, model = case.build(), case.model()
+    memo = {made.m[2]}
+    found = made.named(made.root.named_modules(memo))
+    without = model.below_without(2)
+    same_things(without, [thing for _, thing in found], "modules given without m[2] and what is below it only")
+    same_things({"m2", *without}, map(made.name_of, memo), "modules in the memo")
+
+
+@cases(registrations.registrations)
+def test_children_are_immediate(case: Registration) -> None:
+    """named_children and children give the immediate children only, each once, and not the module itself."""
+    made, model = case.build(), case.model()
+    for at, module in enumerate(made.m):
+        same_members(model.children(at), made.named(module.named_children()), f"m[{at}].named_children()")
+        expected = [thing for _, thing in model.children(at)]
+        same_things(expected, [made.name_of(child) for child in module.children()], f"m[{at}].children()")
+
+
+@cases(registrations.registrations)
+def test_lists_are_in_the_order_of_registration(case: Registration) -> None:
+    """Parameters, buffers, children and modules are given in the order of their registration, a parent before what is below it."""  # noqa: E501
+    module_lists.in_order(case)
+
+
+# --- paths ------------------------------------------------------------------------------------------------------
+
+
+@cases(registrations.registrations)
+def test_get_submodule_follows_the_path(case: Registration) -> None:
+    """get_submodule gives the module at a dotted path, and the module itself for the empty one."""
+    module_lists.paths_lead_to(case, "submodule")
+
+
+@cases(registrations.registrations)
+def test_get_parameter_follows_the_path(case: Registration) -> None:
+    """get_parameter gives the parameter at a dotted path."""
+    module_lists.paths_lead_to(case, "parameter")
+
+
+@cases(registrations.registrations)
+def test_get_buffer_follows_the_path(case: Registration) -> None:
+    """get_buffer gives the buffer at a dotted path."""
+    module_lists.paths_lead_to(case, "buffer")
+
+
+@cases(registrations.registrations)
+def test_wrong_paths_raise(case: Registration) -> None:
+    """get_submodule, get_parameter and get_buffer raise AttributeError for a path that leads nowhere or to another kind of thing."""  # noqa: E501
+    module_lists.wrong_paths_raise(case)
+
+
+@cases(registrations.registrations)
+def test_set_submodule_replaces(case: Registration) -> None:
+    """set_submodule puts a module in the place of the submodule at a path, and nothing else changes."""
+    module_lists.submodule_is_set(case, False, {})
+
+
+@cases(registrations.registrations)
+def test_set_submodule_creates(case: Registration) -> None:
+    """set_submodule registers a module under a new name if the parent exists, and raises AttributeError with strict=True."""  # noqa: E501
+    module_lists.submodule_is_set(case, True, {})
+    module_lists.submodule_is_set(case, False, {"strict": True})
+    made = case.build()
+    before = module_lists.state_of_modules(made)
+    expect.raises(
+        AttributeError, lambda: made.root.set_submodule("fresh", torch.nn.Module(), strict=True), "a new name, strict"
+    )
+    expect.equal(before, module_lists.state_of_modules(made), "modules after the refusal")
+
+
+@cases(registrations.registrations)
+def test_set_submodule_refuses(case: Registration) -> None:
+    """set_submodule raises ValueError for an empty path, AttributeError where the parent does not exist or is no module, and changes nothing."""  # noqa: E501
+    made, model = case.build(), case.model()
+    before = module_lists.state_of_modules(made)
+    expect.raises(ValueError, lambda: made.root.set_submodule("", torch.nn.Module()), "set_submodule('')")
+    others = [path for path, _ in model.parts("parameters") + model.parts("buffers")]
+    for path in ("nowhere.a", "nowhere.a.b", *(f"{other}.a" for other in others)):
+        module_lists.set_refused(made, path)
+    expect.equal(before, module_lists.state_of_modules(made), "modules after the refusals")
+
+
+# --- traversal --------------------------------------------------------------------------------------------------
+
+
+@cases(registrations.registrations)
+def test_apply_visits_children_first(case: Registration) -> None:
+    """apply calls the function on every submodule, children before their parent, then on the module itself, and returns the module."""  # noqa: E501
+    made = case.build()
+    visited: list[torch.nn.Module] = []
+    found = made.root.apply(visited.append)
+    expect.same_object(made.root, found, "what apply returns")
+    expect.equal(case.model().applied(), [made.name_of(module) for module in visited], "modules visited, in order")
+
+
+@cases(registrations.registrations)
+def test_train_sets_the_mode_below(case: Registration) -> None:
+    """train(mode) sets training of the module and of all submodules, of no other module, and returns the module."""
+    module_lists.trained(case, True, "default")
+    module_lists.trained(case, True, "mode")
+    module_lists.trained(case, False, "mode")
+
+
+@cases(registrations.registrations)
+def test_eval_is_train_false(case: Registration) -> None:
+    """eval sets training of the module and of all submodules to False, and returns the module."""
+    module_lists.trained(case, False, "eval")
+
+
+@cases(refused_registrations.wrong_modes)
+def test_train_refuses_what_is_no_mode(case: Refusal) -> None:
+    """train raises ValueError for a mode that is no bool."""
+    module_lists.refuses(case)
+
+
+@cases(registrations.registrations)
+def test_requires_grad_reaches_every_parameter(case: Registration) -> None:
+    """requires_grad_ sets the flag of every parameter of the module and its submodules, of no buffer and no other parameter, and returns the module."""  # noqa: E501
+    module_lists.flags_set(case, True)
+    module_lists.flags_set(case, False)
+
+
+@cases(registrations.registrations)
+def test_zero_grad_resets_every_gradient(case: Registration) -> None:
+    """zero_grad sets the .grad of every parameter to None, or with set_to_none=False to zeros in the same tensor."""
+    module_lists.gradients_reset(case)
+
+
+# --- hooks of the forward call ----------------------------------------------------------------------------------
+
+
+@cases(module_hooks.plain_pre_hooks)
+def test_forward_pre_hooks_may_replace_arguments(case: HookedModule) -> None:
+    """A forward pre-hook gets module and positional arguments before each forward, and a value or tuple that it returns takes their place, a single value as a tuple of one."""  # noqa: E501
+    runs_as_expected(case)
+
+
+@cases(module_hooks.plain_post_hooks)
+def test_forward_hooks_may_replace_the_output(case: HookedModule) -> None:
+    """A forward hook gets module, positional arguments and output after each forward, and what it returns, unless None, takes the output's place."""  # noqa: E501
+    runs_as_expected(case)
+
+
+@cases(module_hooks.ordered_hooks)
+def test_forward_hooks_run_in_order(case: HookedModule) -> None:
+    """Forward pre-hooks and forward hooks run in the order of their registration, each with what the one before has made of arguments or output."""  # noqa: E501
+    runs_as_expected(case)
+
+
+@cases(module_hooks.prepended_hooks)
+def test_prepended_hooks_run_first(case: HookedModule) -> None:
+    """A hook registered with prepend=True runs before all that the module has then."""
+    runs_as_expected(case)
+
+
+@cases(module_hooks.global_hooks)
+def test_global_hooks_run_before_those_of_the_module(case: HookedModule) -> None:
+    """Global forward pre-hooks and forward hooks run for every module, in order, before the module's own, and may replace what those may."""  # noqa: E501
+    runs_as_expected(case)
+
+
+@cases(module_hooks.plain_post_hooks)
+def test_hooks_get_positional_arguments_only(case: HookedModule) -> None:
+    """Hooks without with_kwargs get positional arguments only, and keyword arguments go to forward as they are."""
+    runs_as_expected(case)
+
+
+@cases(module_hooks.kwargs_hooks)
+def test_hooks_with_kwargs_get_them(case: HookedModule) -> None:
+    """Hooks with with_kwargs=True get the keyword arguments too, and a pre-hook may return new arguments and keyword arguments."""  # noqa: E501
+    runs_as_expected(case)
+
+
+@cases(module_hooks.raising_hooks)
+def test_always_called_hooks_run_after_errors(case: HookedModule) -> None:
+    """A forward hook with always_call=True runs once in each call, also where a pre-hook, forward or another hook raises, and the exception reaches the caller."""  # noqa: E501
+    always_called(case)
+
+
+@cases(module_hooks.removed_hooks)
+def test_removed_hooks_run_no_more(case: HookedModule) -> None:
+    """A hook of which handle.remove() was called runs no more, and all others go on as before."""
+    runs_as_expected(case)
+
+
+@cases(nested_hooks.nested)
+def test_hooks_of_submodules_run_within(case: NestedHooks) -> None:
+    """Each module's own hooks run around its own forward, those of a submodule between the pre-hooks and the hooks of its parent."""  # noqa: E501
+    expect.equal(case.expected(), case.run(), "hooks and forwards, in order")
+
+
+# --- hooks of the backward pass ---------------------------------------------------------------------------------
+
+
+@cases(module_backwards.looked_at_backwards)
+def test_full_backward_hooks_get_the_gradients(case: HookedBackward) -> None:
+    """A full backward hook gets the gradients with respect to the positional inputs and to the outputs, and None for what is no tensor."""  # noqa: E501
+    gradients_seen(case)
+
+
+@cases(module_backwards.firing_backwards)
+def test_full_backward_hooks_fire_by_the_rules(case: HookedBackward) -> None:
+    """A full backward hook fires once in each backward if an input requires grad, also if an output only does, and not at all if no output does."""  # noqa: E501
+    fires_by_the_rules(case)
+
+
+@cases(module_backwards.replaced_backwards)
+def test_full_backward_hooks_may_replace_the_gradients(case: HookedBackward) -> None:
+    """The gradients that a full backward hook returns take the place of those of the inputs, for the next hook and in all that follows."""  # noqa: E501
+    gradients_left(case)
+
+
+@cases(module_backwards.replaced_outputs_backwards)
+def test_full_backward_pre_hooks_may_replace_the_gradients(case: HookedBackward) -> None:
+    """A full backward pre-hook gets the gradients of the outputs first, and what it returns takes their place in all that follows, that of parameters too."""  # noqa: E501
+    gradients_left(case)
+
+
+@cases(module_backwards.ordered_backwards)
+def test_full_backward_hooks_run_in_order(case: HookedBackward) -> None:
+    """Full backward pre-hooks and hooks run in the order of their registration, those with prepend=True before the others, global ones before all."""  # noqa: E501
+    gradients_left(case)
+
+
+@cases(module_backwards.removed_backwards)
+def test_removed_backward_hooks_run_no_more(case: HookedBackward) -> None:
+    """A full backward hook that was removed before the forward runs no more, and the gradients are those without it."""
+    gradients_left(case)
+
+
+@cases(nested_hooks.written)
+def test_in_place_writes_under_backward_hooks_raise(case: WrittenUnderHooks) -> None:
+    """Where a module has full backward hooks, an in-place change of an input in forward, or of an output by the caller, raises."""  # noqa: E501
+    expect.raises(RuntimeError, case.run, f"{case.write} of {case.what} under a {case.hook}")
+
+
+# --- containers -------------------------------------------------------------------------------------------------
+
+
+@cases(containers.module_lists)
+def test_module_list_is_a_list(case: ContainerProgram) -> None:
+    """A ModuleList after indexing, slices, assignment, append, extend, insert, pop, del, +, += holds and gives what a Python list does."""  # noqa: E501
+    container_model.same_as_plain(case)
+
+
+@cases(containers.module_lists)
+def test_module_list_members_are_registered(case: ContainerProgram) -> None:
+    """After any change the members of a ModuleList are its children, named by their places."""
+    container_model.members_registered(case)
+
+
+@cases(containers.far_inserts)
+def test_module_list_insert_takes_any_index(case: ContainerProgram) -> None:
+    """ModuleList.insert takes negative indices and those beyond the end as list.insert does."""
+    container_model.same_as_plain(case)
+
+
+@cases(containers.no_modules)
+def test_module_list_takes_modules_only(case: OneLine) -> None:
+    """A ModuleList raises TypeError for what is no module, in append, extend, insert, assignment and constructor."""
+    container_model.refuses_line(case)
+
+
+@cases(containers.sequentials)
+def test_sequential_is_a_list(case: ContainerProgram) -> None:
+    """A Sequential after indexing, slices, assignment, append, insert, pop, del holds and gives what a Python list does, its children named by their places."""  # noqa: E501
+    container_model.same_as_plain(case)
+
+
+@cases(containers.sequentials)
+def test_sequential_chains_its_modules(case: ContainerProgram) -> None:
+    """A Sequential gives its input to its first module, each result to the next, and returns the last, also after changes; an empty one returns its input."""  # noqa: E501
+    container_model.chains(case)
+
+
+@cases(containers.named_chains)
+def test_sequential_takes_names_from_an_ordered_dict(case: NamedChain) -> None:
+    """A Sequential made of an OrderedDict has its keys as names, in their order, and chains in that order."""
+    container_model.chains_by_name(case)
+
+
+@cases(containers.module_dicts)
+def test_module_dict_is_a_dict(case: ContainerProgram) -> None:
+    """A ModuleDict after assignment, del, pop, clear, update, in, keys, values, items holds and gives what a Python dict does, in the order of insertion."""  # noqa: E501
+    container_model.same_as_plain(case)
+
+
+@cases(containers.module_dicts)
+def test_module_dict_members_are_registered(case: ContainerProgram) -> None:
+    """After any change the members of a ModuleDict are its children, named by their keys."""
+    container_model.members_registered(case)
+
+
+@cases(containers.ordered_module_dicts)
+def test_module_dict_update_keeps_order(case: ContainerProgram) -> None:
+    """ModuleDict made of or updated with an OrderedDict, a dict, a ModuleDict or pairs takes new keys in their order, and old ones stay in their place."""  # noqa: E501
+    container_model.same_as_plain(case)
+
+
+@cases(containers.parameter_lists)
+def test_parameter_list_is_a_list(case: ContainerProgram) -> None:
+    """A ParameterList after indexing, slices, assignment, append, extend, += holds and gives what a Python list does."""  # noqa: E501
+    container_model.same_as_plain(case)
+
+
+@cases(containers.mixed_parameter_lists)
+def test_parameter_list_converts_tensors(case: ContainerProgram) -> None:
+    """The constructor, assignment, append and extend of a ParameterList make a tensor a Parameter over the same memory; Parameters and other objects stay the objects that they are."""  # noqa: E501
+    container_model.tensors_converted(case)
+
+
+@cases(containers.mixed_parameter_lists)
+def test_parameter_list_registers_parameters(case: ContainerProgram) -> None:
+    """The Parameters of a ParameterList, and no other object, are listed by named_parameters under their places."""
+    container_model.parameters_listed(case)
+
+
+@cases(containers.other_list_items)
+def test_parameter_list_items_may_become_others(case: ContainerProgram) -> None:
+    """A Parameter in a ParameterList may be replaced by an object of any kind, as in a Python list."""
+    container_model.same_as_plain(case)
+
+
+@cases(containers.parameter_dicts)
+def test_parameter_dict_is_a_dict(case: ContainerProgram) -> None:
+    """A ParameterDict after assignment, del, pop, popitem, setdefault, get, update, clear, copy, |, |= holds and gives what a Python dict does, in the order of insertion."""  # noqa: E501
+    container_model.same_as_plain(case)
+
+
+@cases(containers.mixed_parameter_dicts)
+def test_parameter_dict_converts_tensors(case: ContainerProgram) -> None:
+    """The constructor, assignment and update of a ParameterDict make a tensor a Parameter over the same memory; Parameters and other objects stay what they are, and Parameters alone are listed."""  # noqa: E501
+    container_model.tensors_converted(case)
+    container_model.parameters_listed(case)
+
+
+@cases(containers.plain_parameter_dicts)
+def test_parameter_dict_update_with_a_plain_dict(case: ContainerProgram) -> None:
+    """A ParameterDict updated with or made of a plain dict has its items, in some order."""
+    container_model.same_in_any_order(case)
+
+
+@cases(containers.other_dict_items)
+def test_parameter_dict_items_may_become_others(case: ContainerProgram) -> None:
+    """A Parameter in a ParameterDict may be replaced by an object of any kind, as in a Python dict."""
+    container_model.same_as_plain(case)
+
+
+@cases(containers.inserted_no_modules)
+def test_module_list_insert_takes_modules_only(case: OneLine) -> None:
+    """ModuleList.insert, and the assignment of a Parameter, raise TypeError for what is no module, as append does."""
+    container_model.refuses_line(case)
+
+
+@cases(containers.missing_keys)
+def test_parameter_dict_raises_key_errors(case: ContainerProgram) -> None:
+    """Indexing and pop of a ParameterDict raise KeyError for a key that is not there, whatever attributes modules have."""  # noqa: E501
+    container_model.same_as_plain(case)
+
+
+@cases(containers.changed_slices)
+def test_sequential_slices_can_be_changed(case: ContainerProgram) -> None:
+    """A slice of a Sequential may be appended to, extended, inserted into and shortened like any other Sequential."""
+    container_model.same_as_plain(case)
