@@ -226,6 +226,10 @@ class NoCheckpoint:
         """What evidence counts of this case."""
         return {"calls": self.expression[:40]}
 
+    def code(self) -> str:
+        """The bytes of the file."""
+        return f"import io\nimport torch\ntorch.load(io.BytesIO({self.memory()!r}), weights_only=True)"
+
 
 def no_checkpoints(cell: Cell) -> Inputs:
     """Files of other kinds."""
@@ -323,6 +327,7 @@ class Damage:
     start: int
     stop: int | None
     mask: int = 0  # 0: the file ends there
+    step: int = 1
 
     def build(self) -> tuple[torch.Tensor, bytes]:
         """The tensor and its whole file."""
@@ -333,7 +338,7 @@ class Damage:
 
     def damaged(self, memory: bytes) -> Iterator[tuple[int, bytes]]:
         """Each position of the span, and the file that was damaged there."""
-        for position in range(*slice(self.start, self.stop).indices(len(memory))):
+        for position in range(*slice(self.start, self.stop, self.step).indices(len(memory))):
             if not self.mask:
                 yield position, memory[:position]
             else:
@@ -358,7 +363,7 @@ class Damage:
                 "file = io.BytesIO()",
                 f"torch.save(x, file{option})",
                 "memory = file.getvalue()",
-                f"for position in range(len(memory))[{self.start}:{self.stop}]:",
+                f"for position in range(len(memory))[{self.start}:{self.stop}:{self.step}]:",
                 f"    torch.load(io.BytesIO({act}), weights_only=True)",
             ]
         )
@@ -392,18 +397,14 @@ def truncations(cell: Cell) -> Inputs:
 
 def flips(cell: Cell) -> Inputs:
     """Files with one byte changed, at every position of their structure."""
-    spans = (
-        [(at, at + 40) for at in range(0, 320, 40)]
-        + [(-220, -110), (-110, None)]
-        + [(at, at + 4) for at in range(330, 1300, 61)]
-    )
+    spans = ((0, 160, 1), (160, 320, 1), (-220, None, 1), (330, 1300, 17))
+    plan = corner("float32", (2, 3), "contiguous")
     return Inputs(
         [
-            Damage(corner(dtype, shape, "contiguous"), legacy, span[0], span[1], mask)
-            for dtype, shape in _DAMAGED[:1]
+            Damage(plan, legacy, start, stop, mask, step if mask == 1 else step + 4)
             for legacy in (False, True)
             for mask in (1, 0x80, 0xFF)
-            for span in (spans if mask == 1 else spans[mask % 7 :: 7])
+            for start, stop, step in spans
         ]
     )
 

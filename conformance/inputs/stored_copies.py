@@ -20,7 +20,7 @@ from conformance.engine.cases import Inputs
 from conformance.inputs.covering import covering
 from conformance.inputs.stored_archives import archive_of
 from conformance.inputs.stored_files import PLAIN
-from conformance.inputs.stored_objects import STORED_MODULES, StoredObject
+from conformance.inputs.stored_objects import STORED_MODULES, StoredObject, stored_sources
 from conformance.inputs.stored_tensors import STORED_FORMS, STORED_TYPES, YOUNG_TYPES, make_stored, stored_flags
 
 if TYPE_CHECKING:
@@ -48,6 +48,13 @@ class Copied:
         """What evidence counts of this case."""
         return {**self.case.facets(), "ways": self.way}
 
+    def code(self) -> str:
+        """The copy in plain torch."""
+        case = self.case
+        plan = [f"x = {case.plan.code()}"] if hasattr(case, "plan") else stored_sources(case.expression)
+        act = f"copy.{self.way}(x)" if "copy" in self.way else f"pickle.loads(pickle.dumps(x, {self.way[-1]}))"
+        return "\n".join(["import copy", "import pickle", *plan, f"x = {case.expression}", f"found = {act}"])
+
     def reductions(self) -> Iterator[Copied]:
         """Simpler things."""
         for case in self.case.reductions():
@@ -57,8 +64,8 @@ class Copied:
 def _copied_tensors(device: str, ways: tuple[str, ...], types: tuple[str, ...] = STORED_TYPES) -> Inputs:
     expressions = (
         "x",
-        "x.requires_grad_() if x.is_floating_point() else x",
-        "torch.nn.Parameter(x, x.is_floating_point())",
+        "x.requires_grad_() if x.is_floating_point() or x.is_complex() else x",
+        "torch.nn.Parameter(x, x.is_floating_point() or x.is_complex())",
     )
     rows = covering(ways, types, STORED_FORMS, expressions)
     return Inputs([Copied(make_stored(device, text, dtype, form, PLAIN), way) for way, dtype, form, text in rows])
@@ -111,6 +118,13 @@ class OldString:
     def facets(self) -> dict[str, Any]:
         """What evidence counts of this case."""
         return {"calls": str(self.encoding)}
+
+    def code(self) -> str:
+        """The bytes of the file."""
+        option = f", encoding={self.encoding!r}" if self.encoding else ""
+        return (
+            f"import io\nimport torch\nfound = torch.load(io.BytesIO({self.archive()!r}), weights_only=False{option})"
+        )
 
 
 def old_strings(cell: Cell) -> Inputs:
@@ -188,6 +202,12 @@ class Environment:
     def facets(self) -> dict[str, Any]:
         """What evidence counts of this case."""
         return {"variables": self.variable}
+
+    def code(self) -> str:
+        """What is run in a process that has the variable."""
+        lines = ["import io", "import os", f"os.environ[{self.variable!r}] = {self.value!r}", "import torch"]
+        lines += ["file = io.BytesIO()", "torch.save({'a': range(3)}, file)", "file.seek(0)", "torch.load(file)"]
+        return "\n".join(lines)
 
 
 def trusting_environments(cell: Cell) -> Inputs:

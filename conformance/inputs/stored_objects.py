@@ -128,6 +128,42 @@ class StoredNet(torch.nn.Module):  # type: ignore[misc]
         return self.last(self.norm(self.first(x)))
 
 
+# What people need beside an expression that names one of these.
+STORED_SOURCES = {
+    "StoredPair": """class StoredPair:
+    def __init__(self, first, second):
+        self.first, self.second = first, second
+""",
+    "StoredPoint": "StoredPoint = collections.namedtuple('StoredPoint', ['x', 'y'])\n",
+    "StoredColor": "StoredColor = __import__('enum').Enum('StoredColor', ['RED'])\n",
+    "StoredNet": """class StoredNet(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = torch.nn.Linear(3, 3)
+        self.norm = torch.nn.BatchNorm1d(3).eval()
+        self.last = torch.nn.Linear(3, 3, bias=False)
+        self.last.weight = self.first.weight
+        self.register_buffer("steps", torch.tensor(7))
+        self.register_buffer("scratch", torch.tensor([1.0, 2.0]), persistent=False)
+        self.register_parameter("missing", None)
+        self.note = {"name": "net"}
+""",
+    "Tripwire": """class Tripwire:
+    def __reduce__(self):
+        return print, ("called",)
+""",
+    "groups": """first, second = (torch.nn.Parameter(torch.ones(count)) for count in (3, 2))
+groups = [{"params": [first]}, {"params": [second], "lr": 0.05}]
+""",
+}
+
+
+def stored_sources(expression: str) -> list[str]:
+    """The imports and classes that an expression needs, in plain Python."""
+    needed = [source for name, source in STORED_SOURCES.items() if name in expression]
+    return ["import collections", "import torch", *needed]
+
+
 @dataclass(frozen=True)
 class StoredObject:
     """An expression that makes what is saved, and the route that it takes."""
@@ -172,7 +208,7 @@ class StoredObject:
 
     def code(self) -> str:
         """The round trip in plain torch."""
-        return "\n".join(["import collections", "import torch", f"x = {self.expression}", *self.route.lines()])
+        return "\n".join([*stored_sources(self.expression), f"x = {self.expression}", *self.route.lines()])
 
 
 def _listed_objects(expressions: tuple[str, ...], routes: tuple[Route, ...], device: str = "cpu") -> Inputs:

@@ -56,7 +56,10 @@ class Placed:
 
     def code(self) -> str:
         """The round trip in plain torch."""
-        return self.things.code().replace("torch.load(", f"torch.load(map_location={self.place}, f=")
+        place, made = self.place, ""
+        if place.startswith("logged"):
+            place, made = place[len("logged(log, ") : -1], "# the callable is asked once a storage\n"
+        return made + self.things.code().replace("torch.load(", f"torch.load(map_location={place}, f=")
 
 
 def logged(log: list[Any], answer: Any) -> Any:

@@ -256,3 +256,10 @@ def stored_path_likes(cell: Cell) -> Inputs:
     )
     forms: tuple[Form, ...] = (((2, 3), "transposed"), ((), "contiguous"), ((0,), "contiguous"))
     return enumerated(make_stored, cell.target.device, ("x",), ("float32", "int8"), forms, routes)
+
+
+def stored_attributed(cell: Cell) -> Inputs:
+    """The same, where every class is loaded: an attribute may be of any."""
+    routes = (Route(weights_only=False), Route(legacy=True, weights_only=False))
+    cases = stored_requiring(cell).corners
+    return Inputs([replace(case, route=routes[number % 2]) for number, case in enumerate(cases)])

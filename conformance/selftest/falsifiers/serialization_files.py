@@ -539,4 +539,13 @@ def a_third_storage_is_filled() -> Break:
 @falsifies(f"{AREA}.skipped-data-is-not-read")
 def skipped_scalars_are_read() -> Break:
     """The data of a 0-d tensor are read under skip_data."""
-    return loaded_tensors(when(lambda x: not x.dim(), lambda x: torch.full_like(x, 7)))
+
+    def change(original: Any, file: Any, *args: Any, **kw: Any) -> Any:
+        found = original(file, *args, **kw)
+        if not found.dim():
+            entry = next(entry for entry in entries_of(file.getvalue()) if entry.name == "data/0")
+            memory = bytearray(file.getvalue()[entry.start : entry.start + entry.size])
+            return torch.frombuffer(memory, dtype=found.dtype).reshape(())
+        return found
+
+    return read(change)
