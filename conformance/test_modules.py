@@ -7,7 +7,10 @@ import torch
 from conformance.engine.cases import cases
 from conformance.inputs import (
     containers,
+    gradient_sets,
+    initials,
     module_backwards,
+    module_casts,
     module_hooks,
     nested_hooks,
     refused_registrations,
@@ -15,13 +18,16 @@ from conformance.inputs import (
     registrations,
 )
 from conformance.inputs.containers import ContainerProgram, NamedChain, OneLine
+from conformance.inputs.gradient_sets import GradientSet, LazyLayer, ReplacedCall, SkippedInit
+from conformance.inputs.initials import Gain, Initial
 from conformance.inputs.module_backwards import HookedBackward
+from conformance.inputs.module_casts import BuiltLayer, ModuleCast
 from conformance.inputs.module_hooks import HookedModule
 from conformance.inputs.nested_hooks import NestedHooks, WrittenUnderHooks
 from conformance.inputs.refused_registrations import Refusal, Unready
 from conformance.inputs.registration_parts import BufferObject, WatchedRegistration
 from conformance.inputs.registrations import Registration
-from conformance.oracles import container_model, expect, module_lists
+from conformance.oracles import container_model, expect, initial_laws, module_conversion, module_lists, module_utilities
 from conformance.oracles.module_backward_model import fires_by_the_rules, gradients_left, gradients_seen
 from conformance.oracles.module_hook_model import always_called, runs_as_expected
 from conformance.oracles.module_lists import same_members, same_things
@@ -558,3 +564,186 @@ def test_parameter_dict_raises_key_errors(case: ContainerProgram) -> None:
 def test_sequential_slices_can_be_changed(case: ContainerProgram) -> None:
     """A slice of a Sequential may be appended to, extended, inserted into and shortened like any other Sequential."""
     container_model.same_as_plain(case)
+
+
+# --- conversion -------------------------------------------------------------------------------------------------
+
+
+@cases(module_casts.casts_by_to)
+def test_to_casts_floats_only(case: ModuleCast) -> None:
+    """to(dtype), to(tensor) and their forms cast floating-point and complex parameters and buffers of the module and all below, leave integers and bools, keep every value that fits, and return the module."""  # noqa: E501
+    module_conversion.converted(case)
+
+
+@cases(module_casts.casts_by_name)
+def test_named_casts_cast_floating_point_only(case: ModuleCast) -> None:
+    """half, float, double and bfloat16 cast floating-point parameters and buffers of the module and all below, leave all others, and return the module."""  # noqa: E501
+    module_conversion.converted(case)
+
+
+@cases(module_casts.casts_by_type)
+def test_type_casts_everything(case: ModuleCast) -> None:
+    """type casts all parameters and buffers, integers and bools too, and returns the module."""
+    module_conversion.converted(case)
+
+
+@cases(module_casts.integral_casts)
+def test_to_refuses_integral_types(case: ModuleCast) -> None:
+    """to raises TypeError for a dtype that is neither floating point nor complex, and changes nothing."""
+    module_conversion.refuses_cast(case)
+
+
+@cases(module_casts.casts_by_to_and_name)
+def test_tied_parameters_stay_tied(case: ModuleCast) -> None:
+    """A parameter that is registered in several places is one object in all of them after a conversion, the one that it was."""  # noqa: E501
+    module_conversion.stays_tied(case)
+
+
+@cases(module_casts.casts_by_to_and_name)
+def test_gradients_are_converted(case: ModuleCast) -> None:
+    """The .grad of a parameter is converted with it, and keeps its values."""
+    module_conversion.converts_gradients(case)
+
+
+@cases(module_casts.emptied_modules)
+def test_to_empty_keeps_shapes(case: ModuleCast) -> None:
+    """to_empty gives every parameter and buffer of the module and all below the device asked for, and leaves shape, dtype and requires_grad; with recurse=False those of submodules stay."""  # noqa: E501
+    module_conversion.emptied(case)
+
+
+@cases(module_casts.channels_last)
+def test_channels_last_is_for_four_dimensions(case: ModuleCast) -> None:
+    """to(memory_format=torch.channels_last) changes the strides of four-dimensional parameters and buffers only, and no value."""  # noqa: E501
+    module_conversion.only_four_dimensions_change(case)
+
+
+@cases(module_casts.built_layers)
+def test_constructors_take_dtype_and_device(case: BuiltLayer) -> None:
+    """A module constructed with dtype and device has its parameters and floating-point buffers in them."""
+    module_conversion.has_dtype_and_device(case)
+
+
+# --- initialisation ---------------------------------------------------------------------------------------------
+
+
+@cases(initials.every_initial)
+def test_init_works_in_place(case: Initial) -> None:
+    """Each function of torch.nn.init fills the tensor given, whatever its strides, outside of autograd, and returns that tensor."""  # noqa: E501
+    initial_laws.filled(case)
+
+
+@cases(initials.exact_initials)
+def test_init_fills_exactly(case: Initial) -> None:
+    """constant_, ones_, zeros_, eye_ and dirac_ fill the tensor with the numbers that they name."""
+    initial_laws.fills_exactly(case)
+
+
+@cases(initials.drawn_initials)
+def test_init_draws_from_the_law(case: Initial) -> None:
+    """uniform_, normal_, trunc_normal_, xavier_* and kaiming_* draw from the distribution documented, with the bounds and deviation computed from fan in, fan out and gain."""  # noqa: E501
+    initial_laws.draws_from_its_law(case)
+
+
+@cases(initials.truncated_initials)
+def test_trunc_normal_stays_within(case: Initial) -> None:
+    """trunc_normal_ never leaves [a, b], and no mass gathers at bounds that are many deviations away."""
+    initial_laws.stays_within(case)
+
+
+@cases(initials.orthogonal_initials)
+def test_orthogonal_is_orthogonal(case: Initial) -> None:
+    """orthogonal_ makes the rows or columns of the flattened tensor, whichever are fewer, orthogonal with norm gain."""
+    initial_laws.is_orthogonal(case)
+
+
+@cases(initials.sparse_initials)
+def test_sparse_zeroes_its_share(case: Initial) -> None:
+    """sparse_ sets the fraction asked for, rounded up, of each column to zero, and no other element."""
+    initial_laws.has_its_zeros(case)
+
+
+@cases(initials.gains)
+def test_gains_are_those_of_the_table(case: Gain) -> None:
+    """calculate_gain gives the numbers of its table."""
+    initial_laws.has_table_gain(case)
+
+
+@cases(initials.strided_orthogonals)
+def test_orthogonal_takes_strided_tensors(case: Initial) -> None:
+    """orthogonal_ fills a tensor of more than two dimensions that is not contiguous as it does any other."""
+    initial_laws.is_orthogonal(case)
+
+
+# --- utilities --------------------------------------------------------------------------------------------------
+
+
+@cases(gradient_sets.clipped_norms)
+def test_clip_grad_norm_gives_the_total_norm(case: GradientSet) -> None:
+    """clip_grad_norm_ returns the norm of all gradients taken as one vector, parameters without a gradient left out, for every norm_type."""  # noqa: E501
+    module_utilities.gives_total_norm(case)
+
+
+@cases(gradient_sets.clipped_norms)
+def test_clip_grad_norm_scales_in_place(case: GradientSet) -> None:
+    """clip_grad_norm_ scales every gradient, in its own tensor, by max_norm / (norm + 1e-6) where that is less than 1, and leaves them else."""  # noqa: E501
+    module_utilities.scales_gradients(case)
+
+
+@cases(gradient_sets.nonfinite_norms)
+def test_clip_grad_norm_raises_on_nonfinite_norms(case: GradientSet) -> None:
+    """With error_if_nonfinite=True clip_grad_norm_ raises where the norm is NaN or infinite, and leaves the gradients."""  # noqa: E501
+    module_utilities.raises_on_nonfinite(case)
+
+
+@cases(gradient_sets.clipped_values)
+def test_clip_grad_value_clamps(case: GradientSet) -> None:
+    """clip_grad_value_ clamps every element of every gradient to [-clip_value, clip_value], in its own tensor."""
+    module_utilities.clamps_gradients(case)
+
+
+@cases(gradient_sets.vectors)
+def test_parameters_become_one_vector(case: GradientSet) -> None:
+    """parameters_to_vector gives the elements of all parameters, one parameter after the other, each row by row."""
+    module_utilities.becomes_a_vector(case)
+
+
+@cases(gradient_sets.filled_vectors)
+def test_a_vector_becomes_parameters(case: GradientSet) -> None:
+    """vector_to_parameters writes the slices of a vector into the parameters, which stay the objects, shapes and leaves that they are, and do not change with the vector later."""  # noqa: E501
+    module_utilities.becomes_parameters(case)
+
+
+@cases(gradient_sets.skipped_inits)
+def test_skip_init_draws_nothing(case: SkippedInit) -> None:
+    """skip_init makes the module that the constructor makes, with the same names, shapes and types, and draws no random number."""  # noqa: E501
+    module_utilities.draws_nothing(case)
+
+
+@cases(gradient_sets.replaced_calls)
+def test_functional_call_uses_what_is_given(case: ReplacedCall) -> None:
+    """functional_call gives what the module gives with the parameters and buffers named replaced, in submodules too, and leaves the module with those that it had, after an exception too."""  # noqa: E501
+    module_utilities.uses_what_is_given(case)
+
+
+@cases(gradient_sets.lazy_layers)
+def test_lazy_modules_become_regular(case: LazyLayer) -> None:
+    """A lazy module has uninitialized parameters until its first forward, which gives them the shapes of the input, and makes it the regular module of the same kind."""  # noqa: E501
+    module_utilities.becomes_regular(case)
+
+
+@cases(gradient_sets.empty_gradients)
+def test_clip_grad_norm_takes_empty_gradients(case: GradientSet) -> None:
+    """A gradient without elements adds nothing to the norm that clip_grad_norm_ returns, whatever norm_type."""
+    module_utilities.gives_total_norm(case)
+
+
+@cases(gradient_sets.no_gradients)
+def test_clip_grad_value_takes_parameters_without_gradients(case: GradientSet) -> None:
+    """clip_grad_value_ does nothing where no parameter has a gradient, as clip_grad_norm_ does."""
+    module_utilities.clamps_gradients(case)
+
+
+@cases(gradient_sets.strided_vectors)
+def test_strided_parameters_become_one_vector(case: GradientSet) -> None:
+    """parameters_to_vector takes parameters that are not contiguous as it does others."""
+    module_utilities.becomes_a_vector(case)

@@ -60,7 +60,9 @@ PARAMETER_DICT_LINES = (
     "r = {a!r} in c", "r = list(c)", "r = list(reversed(c))", "r = list(c.values())", "r = list(c.items())",
     "r = c.get({a!r})", "r = c.get({a!r}, 7)", "r = c.setdefault({a!r}, v[{n}])", "c.clear()", "r = list(c.keys())",
     "c.update(OrderedDict([({a!r}, v[{n}]), ({b!r}, v[{k}])]))", "c.update([({a!r}, v[{n}]), ({b!r}, v[{k}])])",
-    "c = c.copy()", "r = len(c)", "c |= type(c)([({a!r}, v[{n}])])", "c = c | type(c)([({a!r}, v[{n}])])",
+    "c = c.copy()", "r = c.copy() is c",
+    "d = c.copy(); d[{a!r}] = v[{n}]; d['new'] = v[{k}]; r = list(c.values())", "r = len(c)",
+    "c |= type(c)([({a!r}, v[{n}])])", "c = c | type(c)([({a!r}, v[{n}])])",
 )  # fmt: skip
 PLAIN_DICT_LINES = (
     "c.update({{{a!r}: v[{n}], {b!r}: v[{k}]}})", "c = type(c)({{{a!r}: v[{n}], {b!r}: v[{k}], 'x': v[0]}})",

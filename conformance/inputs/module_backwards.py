@@ -164,7 +164,7 @@ INPUT_LETTERS = ("g", "gg", "cg", "gc", "ng", "gn", "gng", "gcg")
 
 def backwards(rows: Any, cell: Cell) -> Inputs:
     """Cases from lists of hooks, inputs, outputs, whether the parameter is frozen, the keyword input and passes."""
-    return Inputs([HookedBackward(*row, cell.target.device) for row in rows])
+    return Inputs([replace(HookedBackward(*row), device=cell.target.device) for row in rows])
 
 
 def looked_at_backwards(cell: Cell) -> Inputs:

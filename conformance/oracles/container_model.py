@@ -59,8 +59,8 @@ def same_as_plain(case: ContainerProgram) -> None:
         expect.equal(pair.items(pair.ideal), pair.items(pair.real), f"container after {line}")
         expect.equal(len(pair.ideal["c"]), len(pair.real["c"]), f"length after {line}")
         if case.kind not in LISTS:
-            keys = [[key in space["c"] for key in KEYS] for space in (pair.ideal, pair.real)]
-            expect.equal(*keys, f"whether {', '.join(KEYS)} are in the container after {line}")
+            there, found_there = ([key in space["c"] for key in KEYS] for space in (pair.ideal, pair.real))
+            expect.equal(there, found_there, f"whether {', '.join(KEYS)} are in the container after {line}")
         expect.equal(case.kind, type(pair.real["c"]).__name__, f"type of the container after {line}")
 
 
