@@ -14,7 +14,6 @@ import torch
 
 from conformance.engine.cases import Inputs
 from conformance.inputs import data_listings
-from conformance.inputs.covering import coverings
 from conformance.inputs.loaders import MapSamples, StreamSamples
 
 if TYPE_CHECKING:

@@ -167,10 +167,9 @@ def wait_for_workers(journal: Journal, count: int) -> None:
 
 def abandon(pools: tuple[Pool, ...]) -> Iterator[list[int]]:
     """Draw a batch each of some loaders, say which workers there are, and keep them running."""
+    check_often()
     journals = [Journal() for _ in pools]
     iterators = [iter(pool.build(journal)) for pool, journal in zip(pools, journals, strict=True)]
-    check_often()
-    iterators = [iter(pool.build(Journal())) for pool in pools]
     for iterator in iterators:
         next(iterator)
     for pool, journal in zip(pools, journals, strict=True):

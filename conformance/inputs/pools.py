@@ -150,12 +150,15 @@ def run_pool(case: Pool) -> PoolSeen:
     journal = Journal()
     loader = case.build(journal)
     seen = PoolSeen(os.getpid(), [])
+    before = 0
     for epoch in range(case.epochs):
-        before = len(journal.notes())
         iterator = iter(loader)
         processes = child_processes()
         batches = list(islice(iterator, case.taken if epoch < case.epochs - 1 else None))
         del iterator
-        seen.epochs.append(EpochSeen(batches, processes, journal.notes()[before:]))
+        # a worker of an epoch that was broken off may note a sample later: no note may fall between two epochs
+        notes = journal.notes()
+        seen.epochs.append(EpochSeen(batches, processes, notes[before:]))
+        before = len(notes)
     seen.main_draws = [int(torch.randint(2**31, ()))]
     return seen
