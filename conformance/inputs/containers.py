@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs.module_listings import ADDING
 from conformance.inputs.registrations import compiled_action
 
 if TYPE_CHECKING:
@@ -122,14 +123,21 @@ class ContainerProgram:
 
     def code(self) -> str:
         """The same in plain torch."""
-        made = {"modules": "torch.nn.Identity()", "parameters": "torch.nn.Parameter(torch.ones(n + 1))"}
-        thing = made.get(self.things, "torch.nn.Parameter(torch.ones(n + 1))  # 1, 4: tensors; 2, 5: other objects")
-        first = f"v[:{self.start}]" if self.kind in LISTS else f"zip({KEYS}, v[:{self.start}])"
-        first = f"*{first}" if self.kind == "Sequential" else first
-        head = [f"v = [{thing} for n in range({THING_COUNT})]" if "#" not in thing else f"v = [{thing}"]
-        return "\n".join(
-            ["from collections import OrderedDict", *head, f"c = torch.nn.{self.kind}({first})", *self.lines]
+        thing = (
+            "Adding(n + 1)"
+            if self.things == "modules"
+            else f"torch.nn.Parameter(torch.ones(n + 1, device={self.device!r}))"
         )
+        first = f"v[:{self.start}]" if self.kind in LISTS else f"list(zip({KEYS}, v[:{self.start}]))"
+        first = f"*{first}" if self.kind == "Sequential" else first
+        head = [ADDING] if self.things == "modules" else []
+        head.append(f"v = [{thing} for n in range({THING_COUNT})]")
+        if self.things == "mixed":
+            place = f"device={self.device!r}"
+            head.append(f"v[1:7:3] = [torch.full((2,), 5.0, {place}), torch.zeros((), {place})]")
+            head.append("v[2:8:3] = [7, 'text']")
+        lines = ["from collections import OrderedDict", *head, f"c = torch.nn.{self.kind}({first})", *self.lines]
+        return "\n".join([*lines, "print(c)"])
 
 
 def add_and_double(self: Any, x: Any) -> Any:
@@ -350,8 +358,10 @@ class NamedChain:
         return {"names": ", ".join(self.names)}
 
     def code(self) -> str:
-        """The same in words."""
-        return f"c = torch.nn.Sequential(OrderedDict(zip({self.names}, modules)))"
+        """The same in plain torch."""
+        made = f"modules = [Adding(number) for number in {self.numbers}]"
+        act = f"c = torch.nn.Sequential(OrderedDict(zip({self.names}, modules)))"
+        return "\n".join(["from collections import OrderedDict", ADDING, made, act, "print(list(c.named_children()))"])
 
 
 def named_chains(cell: Cell) -> Inputs:

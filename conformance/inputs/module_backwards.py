@@ -15,6 +15,7 @@ import torch
 
 from conformance.engine.cases import Inputs
 from conformance.inputs.module_hooks import plain_number
+from conformance.inputs.module_listings import hooked_backward
 
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
@@ -126,18 +127,8 @@ class HookedBackward:
             yield replace(self, passes=1)
 
     def code(self) -> str:
-        """The case in words of plain torch."""
-        lines = [f"m = Mixing()  # {self.outputs} outputs, sums of all inputs times a parameter w"]
-        lines += ["m.w.requires_grad_(False)"] if self.frozen else []
-        for number, hook in enumerate(self.hooks):
-            owner = "torch.nn.modules.module" if hook.everywhere else "m"
-            does = "looks" if hook.factor is None else f"returns the gradients times {hook.factor}"
-            options = ", prepend=True" if hook.prepend else ""
-            removed = ", removed before the call" if hook.removed else ""
-            lines.append(f"{owner}.{hook.registrar()}(hook_{number}{options})  # {does}{removed}")
-        words = {"g": "torch.ones(1, requires_grad=True)", "c": "torch.ones(1)", "n": "1"}
-        arguments = [words[letter] for letter in self.inputs] + [f"extra={words[letter]}" for letter in self.extra]
-        return "\n".join([*lines, f"sum(m({', '.join(arguments)})).backward()  # {self.passes} times"])
+        """The same in plain torch."""
+        return hooked_backward(self)
 
 
 class ScalingHook:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs.module_listings import hooked_module
 
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
@@ -134,16 +135,8 @@ class HookedModule:
             yield replace(self, calls=self.calls[1:])
 
     def code(self) -> str:
-        """The case in words of plain torch."""
-        lines = ["m = Affine()  # x * factor + y" + (", raises in forward" if self.faulty else "")]
-        for number, hook in enumerate(self.hooks):
-            options = "".join(f", {name}=True" for name in hook.options())
-            removed = "" if hook.removed is None else f"  # removed before call {hook.removed}"
-            lines.append(f"{hook.registrar()}(hook_{number}{options})  # {hook.does}{removed}")
-        for args, kwargs in self.calls:
-            words = [f"torch.tensor([{x}])" for x in args] + [f"{name}=torch.tensor([{x}])" for name, x in kwargs]
-            lines.append(f"m({', '.join(words)})")
-        return "\n".join(lines)
+        """The same in plain torch."""
+        return hooked_module(self)
 
 
 class ActingHook:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs.module_listings import nested_hooks, written_under_hooks
 
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
@@ -105,8 +106,8 @@ class NestedHooks:
         return {"trees": self.tree, "hooked": bin(self.hooked)}
 
     def code(self) -> str:
-        """The case in words."""
-        return f"# modules nested as {self.tree}, hooks on those whose bits are set in {bin(self.hooked)}"
+        """The same in plain torch."""
+        return nested_hooks(self)
 
 
 class NotingHook:
@@ -170,9 +171,8 @@ class WrittenUnderHooks:
         return {"written": self.what, "hooks": self.hook, "writes": self.write}
 
     def code(self) -> str:
-        """The case in words of plain torch."""
-        where = f"# forward does x.{self.write}" if self.what == "input" else f"found.{self.write}"
-        return f"m.{'register_' + self.hook}(hook)\nfound = m(torch.ones(2, requires_grad=True) * 1)\n{where}"
+        """The same in plain torch."""
+        return written_under_hooks(self)
 
 
 def ignoring_hook(*arguments: Any) -> None:

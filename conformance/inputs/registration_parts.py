@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs.module_listings import watched_registration
 
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
@@ -132,6 +133,10 @@ class WatchedRegistration:
             left = tuple(x for x in self.names if x != name)
             if left:
                 yield replace(self, names=left, replaced=tuple(x for x in self.replaced if x != name))
+
+    def code(self) -> str:
+        """The same in plain torch."""
+        return watched_registration(self)
 
 
 def watched_registrations(cell: Cell) -> Inputs:
