@@ -93,7 +93,7 @@ class GradientSet:
 
     def code(self) -> str:
         """The parameters in plain torch."""
-        lines = ["p = []"]
+        lines = ["from math import inf, nan", "p = []"]
         for number, array in enumerate(self.arrays()):
             kind = f"dtype=torch.{self.dtype}, device={self.device!r}"
             lines.append(f"p.append(torch.nn.Parameter(torch.zeros({array.shape}, {kind})))")

@@ -93,7 +93,8 @@ def hooked_backward(case: HookedBackward) -> str:
     extra = ", extra=leaves[-1]" if case.extra else ""
     total = "found" if case.outputs == 1 else "found[0] + 2 * found[2]"
     lines += [
-        f"for _ in range({case.passes}):", f"    found = m(*leaves[:{len(case.inputs)}]{extra})", f"    total = {total}",
+        f"for _ in range({case.passes}):",
+        f"    found = m(*leaves[:{len(case.inputs)}]{extra})", f"    total = {total}",
         "    if total.requires_grad:", "        total.sum().backward()",
         "print([getattr(leaf, 'grad', None) for leaf in leaves], m.w.grad)",
     ]  # fmt: skip
