@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs.module_listings import replaced_call
 
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
@@ -217,9 +218,8 @@ class ReplacedCall:
         return {"picked": bin(self.picked), "fails": str(self.fails)}
 
     def code(self) -> str:
-        """The same in words."""
-        names = ("weight", "shift", "child.weight", "child.shift")
-        return f"torch.func.functional_call(m, {[n for i, n in enumerate(names) if self.picked >> i & 1]}, x)"
+        """The same in plain torch."""
+        return replaced_call(self)
 
 
 class WeighingTrouble(Exception):
