@@ -136,8 +136,12 @@ class ContainerProgram:
             place = f"device={self.device!r}"
             head.append(f"v[1:7:3] = [torch.full((2,), 5.0, {place}), torch.zeros((), {place})]")
             head.append("v[2:8:3] = [7, 'text']")
-        lines = ["from collections import OrderedDict", *head, f"c = torch.nn.{self.kind}({first})", *self.lines]
-        return "\n".join([*lines, "print(c)"])
+        shown = [line + "; print(r)" * (line.startswith("r = ") or "; r = " in line) for line in self.lines]
+        # a list or dict raises there, too, and the next line follows
+        early = [f"with suppress(IndexError, KeyError, AttributeError):\n    {line}" for line in shown[:-1]]
+        imports = ["from collections import OrderedDict", *["from contextlib import suppress"] * bool(early)]
+        made = f"c = torch.nn.{self.kind}({first})"
+        return "\n".join([*imports, *head, made, *early, *shown[-1:], "print(c)"])
 
 
 def add_and_double(self: Any, x: Any) -> Any:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs.module_listings import replaced_call
 
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
@@ -93,7 +94,7 @@ class GradientSet:
 
     def code(self) -> str:
         """The parameters in plain torch."""
-        lines = ["p = []"]
+        lines = ["from math import inf, nan", "p = []"]
         for number, array in enumerate(self.arrays()):
             kind = f"dtype=torch.{self.dtype}, device={self.device!r}"
             lines.append(f"p.append(torch.nn.Parameter(torch.zeros({array.shape}, {kind})))")
@@ -217,9 +218,8 @@ class ReplacedCall:
         return {"picked": bin(self.picked), "fails": str(self.fails)}
 
     def code(self) -> str:
-        """The same in words."""
-        names = ("weight", "shift", "child.weight", "child.shift")
-        return f"torch.func.functional_call(m, {[n for i, n in enumerate(names) if self.picked >> i & 1]}, x)"
+        """The same in plain torch."""
+        return replaced_call(self)
 
 
 class WeighingTrouble(Exception):

@@ -9,6 +9,7 @@ from textwrap import indent
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from conformance.inputs.gradient_sets import ReplacedCall
     from conformance.inputs.module_backwards import HookedBackward
     from conformance.inputs.module_hooks import HookedModule, ModuleHook
     from conformance.inputs.nested_hooks import NestedHooks, WrittenUnderHooks
@@ -93,7 +94,8 @@ def hooked_backward(case: HookedBackward) -> str:
     extra = ", extra=leaves[-1]" if case.extra else ""
     total = "found" if case.outputs == 1 else "found[0] + 2 * found[2]"
     lines += [
-        f"for _ in range({case.passes}):", f"    found = m(*leaves[:{len(case.inputs)}]{extra})", f"    total = {total}",
+        f"for _ in range({case.passes}):",
+        f"    found = m(*leaves[:{len(case.inputs)}]{extra})", f"    total = {total}",
         "    if total.requires_grad:", "        total.sum().backward()",
         "print([getattr(leaf, 'grad', None) for leaf in leaves], m.w.grad)",
     ]  # fmt: skip
@@ -157,4 +159,22 @@ def watched_registration(case: WatchedRegistration) -> str:
         "for name, thing in things.items():", f"    {act}", "handle.remove()",
         f"module.register_{case.kind}('late', {thing})",
         "print({name: getattr(module, name) is others.get(name, thing) for name, thing in things.items()})",
+    ])  # fmt: skip
+
+
+def replaced_call(case: ReplacedCall) -> str:
+    """A module with a submodule, called with some of its tensors replaced."""
+    names = [n for i, n in enumerate(("weight", "shift", "child.weight", "child.shift")) if case.picked >> i & 1]
+    full = f"lambda value: torch.full((1,), value, device={case.device!r})"
+    given = "({name: new[name] for name in list(new)[:1]}, {name: new[name] for name in list(new)[1:]})"
+    return "\n".join([
+        f"full = {full}", "class Weighing(torch.nn.Module):", "    def __init__(self, number, *children):",
+        "        super().__init__()", "        self.weight = torch.nn.Parameter(full(2.0 + number))",
+        "        self.register_buffer('shift', full(10.0 + number))", "        if children:",
+        "            self.child = children[0]", "    def forward(self, x):", "        x = x * self.weight + self.shift",
+        *["        if hasattr(self, 'child'):", "            raise ArithmeticError"] * case.fails,
+        "        return self.child(x) if hasattr(self, 'child') else x", "m = Weighing(0, Weighing(1))",
+        f"new = {{name: full(20.0 + n) for n, name in enumerate({names})}}", "try:",
+        f"    print(torch.func.functional_call(m, {given if case.split else 'new'}, full(3.0)))",
+        "except ArithmeticError:", "    pass", "print(m.state_dict())",
     ])  # fmt: skip
