@@ -66,6 +66,10 @@ class PathHolder:
     def __fspath__(self) -> str:
         return self.path
 
+    def __str__(self) -> str:
+        """No path of the file, but one beside it, for releases that make files of whatever name they are given."""
+        return f"{self.path}.text"
+
 
 @contextmanager
 def stored_path() -> Iterator[str]:
