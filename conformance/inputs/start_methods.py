@@ -68,7 +68,7 @@ class Started:
             listed = "".join(f"    {line!r},\n" for line in QUESTIONS)
             lines = f"question = '{{' + ', '.join([\n{listed}]) + '}}'"
             given = f"[question] * {2 * self.workers}, batch_size=None, {workers}"
-            seeded = "collate_fn=eval, worker_init_fn=torch.manual_seed"
+            seeded = "collate_fn=eval, worker_init_fn=torch.random.manual_seed"
             run = f"loader = data.DataLoader({given}, {seeded})\nprint(list(loader))"
         guarded = run if self.method == "fork" else f'if __name__ == "__main__":\n{indent(run, "    ")}'
         return data_listings.program(imported, lines, guarded)
@@ -85,7 +85,8 @@ def answers_of_workers(case: Started) -> tuple[int, list[dict[str, Any]]]:
     torch.conformance_mark = True
     loader = torch.utils.data.DataLoader(
         [QUESTION] * (2 * case.workers), batch_size=None, num_workers=case.workers, collate_fn=eval,
-        worker_init_fn=torch.manual_seed, multiprocessing_context=case.context(),
+        # not torch.manual_seed, which importing the compiler of torch makes into what cannot be pickled
+        worker_init_fn=torch.random.manual_seed, multiprocessing_context=case.context(),
         generator=torch.Generator().manual_seed(3),
     )  # fmt: skip
     return os.getpid(), [{**answer, "tensor": answer["tensor"].tolist()} for answer in loader]
