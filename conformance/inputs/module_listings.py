@@ -105,7 +105,9 @@ def hooked_backward(case: HookedBackward) -> str:
 
 def nested_hooks(case: NestedHooks) -> str:
     """A tree of modules with hooks that print the module's number."""
-    made, stack, count = [], [], 0
+    made: list[str] = []
+    stack: list[int] = []
+    count = 0
     for bracket in case.tree:
         if bracket == "(":
             made.append(f"m{count} = Telling({count})")
