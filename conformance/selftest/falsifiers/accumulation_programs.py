@@ -498,16 +498,6 @@ def broadcast_batches() -> AbstractContextManager[Any]:
     return wrong(torch, "matmul", lambda x, y: min(x.dim(), y.dim()) > 2 and x.shape[:-2] != y.shape[:-2], 1)
 
 
-@falsifies(f"{AREA}.functions-have-the-gradients-of-their-values", subject="indexed_by_integers")
-def counted_from_the_end() -> AbstractContextManager[Any]:
-    """The gradient of indexing is wrong where an index is negative."""
-
-    def rare(x: torch.Tensor, index: Any) -> bool:
-        return isinstance(index, torch.Tensor) and index.dtype is torch.int64 and bool((index < 0).any())
-
-    return wrong(torch.Tensor, "__getitem__", rare, 0)
-
-
 @falsifies(f"{AREA}.functions-have-second-derivatives", subject="prod")
 def product_of_two_zeros_once_only() -> AbstractContextManager[Any]:
     """The gradient of a product of two zeros is detached."""
