@@ -58,3 +58,9 @@ def _docstring(path: str) -> str | None:
 
 def _plain(text: str) -> str:
     return " ".join(text.split()).casefold()
+
+
+def forget() -> None:
+    """Read the build anew: whoever changes torch in this process says so, before and after."""
+    for read in (resolve, standing, _docstring):
+        read.cache_clear()

@@ -7,6 +7,7 @@ import torch
 
 from conformance.engine.documentation import MISSING, missing_capability, resolve, standing
 from conformance.engine.specs import Documentation
+from conformance.selftest.falsifying import Falsifier, patched
 
 
 @pytest.mark.parametrize(
@@ -62,3 +63,14 @@ def test_the_page_is_that_of_the_object() -> None:
     assert f"{page}#in-place" == Documentation(page=page, section="in-place").url("add_")
     assert f"{generated}/torch.Tensor.add_.html" == Documentation(object="torch.Tensor.{subject}").url("add_")
     assert Documentation(object="numpy.asarray").url(None) is None
+
+
+def test_what_a_break_says_of_itself_is_not_remembered() -> None:
+    """A method without a docstring under a break has its own again when the break is gone."""
+    docs = Documentation(object="torch.Tensor.add_", says="In-place version")
+    mute = Falsifier("any.behaviour", None, lambda: patched(torch.Tensor, "add_", lambda _: lambda *operands: None))
+
+    assert "quoted" == standing(docs, None)
+    with mute.in_place():
+        assert "missing" == standing(docs, None)
+    assert "quoted" == standing(docs, None)

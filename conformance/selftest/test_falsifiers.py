@@ -49,7 +49,7 @@ def test_a_falsifier_turns_its_cell_red(falsifier: Falsifier) -> None:
     if cell.out_of_scope():
         pytest.skip(str(cell.out_of_scope()))
 
-    with falsifier.apply():
+    with falsifier.in_place():
         broken = run(cell)
         assert broken.verdict is Verdict.FAIL, broken
         assert isinstance(broken.failure.error, EXPECTED), broken

@@ -18,7 +18,7 @@ def test_a_repair_turns_the_cell_green(behaviour: str) -> None:
     cell = cell_of(falsifier)
     with REPAIRS[behaviour]():
         mended = run(cell)
-    with falsifier.apply():
+    with falsifier.in_place():
         broken = run(cell)
 
     assert mended.verdict is Verdict.PASS, mended

@@ -239,7 +239,7 @@ def test_failing_programs_shrink_to_the_operation_at_fault() -> None:
     """In the median over the falsifiers the minimal program has at most three operations, whichever way it is found."""
     found: dict[str, list[int]] = {"corners": [], "long programs": [], "samples": []}
     for falsifier in ONE:
-        with falsifier.apply():
+        with falsifier.in_place():
             corner = minimal_of_a_cell()
             found["corners"].append(len(corner.steps))
             others = (minimal_of_a_long_program(), minimal_of_samples(stem(corner.steps[-1].text)))
