@@ -70,6 +70,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if claim is not None:
         config.stash[CLAIM] = claim
         settings = replace(settings, record=claim.path)
+    _rest_collector(config)
     config.stash[SETTINGS] = settings
     config.stash[NOTE] = lambda phase, index, case: None
     if config.option.timeout is None and not seconds_allowed(config):
@@ -138,8 +139,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Keep the garbage collector from walking modules and plans over and over, which live as long as the process."""
-    session.config.stash[COLLECTOR] = gc.get_threshold()
+    """Keep the garbage collector from walking items and plans over and over, which live as long as the process."""
+    gc.freeze()
+
+
+def _rest_collector(config: pytest.Config) -> None:
+    """Keep the garbage collector from walking torch's modules over and over: a third of a collection went there."""
+    config.stash[COLLECTOR] = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
 
@@ -147,16 +153,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Let go of the record, and give the garbage collector back as it was: libraries count what it never freed.
 
-    A worker does so at its very end, since pytest itself collects several times after this hook.
+    What was frozen thaws at the very end of the process, since pytest itself collects several times after this hook.
     """
     if CLAIM in config.stash:
         config.stash[CLAIM].release()
     if COLLECTOR in config.stash:
-        if hasattr(config, "workerinput"):
-            atexit.register(gc.unfreeze)
-            return
         gc.set_threshold(*config.stash[COLLECTOR])
-        gc.unfreeze()
+        atexit.unregister(gc.unfreeze)
+        atexit.register(gc.unfreeze)
 
 
 @pytest.hookimpl(tryfirst=True)
