@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from conformance.engine.cases import cases
-from conformance.inputs import savings
+from conformance.inputs import growths, savings
+from conformance.inputs.growths import Growth
 from conformance.inputs.priced import Priced, priced
 from conformance.inputs.savings import Saving
 from conformance.oracles import charges
@@ -111,3 +112,18 @@ def test_meta_tensors_hold_no_data(case: Saving) -> None:
 def test_loops_over_parameters_hold_less(case: Saving) -> None:
     """A step of an optimizer with foreach=False holds less memory at its peak than with foreach=True, for several parameters of one size."""  # noqa: E501
     charges.saves(case)
+
+
+# --- time, by the clock of the thread ---------------------------------------------------------------------------
+
+
+@cases(growths.growths)
+def test_sharing_memory_takes_constant_time(case: Growth) -> None:
+    """What shares memory takes the same processor time for two million elements as for 64, but for some microseconds."""  # noqa: E501
+    charges.time_does_not_grow(case)
+
+
+@cases(growths.steps_of_optimizers)
+def test_steps_take_time_in_proportion(case: Growth) -> None:
+    """A step of an optimizer over many parameters takes processor time in proportion to their number, and not to its square."""  # noqa: E501
+    charges.time_grows_in_proportion(case)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from conformance.inputs.growths import Growth
 from conformance.inputs.priced import Priced
 from conformance.inputs.savings import Saving
 from conformance.oracles import expect
+from conformance.oracles.durations import shortest
 
 ATTEMPTS = 3
 BUFFER = 1 << 14  # bytes: kernels have buffers of a fixed size
@@ -44,6 +46,25 @@ def saves(case: Saving) -> None:
     words = {"at_most": "most memory held at once", "left": "memory held afterwards", "handed_out": "memory allocated"}
     what = f"{words[case.by]} by {case.cheaper!r}, where {case.dearer!r} has {dearer:,} bytes"
     expect.that(cheaper <= limit, what, f"<= {limit:,} bytes", f"{cheaper:,} bytes")
+
+
+def time_does_not_grow(case: Growth) -> None:
+    """Expect the many to take at most three times the few and twenty microseconds.
+
+    The fastest look at each of two million elements takes a hundred microseconds and more, and a copy a thousand.
+    """
+    few, many = shortest(case.call(case.few)), shortest(case.call(case.many))
+    limit = 3 * few + 20
+    what = f"time of {case.act} for {case.many:,} elements, {few:.1f} µs for {case.few}"
+    expect.that(many <= limit, what, f"<= {limit:.0f} µs", f"{many:.0f} µs")
+
+
+def time_grows_in_proportion(case: Growth) -> None:
+    """Expect eight times as many parameters to take at most sixteen times as long; squared it were 64 times."""
+    few, many = (shortest(case.call(n), rounds=5, calls=1) for n in (case.few, case.many))
+    limit = 2 * few * case.many / case.few
+    what = f"time of {case.act} for {case.many} parameters, {few:.0f} µs for {case.few}"
+    expect.that(many <= limit, what, f"<= {limit:.0f} µs", f"{many:.0f} µs")
 
 
 def _charged(case: Priced) -> str:

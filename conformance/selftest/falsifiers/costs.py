@@ -208,3 +208,28 @@ def one_optimizer_holds_copies_of_all() -> Break:
             held.clear()
 
     return method("step", other, torch.optim.RMSprop)
+
+
+@falsifies(f"{AREA}.sharing-memory-takes-constant-time", subject="movedim")
+def dimensions_are_moved_after_a_look_at_each_element() -> Break:
+    """movedim reads every element of a matrix, and allocates nothing."""
+
+    def other(original: Any, self: Any, *args: Any) -> Any:
+        if self.dim() == 2:
+            self.numpy().min()
+        return original(self, *args)
+
+    return method("movedim", other)
+
+
+@falsifies(f"{AREA}.steps-take-time-in-proportion", subject="RMSprop")
+def each_parameter_is_held_against_all() -> Break:
+    """A step of RMSprop compares each parameter with every other."""
+
+    def other(original: Any, self: Any, closure: Any = None) -> Any:
+        for one in self.param_groups[0]["params"]:
+            for another in self.param_groups[0]["params"]:
+                one.shape == another.shape  # noqa: B015
+        return original(self, closure)
+
+    return method("step", other, torch.optim.RMSprop)
