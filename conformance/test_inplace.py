@@ -358,6 +358,15 @@ def test_complex_division_by_a_subnormal_is_a_number(case: Call) -> None:
     numbers.close(expected, memory.contents(live.self_), case.self_.dtype, "fused", f"self after {case.method}")
 
 
+@cases(extremes.subnormal_numbers)
+def test_sgn_of_a_subnormal_number_has_a_magnitude_of_one(case: Call) -> None:
+    """sgn_ of a complex number with subnormal parts has the angle of that number, and a magnitude of one."""
+    live = case.build()
+    live.apply()
+    expected = references.elementwise.sign_of(case.self_.array.astype(np.complex128) * 2.0**64)
+    numbers.close(expected, memory.contents(live.self_), case.self_.dtype, "fused", "self after sgn_")
+
+
 @cases(extremes.second_derivatives_of_log_gamma)
 def test_polygamma_of_order_one_has_the_digits_of_float64(case: Call) -> None:
     """polygamma_ of order 1 in float64 is as close to the documented sum as float64 can tell."""
