@@ -26,7 +26,7 @@ from conformance.engine.isolation import Isolation
 from conformance.engine.items import NOTE, PATIENCE, SETTINGS, AreaModule, CellItem, by_subject, settle
 from conformance.engine.options import OPTIONS
 from conformance.engine.patience import Patience
-from conformance.engine.recorder import Recorder
+from conformance.engine.recorder import EMPTY_SHARD, Recorder
 from conformance.engine.settings import Settings, UsageError, seconds_allowed, seconds_of
 from conformance.engine.specs import is_area_module
 from conformance.engine.terminal import Terminal
@@ -71,12 +71,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[CLAIM] = claim
         settings = replace(settings, record=claim.path)
     _rest_collector(config)
-    config.stash[SETTINGS] = settings
-    config.stash[NOTE] = lambda phase, index, case: None
     if config.option.timeout is None and not seconds_allowed(config):
         config.option.timeout = settings.profile.timeout
-    debugging = bool(getattr(config.option, "usepdb", False))
-    limit = 0.0 if debugging else seconds_allowed(config)
+    allowed = seconds_allowed(config)
+    settings = replace(settings, timeout=None if allowed == settings.profile.timeout else allowed)
+    config.stash[SETTINGS] = settings
+    config.stash[NOTE] = lambda phase, index, case: None
+    limit = 0.0 if getattr(config.option, "usepdb", False) else allowed
     if worker is not None:
         torch.set_num_threads(1)
         config.stash[PATIENCE] = Patience(limit, Path(worker["crumbs"]) / "hangs")
@@ -119,16 +120,27 @@ def pytest_collection(session: pytest.Session) -> Generator[None, Any, Any]:
         return (yield)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the cells that level and shard leave out."""
+    """Leave out the cells that level and shard leave out, of those that ``-k`` and ``-m`` have left."""
     settings = config.stash[SETTINGS]
     kept = [item for item in items if not isinstance(item, CellItem) or settings.wants(item.cell)]
+    if settings.shard is not None and items and not kept:
+        _note_empty_shard(config, sorted({item.nodeid.partition("::")[0] for item in items}))
     if len(kept) < len(items):
         gone = set(map(id, kept))
         config.hook.pytest_deselected(items=[item for item in items if id(item) not in gone])
         items[:] = kept
     if hasattr(config, "workerinput"):
         items[:] = by_subject(items)
+
+
+def _note_empty_shard(config: pytest.Config, modules: list[str]) -> None:
+    """Have the recorder know that cells of these files were asked for, and that this shard has none of them."""
+    if hasattr(config, "workerinput"):
+        config.workeroutput[EMPTY_SHARD] = modules  # type: ignore[attr-defined]
+    elif (recorder := config.pluginmanager.get_plugin("conformance-recorder")) is not None:
+        recorder.beyond_shard = modules
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -19,6 +19,7 @@ FILES = {
     SPECS / "catalogue" / "operators.yaml": "operators",
     SPECS / "catalogue" / "differentiable.yaml": "differentiable",
     SPECS / "catalogue" / "out_functions.yaml": "catalogue",
+    SPECS / "catalogue" / "further_out_functions.yaml": "catalogue",
     SPECS / "catalogue" / "activations.yaml": "catalogue",
     SPECS / "catalogue" / "kinks.yaml": "catalogue",
     SPECS / "catalogue" / "closed_forms.yaml": "catalogue",
