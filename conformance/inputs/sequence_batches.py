@@ -127,11 +127,11 @@ class SequenceBatch:
         lengths = f"torch.tensor({lengths})" if self.given == "tensor" else lengths
         side = f", padding_side={self.side!r}" if self.side != "right" else ""
         return "\n".join([
-            "from torch.nn.utils.rnn import *", f"rows = [{', '.join(rows)}]",
-            f"padded = pad_sequence(rows, {first}, padding_value={self.padding}{side})", "print(padded)",
-            f"packed = pack_padded_sequence(padded, {lengths}, {first}, enforce_sorted={self.ordered})",
+            "rnn = torch.nn.utils.rnn", f"rows = [{', '.join(rows)}]",
+            f"padded = rnn.pad_sequence(rows, {first}, padding_value={self.padding}{side})", "print(padded)",
+            f"packed = rnn.pack_padded_sequence(padded, {lengths}, {first}, enforce_sorted={self.ordered})",
             "print(packed)",
-            f"print(pad_packed_sequence(packed, {first}, padding_value={self.padding}, total_length={self.total}))",
+            f"print(rnn.pad_packed_sequence(packed, {first}, padding_value={self.padding}, total_length={self.total}))",
         ])  # fmt: skip
 
 
