@@ -14,6 +14,7 @@ import torch
 from conformance.engine.cases import cases
 from conformance.engine.sharing import once
 from conformance.inputs import (
+    collated_pools,
     failing_pools,
     parcels,
     pinned_pools,
@@ -22,6 +23,7 @@ from conformance.inputs import (
     pool_sources,
     start_methods,
 )
+from conformance.inputs.collated_pools import CollatedPool
 from conformance.inputs.failing_pools import Failing, Failure, Killed, Late
 from conformance.inputs.loaders import Loading
 from conformance.inputs.parcels import Parcels, ParcelSeen
@@ -31,6 +33,7 @@ from conformance.inputs.pool_programs import Overtaken
 from conformance.inputs.pools import Pool, PoolSeen, run_pool
 from conformance.inputs.start_methods import START_LIMIT, Crowded, Started, answers_of_workers
 from conformance.oracles import expect, loader_model, memory, pool_model
+from conformance.oracles.collated_alike import alike_without_workers
 from conformance.oracles.main_processes import MainProcess, in_a_main_process
 
 
@@ -54,6 +57,12 @@ def test_workers_load_what_is_asked_for(case: Loading) -> None:
     expected = [loader_model.plain_batch(case, yielded.keys) for yielded in loader_model.epoch(case)]
     found = in_a_main_process("an epoch", pool_programs.load_plainly, case)
     expect.equal(expected, found, f"batches with {case.workers} workers")
+
+
+@cases(collated_pools.collated_pools)
+def test_workers_collate_as_the_main_process(case: CollatedPool) -> None:
+    """With workers the batches of the default collate_fn have the types, layouts and bits that they have without, each in memory of its own."""  # noqa: E501
+    in_a_main_process("two epochs", alike_without_workers, case)
 
 
 @cases(pool_sources.shuffled_loadings)
