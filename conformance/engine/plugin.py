@@ -25,6 +25,7 @@ from conformance.engine.claim import Claim
 from conformance.engine.isolation import Isolation
 from conformance.engine.items import NOTE, PATIENCE, SETTINGS, AreaModule, CellItem, by_subject, settle
 from conformance.engine.options import OPTIONS
+from conformance.engine.pages import watch_forks
 from conformance.engine.patience import Patience
 from conformance.engine.recorder import EMPTY_SHARD, Recorder
 from conformance.engine.settings import Settings, UsageError, seconds_allowed, seconds_of
@@ -160,6 +161,7 @@ def _rest_collector(config: pytest.Config) -> None:
     config.stash[COLLECTOR] = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+    watch_forks()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
