@@ -18,6 +18,7 @@ FILES = {
     SPECS / "deviations.yaml": "deviations",
     SPECS / "catalogue" / "operators.yaml": "operators",
     SPECS / "catalogue" / "differentiable.yaml": "differentiable",
+    SPECS / "catalogue" / "modules.yaml": "modules",
     SPECS / "catalogue" / "out_functions.yaml": "catalogue",
     SPECS / "catalogue" / "further_out_functions.yaml": "catalogue",
     SPECS / "catalogue" / "activations.yaml": "catalogue",
