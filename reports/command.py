@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from reports import badge, comparison, junit, merging, page, schema, summary, tally
+from reports import badge, claims, comparison, junit, merging, page, schema, summary, tally
 from reports.faults import Fault, UnreadableError, one_line
 from reports.opening import same_file
 from reports.parser import PROGRAM, parser
@@ -159,6 +159,12 @@ def _junit(options: argparse.Namespace) -> int:
     return GOOD
 
 
+def _claims(options: argparse.Namespace) -> int:
+    [record] = _load([options.run_record])
+    sys.stdout.write(claims.document(record.run) if options.format == "json" else claims.text(record.run, options.only))
+    return GOOD
+
+
 def _badge(options: argparse.Namespace) -> int:
     [record] = _load([options.run_record])
     found = badge.badge(record.run)
@@ -188,6 +194,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "merge": _merge,
     "diff": _diff,
     "junit": _junit,
+    "claims": _claims,
     "badge": _badge,
     "schema": _schema,
 }

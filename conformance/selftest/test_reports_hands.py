@@ -42,6 +42,8 @@ VIEWS = {
     "unsupported": "#/cell/inplace.returns-self[mul_-cpu]?run=B",
     "differences": "#/differences",
     "deviations": "#/deviations",
+    "claims": "#/claims",
+    "surface": "#/surface",
     "nowhere": "#/cell/none",
 }
 
@@ -129,7 +131,9 @@ LONG = "tensor([" + ", ".join(["1.0000e+00"] * 40) + "], dtype=torch.bfloat16)"
 
 def pair() -> list[records.Json]:
     """A good run, and one of another torch with a failure that has much to say."""
-    good, bad = records.small("pass", "pass", "pass"), records.small("pass", "fail", "unsupported")
+    tables = {"claims": records.claims(), "surface": records.surface()}
+    good = records.small("pass", "pass", "pass", **tables)
+    bad = records.small("pass", "fail", "unsupported", **tables)
     bad["environment"] = records.environment("2.14.0", ["cpu"])
     good["cells"][0] |= {"verdict": "known", "reason": "Rounds twice in half precision.", "issue": None}
     bad["cells"] = [
@@ -214,7 +218,7 @@ def test_every_copy_button_is_reached_by_keyboard(hands: Hands, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("width", [1280, 390, 360])
-@pytest.mark.parametrize("view", ["overview", "matrix", "behaviour", "cell", "differences", "deviations"])
+@pytest.mark.parametrize("view", [view for view in VIEWS if view not in ("nothing", "unsupported", "nowhere")])
 def test_nothing_is_cut_off_and_nothing_sticks_out(hands: Hands, tmp_path: Path, view: str, width: int) -> None:
     """The page never scrolls sideways; expected and found can be read to their ends, however narrow the screen is."""
     hands.window(width)
@@ -303,6 +307,65 @@ def test_a_stale_deviation_is_marked(hands: Hands, tmp_path: Path) -> None:
     assert hands.all(f"main a[href='{issue}']")
 
 
+def test_claims_are_found_and_lead_to_their_behaviours(hands: Hands, tmp_path: Path) -> None:
+    """Words and a verdict choose claims, the address keeps both, and a claim leads to what decides it."""
+    hands.open(save(tmp_path, *pair()), "#/claims")
+    assert [row.text.splitlines()[0] for row in hands.all(".claims tr.behaviour")] == [
+        each["claim"] for each in records.claims()
+    ]
+    assert hands.text(".claims tr:nth-of-type(4)").endswith("✕ false ◆ confirmed with a condition")
+
+    hands.all("#find")[0].send_keys("method")
+    hands.click(".finder .chip:nth-child(4)")
+
+    assert hands.text("#listed") == "1 claim of 6."
+    hands.until("return location.hash === '#/claims?find=method&verdict=false'")
+    hands.open(tmp_path / "index.html", "#/claims?find=method&verdict=false")
+    assert hands.text("#listed") == "1 claim of 6."
+    hands.all(".claims .by a")[0].click()
+    hands.until("return location.hash === '#/behaviour/inplace.returns-self'")
+    hands.driver.back()
+    hands.until("return document.getElementById('find')?.value === 'method'")
+
+
+def test_a_claim_of_one_subject_leads_to_its_cells(hands: Hands, tmp_path: Path) -> None:
+    """Where one subject decides, the link leads to the cells of that subject; what no run has is no link."""
+    hands.open(save(tmp_path, *pair()), "#/claims?find=elsewhere")
+    assert not hands.all(".claims .by a")
+
+    hands.open(tmp_path / "index.html", "#/claims?find=alias.subject")
+    hands.all(".claims .by a")[0].click()
+
+    hands.until("return document.getElementById('found') !== null")
+    assert hands.text("#found") == "1 behaviour and 1 cell match"
+
+
+def test_documented_names_are_found_with_their_behaviours(hands: Hands, tmp_path: Path) -> None:
+    """Names with and without behaviours, by their module; a name unfolds into the behaviours that name it."""
+    hands.open(save(tmp_path, *pair()), "#/surface")
+    assert hands.text("main .lede").startswith("2 of 4 names that have a docstring in these builds")
+    assert [row.text for row in hands.all(".surface .area")] == ["torch.Tensor 2 of 3", "torch.nn 0 of 1"]
+
+    hands.all(".surface summary")[0].click()
+    hands.until("return document.querySelector('.naming li') !== null")
+    assert [row.text.split(" ")[0] for row in hands.all(".naming li")] == ["inplace.returns-self", "views.shares"]
+
+    hands.click(".finder .chip:nth-child(2)")
+    assert [row.text for row in hands.all(".surface .name")] == ["torch.Tensor.backward none", "torch.nn.Linear none"]
+    hands.run("document.getElementById('select-place').value = 'torch.nn'")
+    hands.run("document.getElementById('select-place').dispatchEvent(new Event('change'))")
+    assert hands.text("#listed") == "1 name of 4."
+    hands.until("return location.hash === '#/surface?named=no&place=torch.nn'")
+
+
+def test_a_record_without_claims_has_no_such_views(hands: Hands, tmp_path: Path) -> None:
+    """A record of before these tables is shown as ever, and its page offers no empty view."""
+    hands.open(save(tmp_path, records.small("pass")), "#/claims")
+
+    assert hands.text("#views") == "Overview Behaviours"
+    assert "Conformant" in hands.text("main")
+
+
 def test_paper_gets_everything(hands: Hands, tmp_path: Path) -> None:
     """Every cell that differs is printed, and long lines of a program go on in the next line: paper does not scroll."""
     one, other = records.record(areas=2, seed=1), records.record(areas=2, seed=2, torch="2.14.0")
@@ -335,7 +398,7 @@ def test_hostile_text_does_nothing_in_the_new_views(hands: Hands, tmp_path: Path
     for run in (before, after):
         run["cells"] = [{**run["cells"][0], "verdict": "known"}]
     file = save(tmp_path, before, after)
-    for place in ("#/differences", "#/deviations"):
+    for place in ("#/differences", "#/deviations", "#/claims", "#/surface"):
         hands.open(file, place)
 
         assert hands.run("return document.title").endswith("harmless")
