@@ -16,7 +16,7 @@ from reports.opening import same_file
 from reports.parser import PROGRAM, parser
 from reports.reading import Record, load
 from reports.tally import counted
-from reports.writing import write
+from reports.writing import write, write_together
 
 GOOD, WORSE, FAULTS, INTERRUPTED = 0, 1, 2, 130
 
@@ -168,8 +168,9 @@ def _claims(options: argparse.Namespace) -> int:
 def _badge(options: argparse.Namespace) -> int:
     [record] = _load([options.run_record])
     found = badge.badge(record.run)
-    for name, text in (("badge.svg", found.svg()), ("badge.json", json.dumps(found.endpoint(), indent=1) + "\n")):
-        write(options.output / name, text)
+    texts = {"badge.svg": found.svg(), "badge.json": json.dumps(found.endpoint(), indent=1) + "\n"}
+    write_together({options.output / name: text for name, text in texts.items()})
+    for name in texts:
         print(options.output / name)
     return GOOD
 
