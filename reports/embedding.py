@@ -23,12 +23,11 @@ from reports.labels import labels
 from reports.model import Behaviour, Cell
 from reports.pool import Pool
 from reports.reading import Record
+from reports.slowness import FACTOR, FEWEST, LEAST, milliseconds
 from reports.tally import Tally, by_level, limit, share, standing
 from reports.verdicts import GROUP_MEANINGS, LEVELS, MEANINGS, VERDICTS
 
 LONGEST_TEXT = 64 * 1024
-SLOW = 0.05
-"""Seconds below which the time of a cell is that of the machine around it."""
 FIELDS = (
     "cases", "message", "compared", "expected", "found", "minimal", "rerun", "reason", "issue", "reproducer",
     "evidence",
@@ -80,7 +79,8 @@ def index(records: Sequence[Record]) -> dict[str, Any]:
         "strings": strings.values,
         "kinds": KINDS,
         "deviations": [asdict(each) for each in deviations(runs, numbers)],
-        "seconds": [_slow(cells, ids) for cells in by_id],
+        "times": [_times(cells, ids) for cells in by_id],
+        "slower": {"factor": FACTOR, "fewest": FEWEST},
         "claims": claims.index(runs),
         "surface": surface.index(runs),
     }
@@ -184,12 +184,12 @@ def _headlines(cells: dict[str, Cell], ids: list[str], strings: Pool) -> list[in
     return found
 
 
-def _slow(cells: dict[str, Cell], ids: list[str]) -> list[int]:
+def _times(cells: dict[str, Cell], ids: list[str]) -> list[int]:
     """The cells that took long enough for their time to say something: cell, milliseconds, cell, milliseconds, …"""
     found = []
     for number, name in enumerate(ids):
-        if (cell := cells.get(name)) and cell.seconds >= SLOW:
-            found += [number, round(cell.seconds * 1000)]
+        if (cell := cells.get(name)) and milliseconds(cell) >= LEAST:
+            found += [number, milliseconds(cell)]
     return found
 
 

@@ -16,10 +16,12 @@ from typing import Any
 import pytest
 
 from conformance.selftest import records
+from conformance.selftest.test_reports_slowness import timed
 from reports import page
 from reports.differences import differences, of_kind, said
 from reports.model import Run
 from reports.reading import load
+from reports.slowness import slowness
 from reports.verdicts import VERDICTS
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: tox -e browser has it")
@@ -266,8 +268,30 @@ def test_the_differences_are_those_of_the_command(hands: Hands, tmp_path: Path, 
 
         hands.open(file, f"#/differences{place}")
 
-        assert [heading.text for heading in hands.all("main h2")] == expected
+        assert [heading.text for heading in hands.all("main .kind:not(.slower) h2")] == expected
         assert all(words in hands.text("#found") for words in expected)
+
+
+@pytest.mark.parametrize("after", [[400, 199, 200], [600, 599, 300], [100, 200, 50]])
+def test_what_is_slower_is_what_the_command_says(hands: Hands, tmp_path: Path, after: list[int]) -> None:
+    """The page and ``reports diff`` name the same cells; a search leaves those that it finds."""
+    rest = after[2]
+    one, other = timed(*[100] * 10), timed(*after, *[rest] * 7, started="2026-11-22T00:30:00Z")
+    expected = [each.cell for each in slowness(Run.model_validate(one), Run.model_validate(other)).cells]
+    hands.open(save(tmp_path, one, other), "#/differences")
+
+    assert [link.text for link in hands.all("main .kind .what a")] == expected
+    assert "indicative" in hands.text("main .kind h2")
+    hands.open(tmp_path / "index.html", "#/differences?q=subject:s01")
+    assert [link.text for link in hands.all("main .kind .what a")] == [cell for cell in expected if "[s01" in cell]
+
+
+def test_times_of_other_machines_are_not_compared(hands: Hands, tmp_path: Path) -> None:
+    """Where another processor or profile ran, the page says why it compares no times."""
+    other = timed(*[400] * 10, settings=records.settings(profile="default"))
+    hands.open(save(tmp_path, timed(*[100] * 10), other), "#/differences")
+
+    assert hands.text("main .kind").endswith("Times are not compared: the profile differs.")
 
 
 def test_two_runs_are_chosen_and_the_address_keeps_them(hands: Hands, tmp_path: Path) -> None:
