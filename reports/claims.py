@@ -54,10 +54,10 @@ def decisions(claims: Sequence[Claim], run: Run) -> list[Decision]:
     cells: dict[str, list[Cell]] = {}
     for cell in run.cells:
         cells.setdefault(f"{cell.area}.{cell.behaviour}", []).append(cell)
-    return [_decision(claim, cells, run.environment.torch.version) for claim in claims]
+    return [_decision(claim, cells) for claim in claims]
 
 
-def _decision(claim: Claim, cells: dict[str, list[Cell]], torch: str) -> Decision:
+def _decision(claim: Claim, cells: dict[str, list[Cell]]) -> Decision:
     if claim.undecidable is not None:
         return Decision("undecided", claim.undecidable)
     states = {reference: _state(_of(reference, cells)) for reference in claim.decided_by}
@@ -67,12 +67,12 @@ def _decision(claim: Claim, cells: dict[str, list[Cell]], torch: str) -> Decisio
     named = {state: [each for each, its in told.items() if its == state] for state in told.values()}
     refuting = ("holds", "partly") if claim.expects == "fails" else ("fails",)
     if refuted := [reference for reference, state in told.items() if state in refuting]:
-        return _refuted(claim, refuted, torch)
+        return _refuted(claim, refuted)
     if untested := named.get("untested"):
         were = "was" if len(untested) == 1 else "were"
         return Decision("undecided", f"{joined(untested)} {were} not tested in this run.")
     if claim.expects == "fails":
-        return Decision("confirmed", _failing(named["fails"], torch))
+        return Decision("confirmed", _failing(named["fails"]))
     conditions = [claim.condition] if claim.condition else []
     conditions += [
         f"{reference} fails here in {_share(_of(reference, cells))}." for reference in named.get("partly", [])
@@ -80,16 +80,16 @@ def _decision(claim: Claim, cells: dict[str, list[Cell]], torch: str) -> Decisio
     return Decision("conditional", " ".join(conditions)) if conditions else Decision("confirmed", "")
 
 
-def _refuted(claim: Claim, by: Sequence[str], torch: str) -> Decision:
+def _refuted(claim: Claim, by: Sequence[str]) -> Decision:
     """A claim that one behaviour refutes is not true, whatever became of the others."""
     if claim.expects == "holds":
-        return Decision("false", _failing(by, torch))
+        return Decision("false", _failing(by))
     why = f"{joined(by)} {_verb(by, 'hold')}, and {_verb(by, 'say')} the contrary."
     return Decision("outdated", why, claim.outdated_since) if claim.outdated_since else Decision("false", why)
 
 
-def _failing(references: Sequence[str], torch: str) -> str:
-    return f"{joined(references)} {_verb(references, 'fail')} here, on torch {torch}."
+def _failing(references: Sequence[str]) -> str:
+    return f"{joined(references)} {_verb(references, 'fail')} here."
 
 
 def _of(reference: str, cells: dict[str, list[Cell]]) -> list[Cell]:

@@ -88,8 +88,8 @@ def text(found: Comparison, longest: int = 50) -> str:
         lines.append("")
     if found.slower and found.slower.cells:
         slower = counted(len(found.slower.cells), "cell")
-        usual = f"half of them take {found.slower.usual:.1f} times as long as in A or less"
-        lines.append(f"{slower} slower, of {found.slower.pairs:,} that take {LEAST} ms and more (indicative; {usual}):")
+        usual = f"in the median they take {found.slower.usual:.1f} times as long as in A"
+        lines.append(f"{slower} slower, of {found.slower.pairs:,} that take at least {LEAST} ms (indicative; {usual}):")
         for pair in found.slower.cells[:longest]:
             lines.append(f"  {pair.before:,} ms → {pair.after:,} ms  {pair.cell}")
         lines.append("")

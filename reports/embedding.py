@@ -80,7 +80,7 @@ def index(records: Sequence[Record]) -> dict[str, Any]:
         "kinds": KINDS,
         "deviations": [asdict(each) for each in deviations(runs, numbers)],
         "times": [_times(cells, ids) for cells in by_id],
-        "slower": {"factor": FACTOR, "fewest": FEWEST},
+        "slower": {"least": LEAST, "factor": FACTOR, "fewest": FEWEST},
         "claims": claims.index(runs),
         "surface": surface.index(runs),
     }
@@ -168,7 +168,10 @@ def _verdict(cell: Cell | None) -> str:
 
 
 def _documentation(cell: Cell | None) -> str:
-    return "." if cell is None else DOCUMENTATION[cell.evidence.documentation]
+    """Whether the build has the quoted phrase; of no interest where the statement does not speak of the build."""
+    if cell is None or cell.verdict == "not-applicable":
+        return "."
+    return DOCUMENTATION[cell.evidence.documentation]
 
 
 def _dtypes(cell: Cell | None) -> list[str]:

@@ -294,6 +294,31 @@ def test_times_of_other_machines_are_not_compared(hands: Hands, tmp_path: Path) 
     assert hands.text("main .kind").endswith("Times are not compared: the profile differs.")
 
 
+def test_documentation_of_another_release_has_not_changed(hands: Hands, tmp_path: Path) -> None:
+    """A build that a statement does not speak of need not have its phrase; any other build is marked."""
+    run = records.small("not-applicable", "pass")
+    for cell in run["cells"]:
+        cell["evidence"]["documentation"] = "missing"
+    file = save(tmp_path, run)
+
+    hands.open(file, "#/matrix?q=status:pass")
+    assert "documentation changed" in hands.text("main")
+    hands.open(file, "#/matrix?q=status:not-applicable")
+    assert "documentation changed" not in hands.text("main")
+    hands.open(file, "#/cell/inplace.returns-self[add_-cpu]")
+    assert "this build does not document it" not in hands.text("main")
+
+
+def test_a_listed_deviation_is_no_clean_answer(hands: Hands, tmp_path: Path) -> None:
+    """Where a must fails as listed, the first words of a selection say so."""
+    late = {"available": 9, "started": "2026-11-22T00:30:00+02:00"}
+    hands.open(save(tmp_path, records.small("known", available=9), records.small("pass", **late)))
+
+    assert hands.text(".answer") == (
+        "No must fails in any of 2 runs but for listed deviations; none of them is of the whole suite"
+    )
+
+
 def test_two_runs_are_chosen_and_the_address_keeps_them(hands: Hands, tmp_path: Path) -> None:
     """Other runs, a search among what differs, the way back: all of it is in the address."""
     runs = [*pair(), records.small("fail", "pass", "pass", started="2026-11-22T00:30:00+02:00")]

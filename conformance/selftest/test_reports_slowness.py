@@ -92,6 +92,6 @@ def test_the_command_tells_and_does_not_judge(tmp_path: Path, capsys: pytest.Cap
     assert main(["diff", str(one), str(other), "--format", "json"]) == 0
     told = json.loads(capsys.readouterr().out)["slower"]
 
-    assert "1 cell slower, of 10 that take 50 ms and more (indicative;" in text
+    assert "1 cell slower, of 10 that take at least 50 ms (indicative;" in text
     assert "  100 ms → 400 ms  inplace.returns-self[s00-cpu]\n" in text
     assert told["cells"] == [{"cell": "inplace.returns-self[s00-cpu]", "before": 100, "after": 400}]

@@ -6,13 +6,14 @@ const claimTexts = index.claims.rows.map((row) => [row.id, row.claim, row.sectio
 function claimsView(where) {
   const { rows, verdicts } = index.claims;
   const counts = verdicts.map((_, v) => rows.filter((row) => row.verdicts.some(([verdict]) => verdict === v)).length);
+  const decided = rows.filter((row) => row.verdicts.some(([verdict]) => verdicts[verdict].name !== "undecided")).length;
   const choices = verdicts.map((verdict, v) => ({ key: "verdict", value: verdict.name, name: [h("b", { "aria-hidden": "true", class: `verdict ${CLAIM_CLASSES[verdict.name]}` }, verdict.symbol), " ", verdict.word], count: counts[v] }));
   const found = finder(where, "Search claims", choices, listOfClaims);
   return {
     title: "Claims",
     nodes: [
       h("h1", { class: "title" }, "What tutorials claim"),
-      h("p", { class: "lede" }, `Widely read tutorials of 2017 to 2021 make ${rows.length.toLocaleString("en")} claims about torch. Each was given the behaviours that decide it, and its verdict follows from what came of them in ${runs.length > 1 ? "each run" : "this run"}. `,
+      h("p", { class: "lede" }, `Widely read tutorials of 2017 to 2021 make ${rows.length.toLocaleString("en")} claims about torch. Each was given the behaviours that decide it, and its verdict follows from what came of them in ${runs.length > 1 ? "each run" : "this run"}: ${decided.toLocaleString("en")} of them are decided ${runs.length > 1 ? "in at least one" : "here"}. `,
         "A false claim is a fault of the tutorial, unless a behaviour fails here."),
       found.nodes,
       h("details", { class: "legend" }, h("summary", {}, "What these verdicts mean"),

@@ -92,6 +92,7 @@ function differingRow(a, b, cell) {
   const r = verdictOf(b, cell) ? b : a, headline = headlines[r].get(cell), behaviour = behaviours[behaviourOf[cell]];
   return h("li", {},
     h("p", { class: "what" }, levelMark(behaviour.level), " ", h("a", { href: address({ view: "cell", id: cellId(cell), run: runs[r].letter }), "data-row": true }, cellId(cell))),
+    h("p", { class: "statement" }, behaviour.statement),
     h("p", { class: "change" }, verdictMark(verdictOf(a, cell)), h("span", { class: "muted" }, " → "), verdictMark(verdictOf(b, cell))),
     headline === undefined ? null : h("p", { class: "first mono" }, index.strings[headline]));
 }
@@ -112,8 +113,8 @@ function slower(a, b, cells) {
   const found = pairs.filter((pair) => asked.has(pair.cell) && pair.ratio >= index.slower.factor * Math.max(usual, 1))
     .sort((x, y) => y.ratio - x.ratio || (cellId(x.cell) < cellId(y.cell) ? -1 : 1)).slice(0, DIFFERING_SHOWN);
   return h("section", { class: "kind slower" }, heading,
-    h("p", { class: "muted" }, `Of ${counted(pairs.length, "cell")} that ${pairs.length === 1 ? "takes" : "take"} long enough in both runs, half take ${times(usual)} as long as in ${runs[a].letter} or less. `,
-      found.length ? `These take ${times(index.slower.factor)} as long and more${usual > 1 ? ", beside that" : ""}:` : "None stands out."),
+    h("p", { class: "muted" }, `The ${counted(pairs.length, "cell")} that take at least ${index.slower.least} ms in both runs take ${times(usual)} as long as in ${runs[a].letter}, in the median. `,
+      found.length ? `These take at least ${times(index.slower.factor * Math.max(usual, 1))} as long:` : "None stands out."),
     found.length ? h("ul", { class: "failures" }, found.map((pair) => h("li", {},
       h("p", { class: "what" }, levelMark(behaviours[behaviourOf[pair.cell]].level), " ", h("a", { href: address({ view: "cell", id: cellId(pair.cell), run: runs[b].letter }), "data-row": true }, cellId(pair.cell))),
       h("p", { class: "change" }, `${seconds(pair.before / 1000)} → ${seconds(pair.after / 1000)}, ${times(pair.ratio)} as long`)))) : null);

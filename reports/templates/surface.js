@@ -2,15 +2,16 @@
 
 const surfaceNames = index.surface.names.map(([name, set, having]) => ({ name, having, behaviours: index.surface.sets[set], place: name.slice(0, name.lastIndexOf(".")), text: name.toLowerCase() }));
 
+const allPlaces = new Map(byPlace(surfaceNames));
+
 function surfaceView(where) {
   const named = surfaceNames.filter((each) => each.behaviours.length).length;
   const choices = [
     { key: "named", value: "yes", name: "Named", count: named },
     { key: "named", value: "no", name: "Not named", count: surfaceNames.length - named },
   ];
-  const places = byPlace(surfaceNames);
-  const values = [["", "all"], ...places.map(([place, some]) => [place, `${place}: ${shareNamed(some)}`])];
-  const found = finder(where, "Search documented names", choices, listOfNames, { key: "place", label: "Of", values });
+  const values = [["", "all modules and classes"], ...[...allPlaces].map(([place, some]) => [place, `${place}: ${shareNamed(some)}`])];
+  const found = finder(where, "Search documented names", choices, listOfNames, { key: "place", label: "In", values });
   return {
     title: "Surface",
     nodes: [
@@ -48,7 +49,7 @@ function byPlace(names) {
 
 function surfaceRow(item) {
   if (item.some) {
-    return [h("tr", { class: "area" }, h("th", { scope: "rowgroup" }, item.place), h("td", {}, shareNamed(item.some)))];
+    return [h("tr", { class: "area" }, h("th", { scope: "rowgroup" }, item.place), h("td", {}, shareNamed(allPlaces.get(item.place))))];
   }
   const ids = item.behaviours.map((number) => index.surface.behaviours[number]);
   const some = item.having.map((r) => runs[r]);
@@ -56,7 +57,7 @@ function surfaceRow(item) {
   const unfold = (event) => { if (event.target.open && !list.firstChild) append(list, ids.map((id) => h("li", {}, behaviourLink(id), statementOf(id)))); };
   return [h("tr", { class: "name" },
     h("th", { scope: "row" }, ids.length ? h("details", { ontoggle: unfold }, h("summary", { class: "mono", "data-row": true }, item.name), list) : h("span", { class: "mono" }, item.name),
-      some.length < runs.length ? h("small", {}, `in ${namesOf(some)} only`) : null),
+      some.length < runs.length ? h("small", {}, `with a docstring in ${namesOf(some)} only`) : null),
     h("td", {}, ids.length ? ids.length.toLocaleString("en") : h("span", { class: "muted" }, "none")))];
 }
 
