@@ -15,6 +15,7 @@ from conformance.engine.specs import SPECS, area_names
 
 FILES = {
     **{SPECS / f"{name}.yaml": "area" for name in area_names()},
+    SPECS / "claims.yaml": "claims",
     SPECS / "deviations.yaml": "deviations",
     SPECS / "catalogue" / "operators.yaml": "operators",
     SPECS / "catalogue" / "differentiable.yaml": "differentiable",
