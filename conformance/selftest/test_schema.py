@@ -22,6 +22,7 @@ FILES = {
     SPECS / "catalogue" / "modules.yaml": "modules",
     SPECS / "catalogue" / "out_functions.yaml": "catalogue",
     SPECS / "catalogue" / "further_out_functions.yaml": "catalogue",
+    SPECS / "catalogue" / "costs.yaml": "catalogue",
     SPECS / "catalogue" / "activations.yaml": "catalogue",
     SPECS / "catalogue" / "kinks.yaml": "catalogue",
     SPECS / "catalogue" / "closed_forms.yaml": "catalogue",
