@@ -24,8 +24,10 @@ from conformance.inputs import (
     inplace_kinks,
     inplace_program_sources,
     lazy_operands,
+    lazy_outs,
     masks,
     named_calls,
+    numpy_numbers,
     outs,
     positions,
     random_fills,
@@ -34,6 +36,7 @@ from conformance.inputs import (
     resizing,
     scattering,
     selections,
+    silent_writes,
 )
 from conformance.inputs.activations import Activation, activations
 from conformance.inputs.aliases import (
@@ -68,7 +71,9 @@ from conformance.inputs.further_outs import FurtherOut
 from conformance.inputs.inplace_programs import InplaceProgram, saved, used, viewed, weighted, weights_of, write
 from conformance.inputs.layouts import place, places, row_major
 from conformance.inputs.lazy_operands import LazyCall
+from conformance.inputs.lazy_outs import LazyOut
 from conformance.inputs.named_calls import NamedCall
+from conformance.inputs.numpy_numbers import NumpyNumber
 from conformance.inputs.outs import OutCall
 from conformance.inputs.refusals import Doomed, Overlapping
 from conformance.inputs.resizing import Resize, Setting
@@ -78,6 +83,7 @@ from conformance.inputs.rewrites import (
     operand_tensors,
     with_a_tensor_for_the_number,
 )
+from conformance.inputs.silent_writes import SilentWrite
 from conformance.oracles import expect, frames, memory, numbers, ranges, references, writes
 from conformance.oracles import indexing as loops
 from conformance.oracles.activated import overwritten
@@ -358,6 +364,26 @@ def test_complex_division_by_a_subnormal_is_a_number(case: Call) -> None:
     live.apply()
     expected = np.where(case.self_.array == 0, 0j, 1 + 0j)
     numbers.close(expected, memory.contents(live.self_), case.self_.dtype, "fused", f"self after {case.method}")
+
+
+@cases(numpy_numbers.numpy_numbers)
+def test_augmented_assignment_takes_numpy_numbers(case: NumpyNumber) -> None:
+    """An augmented assignment of a scalar of NumPy computes what that of the Python number does, in place."""
+    plain, x = case.self_.build(), case.self_.build()
+    case.apply(plain, case.value)
+    what = f"x {numpy_numbers.NUMPY_SYMBOLS[case.function]} np.{case.kind}(…)"
+    expect.same_object(x, case.apply(x, case.number()), what)
+    agree(memory.contents(plain), memory.contents(x), case.self_.dtype, "exact", f"x after {what}")
+
+
+@cases(silent_writes.silent_writes)
+def test_value_that_requires_grad_is_written_without_grad(case: SilentWrite) -> None:
+    """Where no gradients are recorded, a value that requires grad is written as its numbers, and self does not require grad."""  # noqa: E501
+    x = case.self_.build()
+    case.run(x)
+    expect.equal(False, x.requires_grad, f"requires_grad after {case.write}")
+    expect.equal(None, x.grad_fn, f"grad_fn after {case.write}")
+    numbers.close(case.expected(), memory.contents(x), case.self_.dtype, "fused", f"x after {case.write}")
 
 
 @cases(extremes.subnormal_numbers)
@@ -1658,6 +1684,15 @@ def test_out_may_be_an_operand(case: OutCall) -> None:
 def test_out_whose_elements_share_memory_is_refused(case: OutCall) -> None:
     """A function that works element by element refuses an out whose elements share memory."""
     expect.raises(RuntimeError, lambda: case.apply(case.build()), f"{case.function} to an expanded out")
+
+
+@cases(lazy_outs.lazy_outs)
+def test_out_with_a_lazy_bit_receives_the_result(case: LazyOut) -> None:
+    """An out with its conjugate or negative bit set stands for the result afterwards, and is returned."""
+    out = case.build()
+    found = case.apply(out)
+    expect.same_object(out, found, f"result of {case.function}")
+    numbers.close(case.expected(), memory.contents(out), case.out.dtype, "fused", f"out of {case.function}")
 
 
 @cases(further_outs.further_calls)

@@ -16,8 +16,9 @@ import numpy as np
 import torch
 
 from conformance.engine.cases import cases
-from conformance.inputs import casts, copies, crossings, foreign, formats, lazy, memories, scalars
+from conformance.inputs import casts, copies, crossings, eight_bits, foreign, formats, lazy, memories, scalars
 from conformance.inputs.bridges import PART_TYPES, Applied, Data, Excerpt, Seen
+from conformance.inputs.eight_bits import EightBits
 from conformance.inputs.ndarrays import Array
 from conformance.inputs.tensors import Strided
 from conformance.oracles import buffers, children, expect, files, history, inference, layout, memory, sharing
@@ -1170,6 +1171,24 @@ def test_view_as_complex_refuses(case: Applied) -> None:
 
 
 # ---- detach, to, clone ----
+
+
+@cases(eight_bits.eight_bit_readings)
+def test_float8_stands_for_its_numbers(case: EightBits) -> None:
+    """Each bit pattern of float8_e4m3fn and float8_e5m2 is read as the number that its sign, exponent and mantissa make."""  # noqa: E501
+    memory.same_elements(case.numbers(), np.array(case.evaluate()), case.expression)
+
+
+@cases(eight_bits.eight_bit_takings)
+def test_float8_takes_the_nearest_number(case: EightBits) -> None:
+    """A number that is converted to float8_e4m3fn or float8_e5m2, and lies within, becomes the nearest one, the even of two."""  # noqa: E501
+    memory.same_elements(case.nearest(), memory.contents(case.evaluate().view(torch.uint8)), case.expression)
+
+
+@cases(eight_bits.eight_bit_moves)
+def test_float8_moves_keep_the_bits(case: EightBits) -> None:
+    """Copies, views and re-laid tensors of float8_e4m3fn and float8_e5m2 have the bits of the tensor that they are made of."""  # noqa: E501
+    memory.same_elements(case.bits.array, memory.contents(case.evaluate().view(torch.uint8)), case.expression)
 
 
 @cases(crossings.seen_tensors)
