@@ -1735,8 +1735,10 @@ def test_further_out_that_requires_grad_is_refused(case: FurtherOut) -> None:
 
 @cases(outs.empty_cases)
 def test_out_without_elements_is_resized(case: OutCall) -> None:
-    """An out without elements is resized to the shape of the result and receives it."""
+    """An out without elements is resized to the shape of the result and receives it, and so again in a second call."""
     given = case.build()
+    case.apply(given)
+    holds_results(case, given)
     case.apply(given)
     holds_results(case, given)
 
@@ -1912,6 +1914,8 @@ def test_random_without_bounds_spans_the_type(case: Call) -> None:
         ranges.both_halves(low, high, found, "numbers drawn by random_")
         if not case.args:
             ranges.every_bit_varies(high.bit_length(), found, "numbers drawn by random_")
+    if found.size >= 16 * (high - low + 1):
+        expect.equal((low, high), (found.min(), found.max()), f"ends of {found.size} numbers drawn by random_")
     ranges.follows(ranges.discrete_law(low, high + 1), found, case.self_.dtype, "numbers drawn by random_")
 
 

@@ -708,7 +708,11 @@ def test_frombuffer_shares(case: Applied) -> None:
 @cases(memories.cut_buffers)
 def test_frombuffer_offset_and_count(case: Excerpt) -> None:
     """frombuffer skips offset bytes, then reads count elements, or all that are left where count is negative."""
-    found = case.on(case.build())
+    buffer = case.build()
+    found = case.on(buffer)
+    if found.numel():  # what has no elements has no place either
+        moved = found.data_ptr() - buffers.address_of_buffer(buffer)
+        expect.equal(case.offset, moved, f"bytes from the buffer's beginning to {case.expression}")
     sharing.shows(
         buffers.elements(case.plan.memory, case.dtype, case.offset, case.count),
         case.dtype,
@@ -807,9 +811,11 @@ def test_frombuffer_requires_grad(case: Applied) -> None:
 
 @cases(lambda cell: crossings.applied(cell, "torch.from_dlpack(x)", "torch.utils.dlpack.from_dlpack(x)"))
 def test_from_dlpack_shares(case: Applied) -> None:
-    """from_dlpack of a tensor shares the tensor's memory."""
+    """from_dlpack of a tensor shares the tensor's memory, as often as it is called."""
     tensor = case.build()
-    sharing.two_tensors(tensor, case.on(tensor), case.expression)
+    first = case.on(tensor)
+    sharing.two_tensors(tensor, case.on(tensor), f"a second {case.expression}")
+    sharing.two_tensors(tensor, first, case.expression)
 
 
 @cases(lambda cell: crossings.applied(cell, "torch.from_dlpack(x)"))

@@ -30,13 +30,14 @@ TAKINGS_OF_EIGHT = ("y.to(x.dtype)", "torch.zeros_like(x).copy_(y)", "y.t().to(x
 MOVES_OF_EIGHT = (
     "x.clone()", "torch.zeros_like(x).copy_(x)", "x.t().contiguous().t()", "x.detach()",
     "x.view(torch.uint8).view(x.dtype)",
-    "x.to(x.dtype, copy=True)", "torch.stack([*x])",
+    "x.to(x.dtype, copy=True)", "torch.stack([*x])", "[x, b.bitwise_xor_(1)][0].view(torch.uint8).bitwise_xor(1)",
+    "[b, x.view(torch.uint8).bitwise_xor_(1)][0].bitwise_xor(1)",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class EightBits:
-    """``expression`` of a tensor ``x`` whose bytes are those of ``bits``, or of a float32 tensor ``y``."""
+    """``expression`` of a tensor ``x`` over bytes ``b``, those of ``bits``, or of a float32 tensor ``y``."""
 
     expression: str
     dtype: str
@@ -45,7 +46,8 @@ class EightBits:
 
     def evaluate(self) -> Any:
         """What the expression gives."""
-        scope = {"torch": torch, "x": self.bits.build().view(torch_dtype(self.dtype))}
+        b = self.bits.build()
+        scope = {"torch": torch, "b": b, "x": b.view(torch_dtype(self.dtype))}
         return eval(self.expression, {**scope, "y": self.floats.build()} if self.floats is not None else scope)
 
     def numbers(self) -> np.ndarray:
@@ -71,7 +73,7 @@ class EightBits:
 
     def code(self) -> str:
         """The expression in plain torch."""
-        lines = ["import torch", f"x = {self.bits.code()}.view(torch.{self.dtype})"]
+        lines = ["import torch", f"b = {self.bits.code()}", f"x = b.view(torch.{self.dtype})"]
         lines += [f"y = {self.floats.code()}"] if self.floats is not None else []
         return "\n".join([*lines, f"print({self.expression})"])
 
