@@ -21,6 +21,7 @@ EXAMPLES = {
     "merge": f"{PROGRAM} merge shard1.json shard2.json -o run.json",
     "diff": f"{PROGRAM} diff before.json after.json",
     "junit": f"{PROGRAM} junit {RUN} -o junit.xml",
+    "claims": f"{PROGRAM} claims {RUN} --only false outdated",
     "badge": f"{PROGRAM} badge {RUN} -o public",
     "schema": f"{PROGRAM} schema -o run.schema.json",
 }
@@ -116,6 +117,20 @@ def parser() -> argparse.ArgumentParser:
     )
     _run(junit)
     junit.add_argument("-o", "--output", type=Path, metavar="FILE", help="a file, instead of the terminal")
+
+    claims = command(
+        "claims",
+        "list the claims of tutorials, with their verdicts",
+        "List what widely read tutorials claim of torch, with the verdict that the cells of a run come to.",
+    )
+    _run(claims)
+    claims.add_argument(
+        "--only", nargs="+", choices=("confirmed", "conditional", "outdated", "false", "undecided"), default=(),
+        help="only the claims with these verdicts",
+    )  # fmt: skip
+    claims.add_argument(
+        "--format", choices=("text", "json"), default="text", help="for a terminal (default) or a program"
+    )
 
     badge = command(
         "badge",

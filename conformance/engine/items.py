@@ -17,6 +17,7 @@ from conformance.engine.patience import Patience, unanswered
 from conformance.engine.reproducer import visible
 from conformance.engine.runner import Outcome, Plan, own_fault, run_cell
 from conformance.engine.settings import Settings
+from conformance.engine.sharing import among_cells
 from conformance.engine.specs import area_of, load_area, specs_of
 from conformance.engine.words import BROKEN, Verdict
 from conformance.engine.yamlfile import SpecError
@@ -80,7 +81,8 @@ class CellItem(pytest.Item):
 
         plan = Plan(settings.profile.samples, settings.seed, self.config.stash[NOTE], interrupts, refused, timed_out)
         try:
-            outcome = run_cell(self.cell, self.check, plan)
+            with among_cells():
+                outcome = run_cell(self.cell, self.check, plan)
         except (SystemExit, pytest.skip.Exception, pytest.fail.Exception) as error:
             outcome = Outcome(Verdict.ERROR, reason=own_fault("the check left in a way that is no answer", error))
         kills = outcome.verdict is Verdict.TIMEOUT

@@ -25,6 +25,7 @@ from conformance.engine.claim import Claim
 from conformance.engine.isolation import Isolation
 from conformance.engine.items import NOTE, PATIENCE, SETTINGS, AreaModule, CellItem, by_subject, settle
 from conformance.engine.options import OPTIONS
+from conformance.engine.pages import watch_forks
 from conformance.engine.patience import Patience
 from conformance.engine.recorder import EMPTY_SHARD, Recorder
 from conformance.engine.settings import Settings, UsageError, seconds_allowed, seconds_of
@@ -70,6 +71,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if claim is not None:
         config.stash[CLAIM] = claim
         settings = replace(settings, record=claim.path)
+    _rest_collector(config)
     if config.option.timeout is None and not seconds_allowed(config):
         config.option.timeout = settings.profile.timeout
     allowed = seconds_allowed(config)
@@ -150,25 +152,29 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Keep the garbage collector from walking modules and plans over and over, which live as long as the process."""
-    session.config.stash[COLLECTOR] = gc.get_threshold()
+    """Keep the garbage collector from walking items and plans over and over, which live as long as the process."""
+    gc.freeze()
+
+
+def _rest_collector(config: pytest.Config) -> None:
+    """Keep the garbage collector from walking torch's modules over and over: a third of a collection went there."""
+    config.stash[COLLECTOR] = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+    watch_forks()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Let go of the record, and give the garbage collector back as it was: libraries count what it never freed.
 
-    A worker does so at its very end, since pytest itself collects several times after this hook.
+    What was frozen thaws at the very end of the process, since pytest itself collects several times after this hook.
     """
     if CLAIM in config.stash:
         config.stash[CLAIM].release()
     if COLLECTOR in config.stash:
-        if hasattr(config, "workerinput"):
-            atexit.register(gc.unfreeze)
-            return
         gc.set_threshold(*config.stash[COLLECTOR])
-        gc.unfreeze()
+        atexit.unregister(gc.unfreeze)
+        atexit.register(gc.unfreeze)
 
 
 @pytest.hookimpl(tryfirst=True)

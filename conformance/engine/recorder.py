@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from conformance.engine import surface
 from conformance.engine.cells import Cell, cells_of
+from conformance.engine.claims import load_claims
 from conformance.engine.environment import environment, suite
 from conformance.engine.items import CellItem
 from conformance.engine.misgivings import misgivings
@@ -93,7 +95,7 @@ class Recorder:
             self.misgivings = misgivings(self.settings.expectations, [cell.id for cell in cells], elsewhere)
         record = self._start()
         with self._writing():
-            record.plan(len(nodes), len(cells), areas, behaviours)
+            record.plan(len(nodes), len(cells), areas, behaviours, _suite_tables() if SPECS in folders else {})
 
     def _start(self) -> RunRecord:
         timeout = seconds_allowed(self.config)
@@ -137,6 +139,15 @@ def _available(folders: set[Path], settings: Settings) -> tuple[list[Cell], froz
             except SpecError:
                 unread.add(name)  # said by the collection, where it matters
     return found, frozenset(unread)
+
+
+def _suite_tables() -> dict[str, list[dict[str, Any]]]:
+    """What a page shows of the whole suite, whatever was run: the claims that it decides, the names that it names."""
+    try:
+        claims = load_claims().record()
+    except SpecError:
+        claims = []  # said by `python -m conformance claims`
+    return {"claims": claims, "surface": surface.record(surface.surface())}
 
 
 def _tables(root: Path, nodes: list[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

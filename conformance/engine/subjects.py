@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from conformance.engine import catalogue as operators
+from conformance.engine.module_catalogue import modules
 from conformance.engine.specs import SPECS, Model, Subjects, VersionText
 from conformance.engine.yamlfile import Faults, SpecError, load, shown, worded
 
@@ -58,6 +59,8 @@ def rows(name: str, specs: Path = SPECS) -> dict[str, Any]:
         return dict(operators.rows())
     if name == "differentiable" and specs == SPECS:
         return dict(operators.differentiable_functions().rows())
+    if name == "modules" and specs == SPECS:
+        return dict(modules().rows())
     found = load(path, Rows)
     if found.catalogue != name:
         raise SpecError(f"{shown(path)}:1: catalogue: expected: {name!r}; found: {found.catalogue!r}")
