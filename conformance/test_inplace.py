@@ -203,6 +203,7 @@ def test_takes_its_arguments_by_name(case: NamedCall) -> None:
     expect.same_object(named.self_, found, f"result of {case.call.method} with its arguments by name")
     for part, of in (("shape", torch.Tensor.size), ("strides", torch.Tensor.stride)):
         expect.equal(tuple(of(placed.self_)), tuple(of(named.self_)), f"{part} of {what}")
+    expect.equal(placed.self_.storage_offset(), named.self_.storage_offset(), f"storage offset of {what}")
     memory.same_bytes(memory.storage_bytes(placed.self_), memory.storage_bytes(named.self_), f"memory of {what}")
 
 
