@@ -142,7 +142,7 @@ class Functional:
         """The function and its inputs in plain torch."""
         made = [f"{name} = {plan.code()}" for name, plan in zip("xy", self.plans, strict=False)]
         names = ", ".join("xy"[: self.count])
-        return "\n".join([*made, f"function = lambda {names}: {self.text}  # {self.way}"])
+        return "\n".join([*made, f"function = lambda {names}: {self.text}"])
 
 
 @cache
