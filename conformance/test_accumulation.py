@@ -32,6 +32,7 @@ from conformance.inputs import (
     functions,
     gradchecks,
     kinks,
+    lookups,
     program_sources,
     resetting,
     saved_tensors,
@@ -92,7 +93,8 @@ from conformance.inputs.function_transforms import (
 from conformance.inputs.functionals import HESSIANS, JACOBIANS, Functional
 from conformance.inputs.functions import Containing, FunctionUse, Spy, function_of, refused_elsewhere, with_tangents
 from conformance.inputs.gradchecks import Checked, Demanding, Noting, Restless, Unbatched
-from conformance.inputs.kinks import Division, Kink, Selection, Tie
+from conformance.inputs.kinks import CumulativeTie, Division, Kink, Selection, Tie
+from conformance.inputs.lookups import Lookup
 from conformance.inputs.packings import PACKINGS, Packer
 from conformance.inputs.programs import Program
 from conformance.inputs.regions import (
@@ -1102,6 +1104,49 @@ def test_extreme_along_a_dimension_feeds_one_element(case: Tie) -> None:
     expected = np.zeros(case.plan.shape)
     np.put_along_axis(expected, at, incoming.reshape(at.shape), dim)
     takes_one_of([expected], np.zeros(case.plan.shape, bool), leaf, found, f"gradient of {case.function}")
+
+
+@cases(kinks.cumulative_ties)
+def test_cumulative_extreme_feeds_the_elements_that_it_names(case: CumulativeTie) -> None:
+    """cummax and cummin hand the gradient to the elements whose indices they return."""
+    leaf = case.leaf()
+    values, indices = case.call(leaf)
+    incoming = np.resize(np.array([2.0, -4.0, 1.0]), tuple(values.shape))
+    (found,) = torch.autograd.grad(values, leaf, torch.from_numpy(incoming).to(values.device, values.dtype))
+    dim = case.dim or 0
+    at, expected = memory.contents(indices), np.zeros(case.plan.shape)
+    for place in np.ndindex(*case.plan.shape):
+        target = list(place)
+        target[dim] = int(at[place])
+        expected[tuple(target)] += incoming[place]
+    same_gradient(expected, found, leaf, f"gradient of {case.function}")
+
+
+@cases(lookups.scaled_lookups)
+def test_embedding_scales_gradients_by_frequency(case: Lookup) -> None:
+    """With scale_grad_by_freq an embedding divides the gradient of a row by how often its index occurs."""
+    same_gradient(case.expected, case.gradient(), case.plan.build(), "gradient of the weight")
+
+
+@cases(lookups.scaled_bags)
+def test_embedding_bag_scales_gradients_by_frequency(case: Lookup) -> None:
+    """With scale_grad_by_freq a bag divides the gradient of a row by how often its index occurs."""
+    same_gradient(case.expected, case.gradient(), case.plan.build(), "gradient of the weight")
+
+
+@cases(lookups.padded_lookups)
+def test_embedding_padding_gathers_no_gradient(case: Lookup) -> None:
+    """The row at padding_idx gathers no gradient, however often it is looked up, and the others theirs."""
+    found = expect.tensor(case.gradient(), "gradient of the weight").to_dense()
+    same_gradient(case.expected, found, case.plan.build(), "gradient of the weight")
+
+
+@cases(lookups.sparse_lookups)
+def test_embedding_gradient_may_be_sparse(case: Lookup) -> None:
+    """With sparse=True the gradient of an embedding's weight is a sparse tensor, with the numbers of a dense one."""
+    found = expect.tensor(case.gradient(), "gradient of the weight")
+    expect.equal(True, found.is_sparse, "is_sparse of the gradient of the weight")
+    same_gradient(case.expected, found.to_dense(), case.plan.build(), "gradient of the weight")
 
 
 @cases(kinks.random_corners)
