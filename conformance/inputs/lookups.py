@@ -26,7 +26,6 @@ LOOKUPS: tuple[tuple[Any, ...], ...] = (
     (0, 2, 2, 1), (3, 3, 3, 3), ((1, 0), (1, 3)), (), (2,), (0, 1, 3), (3, 0, 3, 1, 3, 3), (1, 1),
     tuple(n % 4 for n in range(64)),
 )  # fmt: skip
-ENTRIES_OF_LOOKUPS = ("function", "module", "bag")
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,10 +115,11 @@ def make_lookup(
 
 def lookups(
     cell: Cell, padding: tuple[int | None, ...] = (None,), frequency: tuple[bool, ...] = (False,),
-    sparse: tuple[bool, ...] = (False,), entries: tuple[str, ...] = ENTRIES_OF_LOOKUPS,
+    sparse: tuple[bool, ...] = (False,), entries: tuple[str, ...] = ("function", "module"),
 ) -> Inputs:  # fmt: skip
     """Indices of each kind into weights of each type and layout, with each of these options."""
-    types = ("float64", "float32", "float16", "bfloat16")
+    # bags of bfloat16 came after 1.13
+    types = ("float64", "float32", "float16", *(() if "bag" in entries else ("bfloat16",)))
     return enumerated(
         make_lookup, cell.target.device, LOOKUPS, types, ("contiguous", "transposed", "stepped"), (3, 1, 17),
         ("int64", "int32"), entries, padding, frequency, sparse,
@@ -128,7 +128,7 @@ def lookups(
 
 def scaled_lookups(cell: Cell) -> Inputs:
     """Lookups whose gradients are scaled by how often a row occurs."""
-    return lookups(cell, padding=(None, 1), frequency=(True,), entries=("function", "module"))
+    return lookups(cell, padding=(None, 1), frequency=(True,))
 
 
 def scaled_bags(cell: Cell) -> Inputs:
