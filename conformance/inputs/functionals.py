@@ -162,7 +162,15 @@ def functional(
     return Functional(plans, text, way, tracked)
 
 
-FUNCTIONAL_SHAPES = (((2, 3), (2,)), ((), (3,)), ((1,), ()), ((3,), (1, 2)), ((0,), (2,)), ((1, 2, 1), (2, 2)))
+FUNCTIONAL_SHAPES = (
+    ((2, 3), (2,)),
+    ((), (3,)),
+    ((1,), ()),
+    ((3,), (1, 2)),
+    ((0,), (2,)),
+    ((1, 2, 1), (2, 2)),
+    ((3,), (3,)),
+)
 
 
 def functionals(
