@@ -243,8 +243,9 @@ def checkpointed(case: Any, regions: dict[str, Callable[..., Any]]) -> str:
         lines = [dropping, f"function = lambda x: {inner}"]
     elif case.way == "three tensors":
         lines = ["function = lambda x, y, z: torch.nn.functional.dropout(x * y, 0.5) * z"]
-        given = ["x", "torch.full_like(x, 2.0)"][:: 1 if case.state == "leaf" else -1]
-        call = f"found = checkpoint(function, {', '.join(given)}, torch.full_like(x, -0.5), {mode})"
+        twos = "torch.full_like(x, 2.0)"
+        first = f"x, {twos}" if case.state == "leaf" else f"{twos}, x"
+        call = f"found = checkpoint(function, {first}, torch.full_like(x, -0.5), {mode})"
     elif case.way in ("dtype", "shape"):
         second = "x.to(torch.float32 if x.dtype is torch.float64 else torch.float64).exp().to(x.dtype) * 1"
         second = second if case.way == "dtype" else "x.expand(2, *x.shape).exp()[0]"
