@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import torch
 
 from conformance.engine.cases import cases
-from conformance.inputs import parametrized_modules, sequence_batches
+from conformance.inputs import fused_layers, normed_weights, parametrized_modules, pruned_layers, sequence_batches
+from conformance.inputs.fused_layers import FusedPair
+from conformance.inputs.normed_weights import NormedLayer
 from conformance.inputs.parametrized_modules import Parametrized
+from conformance.inputs.pruned_layers import PrunedLayer
 from conformance.inputs.sequence_batches import SequenceBatch
-from conformance.oracles import expect, memory, parametrized_model
+from conformance.oracles import expect, fused_model, memory, normed_model, parametrized_model, pruned_model
 from conformance.oracles.packed_model import gradients_by_step, packs, same_rows, same_tensor
 
 # --- packed sequences -------------------------------------------------------------------------------------------
@@ -237,3 +241,113 @@ def test_parametrized_state_is_loaded(case: Parametrized) -> None:
 def test_parametrized_module_is_copied(case: Parametrized) -> None:
     """A deep copy of a parametrized module is parametrized alike, over originals of its own."""
     parametrized_model.copied(case)
+
+
+# --- normed weights ---------------------------------------------------------------------------------------------
+
+
+@cases(normed_weights.parametrized_norms)
+def test_weight_norm_is_the_formula(case: NormedLayer) -> None:
+    """parametrizations.weight_norm leaves the weight, and makes it g v / ||v|| of magnitudes and directions that learn."""  # noqa: E501
+    normed_model.is_normed(case)
+
+
+@cases(normed_weights.hooked_norms)
+def test_hooked_weight_norm_is_the_formula(case: NormedLayer) -> None:
+    """torch.nn.utils.weight_norm leaves the weight, and makes it g v / ||v|| of weight_g and weight_v before each forward."""  # noqa: E501
+    normed_model.is_normed(case)
+
+
+@cases(normed_weights.parametrized_norms)
+def test_parts_of_weight_norm_get_gradients(case: NormedLayer) -> None:
+    """Magnitude and direction of a normed weight get the gradients of the formula."""
+    normed_model.parts_learn(case)
+
+
+@cases(normed_weights.hooked_norms)
+def test_hooked_parts_of_weight_norm_get_gradients(case: NormedLayer) -> None:
+    """weight_g and weight_v get the gradients of the formula."""
+    normed_model.parts_learn(case)
+
+
+@cases(normed_weights.hooked_norms)
+def test_removed_weight_norm_leaves_a_plain_weight(case: NormedLayer) -> None:
+    """After remove_weight_norm the layer has its weight as a Parameter, and nothing recomputes it."""
+    normed_model.is_plain_again(case)
+
+
+@cases(normed_weights.parametrized_norms)
+def test_weight_norm_loads_the_old_state(case: NormedLayer) -> None:
+    """parametrizations.weight_norm loads a state_dict of torch.nn.utils.weight_norm."""
+    old, new = replace(case, way="hook").build(), case.build()
+    with torch.no_grad():
+        old.weight_g.mul_(3)
+    found = new.load_state_dict(old.state_dict())
+    expect.equal(([], []), (found.missing_keys, found.unexpected_keys), "missing and unexpected keys")
+    normed_model.near_weight(case, case.weight() * 3, new.weight, "weight")
+
+
+@cases(normed_weights.spectral_weights)
+def test_spectral_norm_divides_by_the_largest_singular_value(case: NormedLayer) -> None:
+    """A weight with spectral norm is divided by its largest singular value, as many iterations find it, and evaluation changes nothing."""  # noqa: E501
+    normed_model.has_unit_norm(case)
+
+
+@cases(normed_weights.spectral_weights)
+def test_removed_spectral_norm_leaves_a_plain_weight(case: NormedLayer) -> None:
+    """After the removal of a spectral norm the layer has its weight as a Parameter, and nothing recomputes it."""
+    normed_model.is_plain_again(case)
+
+
+# --- pruning ----------------------------------------------------------------------------------------------------
+
+
+@cases(pruned_layers.pruned_layers)
+def test_pruning_takes_the_lowest(case: PrunedLayer) -> None:
+    """Each call of torch.nn.utils.prune takes as many of the remaining numbers or slices as it is told, by their norm or by chance, and keeps mask and original."""  # noqa: E501
+    pruned_model.is_pruned_by_steps(case)
+
+
+@cases(pruned_layers.scored_layers)
+def test_pruning_goes_by_importance_scores(case: PrunedLayer) -> None:
+    """With importance_scores what has the lowest score is taken away."""
+    pruned_model.is_pruned_by_steps(case)
+
+
+@cases(pruned_layers.pruned_layers)
+def test_pruned_weight_is_computed_before_each_forward(case: PrunedLayer) -> None:
+    """Before each forward a pruned weight is the original where the mask is 1 and zero elsewhere, and so is the original's gradient."""  # noqa: E501
+    pruned_model.stays_pruned(case)
+
+
+@cases(pruned_layers.pruned_layers)
+def test_removed_pruning_is_permanent(case: PrunedLayer) -> None:
+    """prune.remove leaves the pruned weight as the parameter, without mask, original and hook."""
+    pruned_model.is_removed(case)
+
+
+@cases(pruned_layers.pruned_layers)
+def test_global_pruning_compares_all_weights(case: PrunedLayer) -> None:
+    """global_unstructured takes away the lowest of all weights together."""
+    pruned_model.is_pruned_together(case)
+
+
+# --- fused layers -----------------------------------------------------------------------------------------------
+
+
+@cases(fused_layers.fused_convolutions)
+def test_fused_convolution_gives_the_same(case: FusedPair) -> None:
+    """fuse_conv_bn_eval makes a new convolution that gives what the batch norm makes of the convolution, and leaves both."""  # noqa: E501
+    fused_model.fused_gives_the_same(case)
+
+
+@cases(fused_layers.fused_linears)
+def test_fused_linear_gives_the_same(case: FusedPair) -> None:
+    """fuse_linear_bn_eval makes a new Linear that gives what the batch norm makes of the Linear, and leaves both."""
+    fused_model.fused_gives_the_same(case)
+
+
+@cases(fused_layers.linears_under_plain_norms)
+def test_fused_linear_takes_a_norm_without_weight(case: FusedPair) -> None:
+    """fuse_linear_bn_eval takes a batch norm with affine=False as fuse_conv_bn_eval does."""
+    fused_model.fused_gives_the_same(case)
