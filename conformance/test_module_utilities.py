@@ -4,17 +4,44 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 
 from conformance.engine.cases import cases
-from conformance.inputs import fused_layers, normed_weights, parametrized_modules, pruned_layers, sequence_batches
+from conformance.inputs import (
+    fused_layers,
+    gradient_sets,
+    initials,
+    module_casts,
+    normed_weights,
+    parametrized_modules,
+    pruned_layers,
+    sequence_batches,
+    tied_calls,
+    tree_sources,
+)
 from conformance.inputs.fused_layers import FusedPair
+from conformance.inputs.gradient_sets import GradientSet
+from conformance.inputs.initials import Initial
+from conformance.inputs.module_casts import ModuleCast
+from conformance.inputs.module_trees import Tree, reach
 from conformance.inputs.normed_weights import NormedLayer
 from conformance.inputs.parametrized_modules import Parametrized
 from conformance.inputs.pruned_layers import PrunedLayer
 from conformance.inputs.sequence_batches import SequenceBatch
-from conformance.oracles import expect, fused_model, memory, normed_model, parametrized_model, pruned_model
+from conformance.inputs.tied_calls import TiedCall, TiedSum
+from conformance.oracles import (
+    expect,
+    fused_model,
+    memory,
+    module_conversion,
+    module_state,
+    module_utilities,
+    normed_model,
+    parametrized_model,
+    pruned_model,
+)
 from conformance.oracles.packed_model import gradients_by_step, packs, same_rows, same_tensor
 
 # --- packed sequences -------------------------------------------------------------------------------------------
@@ -351,3 +378,110 @@ def test_fused_linear_gives_the_same(case: FusedPair) -> None:
 def test_fused_linear_takes_a_norm_without_weight(case: FusedPair) -> None:
     """fuse_linear_bn_eval takes a batch norm with affine=False as fuse_conv_bn_eval does."""
     fused_model.fused_gives_the_same(case)
+
+
+# --- gradients, calls and conversions ---------------------------------------------------------------------------
+
+
+@cases(gradient_sets.clipped_norms)
+def test_total_norm_is_of_one_vector(case: GradientSet) -> None:
+    """get_total_norm gives the norm of all tensors taken as one vector."""
+    parameters = case.build()
+    gradients = [parameters[n].grad for n in case.taken()]
+    given: Any = (x for x in gradients) if case.given == "generator" else gradients
+    found = torch.nn.utils.get_total_norm(given, float(case.norm))
+    found = memory.contents(expect.tensor(found, "what get_total_norm returns"))
+    module_utilities.near(module_utilities.total_norm(case), found, case.dtype, "total norm")
+
+
+@cases(gradient_sets.nonfinite_norms)
+def test_total_norm_raises_if_nonfinite(case: GradientSet) -> None:
+    """With error_if_nonfinite=True get_total_norm raises where the norm is NaN or infinite."""
+    gradients = [x.grad for x in case.build() if x.grad is not None]
+    norm = partial(torch.nn.utils.get_total_norm, gradients, float(case.norm))
+    expect.raises(RuntimeError, partial(norm, error_if_nonfinite=True), "error_if_nonfinite=True")
+    expect.equal(False, bool(torch.isfinite(norm())), "whether the norm is finite")
+
+
+@cases(gradient_sets.clipped_norms)
+def test_gradients_are_clipped_with_a_given_norm(case: GradientSet) -> None:
+    """clip_grads_with_norm_ scales every gradient, in its own tensor, by max_norm / (total_norm + 1e-6), and never up."""  # noqa: E501
+    parameters = case.build()
+    before = [parameter.grad for parameter in parameters]
+    total = torch.tensor(2.5, dtype=torch.float64, device=case.device)
+    torch.nn.utils.clip_grads_with_norm_(case.passed(parameters), case.limit, total)
+    factor = min(1.0, case.limit / (2.5 + 1e-6))
+    wanted = [array * factor for array in case.arrays()]
+    module_utilities.left_gradients(case, parameters, before, wanted)
+
+
+@cases(tied_calls.tied_calls)
+def test_tied_weights_are_replaced_together(case: TiedCall) -> None:
+    """functional_call gives tied names one value, and raises for two, or with tie_weights=False keeps them apart."""
+    calls_as_wanted(case)
+
+
+@cases(tied_calls.strict_calls)
+def test_strict_call_wants_every_name(case: TiedCall) -> None:
+    """With strict=True functional_call raises for a name that is missing, tied ones apart, or unknown."""
+    calls_as_wanted(case)
+
+
+def calls_as_wanted(case: TiedCall) -> None:
+    """Expect the number or an error, and the module as it was."""
+    module, wanted = TiedSum(case.device), case.wanted()
+    parameter = module.first
+    if wanted is None:
+        expect.raises((RuntimeError, ValueError), partial(case.call, module), f"a call with {case.given}")
+    else:
+        expect.equal(wanted, case.call(module), f"result with {case.given}")
+    expect.same_object(parameter, module.first, "first after the call")
+    expect.same_object(parameter, module.second, "second after the call")
+    expect.equal((1.0, 4.0), (module.first.item(), module.shift.item()), "first and shift after the call")
+
+
+@cases(initials.generated_initials)
+def test_init_draws_from_the_generator(case: Initial) -> None:
+    """Functions of torch.nn.init draw from the generator that they are given, and from no other."""
+    draws_from_its_generator(case)
+
+
+@cases(initials.generated_sparse)
+def test_sparse_draws_from_the_generator(case: Initial) -> None:
+    """sparse_ draws numbers and places from the generator that it is given, and from no other."""
+    draws_from_its_generator(case)
+
+
+def draws_from_its_generator(case: Initial) -> None:
+    """Expect the same elements by generators of one seed, others by another, and the default generator as it was."""
+    drawn = []
+    before = torch.get_rng_state()
+    for seed in (7, 7, 8):
+        x = case.build()
+        case.by(x, torch.Generator(x.device).manual_seed(seed))
+        drawn.append(memory.contents(x.detach()))
+    expect.that(torch.equal(before, torch.get_rng_state()), "default generator", "as it was", "another state")
+    memory.same_elements(drawn[0], drawn[1], "elements by two generators of one seed")
+    expect.equal(False, bool((drawn[0] == drawn[2]).all()), "whether another seed gives the same elements")
+
+
+@cases(module_casts.swapped_casts)
+def test_swapped_conversion_keeps_the_parameters(case: ModuleCast) -> None:
+    """Under set_swap_module_params_on_conversion a conversion leaves every parameter the object that it was, converted."""  # noqa: E501
+    with module_conversion.swapping():
+        module_conversion.converted(case)
+        module_conversion.stays_tied(case)
+
+
+@cases(tree_sources.trees_looked_at("swap", tree_sources.listed))
+def test_swapped_load_keeps_the_tensors(case: Tree) -> None:
+    """Under set_swap_module_params_on_conversion load_state_dict leaves every tensor the object that it was, with the values of the dictionary."""  # noqa: E501
+    module, other = case.build(), case.turned()
+    before = {key: reach(module, key) for key in case.state()}
+    with module_conversion.swapping():
+        found = module.load_state_dict(other.tensors())
+    expect.equal(([], []), (found.missing_keys, found.unexpected_keys), "missing and unexpected keys")
+    module_state.module_holds(other, module, "the module")
+    for key, tensor in before.items():
+        expect.same_object(tensor, reach(module, key), key)
+        expect.equal(case.required(key), tensor.requires_grad, f"requires_grad of {key}")

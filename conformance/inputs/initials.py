@@ -78,6 +78,10 @@ class Initial:
             exec(compiled_action(f"r = {self.call}"), space)
         return space["r"]
 
+    def by(self, x: torch.Tensor, generator: torch.Generator) -> None:
+        """The call with a generator of its own."""
+        getattr(torch.nn.init, self.name)(x, *self.args, **dict(self.options), generator=generator)
+
     def facets(self) -> dict[str, Any]:
         """What evidence counts of this case."""
         return {**self.plan.facets(), "calls": self.name}
@@ -212,3 +216,22 @@ def gains(cell: Cell) -> Inputs:
     names += [f"conv{transposed}{n}d" for transposed in ("", "_transpose") for n in (1, 2, 3)]
     slopes = [Gain("leaky_relu", slope) for slope in (0, 0.0, 0.2, 1, 1.0, 2.5, -0.5)]
     return Inputs([*map(Gain, names), *slopes])
+
+
+def generated_initials(cell: Cell) -> Inputs:
+    """Each function that draws, in each layout."""
+    device = cell.target.device
+    calls = [*DRAWN_CALLS, ("orthogonal_", ())]
+    return Inputs([
+        planned_initial(name, (5, 4), INIT_TYPES[number % 2], INIT_LAYOUTS[number % 4], device, options=options)
+        for number, (name, options) in enumerate(calls)
+    ])  # fmt: skip
+
+
+def generated_sparse(cell: Cell) -> Inputs:
+    """sparse_ of several fractions."""
+    device = cell.target.device
+    return Inputs([
+        planned_initial("sparse_", (40, 3), dtype, layout, device, options=(("sparsity", share),))
+        for share, dtype, layout in product((0.25, 0.5), INIT_TYPES[:2], INIT_LAYOUTS)
+    ])  # fmt: skip
