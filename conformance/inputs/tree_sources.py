@@ -27,7 +27,7 @@ def _plans(kind: str, plans: tuple[tuple[str, tuple[int, ...], str], ...]) -> tu
 # Every kind of slot in every type and layout; deep nests; tensors and modules with two names.
 WRITTEN = (
     Node("", "Module", _plans("parameter", SLOT_PLANS)),
-    Node("", "Module", _plans("frozen", SLOT_PLANS[:4])),
+    Node("", "Module", _plans("frozen", SLOT_PLANS)),
     Node("", "Module", _plans("buffer", COUNT_PLANS)),
     Node("", "Module", (*_plans("transient", COUNT_PLANS[:4]), *_plans("buffer", COUNT_PLANS[:1]))),
     Node("", "Module", (Slot("p", "no-parameter"), Slot("b", "no-buffer"), *_plans("parameter", SLOT_PLANS[:1]))),
