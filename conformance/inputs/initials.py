@@ -37,7 +37,7 @@ DRAWN_CALLS: tuple[tuple[str, tuple[tuple[str, Any], ...]], ...] = (
     ("trunc_normal_", (("mean", 0.5), ("a", 0.0), ("b", 3.0))),
     ("trunc_normal_", (("mean", -1.0), ("std", 0.5), ("a", -2.0), ("b", -1.0))),
 )  # fmt: skip
-FAN_SHAPES = ((60, 50), (30, 90), (8, 6, 7, 9), (40, 2, 35))
+FAN_SHAPES = ((120, 50), (60, 90), (16, 6, 7, 9), (80, 2, 35))
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,8 @@ def drawn_initials(cell: Cell) -> Inputs:
     device, found = cell.target.device, []
     for number, (name, options) in enumerate(DRAWN_CALLS):
         for turn, shape in enumerate(FAN_SHAPES):
-            dtype, layout = INIT_TYPES[(number + turn) % 2], INIT_LAYOUTS[(number + turn) % 4]
+            kinds = INIT_TYPES[:2] if name != "trunc_normal_" else INIT_TYPES
+            dtype, layout = kinds[(number + turn) % len(kinds)], INIT_LAYOUTS[(number + turn) % 4]
             found.append(planned_initial(name, shape, dtype, layout, device, options=options))
     return Inputs(found)
 

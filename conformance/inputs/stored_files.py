@@ -97,6 +97,7 @@ def write_stored(thing: Any, holder: str, path: str, **options: Any) -> bytes:
     if holder in ("file", "update", "unbuffered"):
         with open(path, "w+b" if holder == "update" else "wb", buffering=0 if holder == "unbuffered" else -1) as file:
             torch.save(thing, file, **options)
+            file.flush()  # raises if it has been closed
     else:
         torch.save(thing, {"str": str, "Path": Path, "PathLike": PathHolder}[holder](path), **options)
     return Path(path).read_bytes()

@@ -104,7 +104,7 @@ def _calls(cell: Cell, strict: bool) -> list[TiedCall]:
         given = tuple(name for n, name in enumerate(TIED_NAMES) if number >> n & 1)
         if (same and not {"first", "second"} <= set(given)) or ("stranger" in given and not strict):
             continue
-        found.append(TiedCall(given, tie, strict, same, number % 3 == 0, device))
+        found.append(TiedCall(given, tie, strict, same, number % 4 == 1, device))
     return found
 
 
