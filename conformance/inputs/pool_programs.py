@@ -41,7 +41,7 @@ class Overtaking:
     """Holds the sample ``slow`` until the sample ``quick`` is loaded, or until the main process opens the gate."""
 
     def __init__(self, slow: int, quick: int) -> None:
-        self.slow, self.quick, self.gate = slow, quick, Gate(8.0)
+        self.slow, self.quick, self.gate = slow, quick, Gate()
 
     def __call__(self, key: int) -> None:
         if key == self.slow:
