@@ -33,7 +33,7 @@ from conformance.inputs.pool_programs import Overtaken
 from conformance.inputs.pools import Pool, PoolSeen, run_pool
 from conformance.inputs.start_methods import START_LIMIT, Crowded, Started, answers_of_workers
 from conformance.oracles import expect, loader_model, memory, pool_model
-from conformance.oracles.collated_alike import alike_without_workers
+from conformance.oracles.collated_alike import alike_without_workers, laid_out_without_workers
 from conformance.oracles.main_processes import MainProcess, in_a_main_process
 
 
@@ -61,8 +61,14 @@ def test_workers_load_what_is_asked_for(case: Loading) -> None:
 
 @cases(collated_pools.collated_pools)
 def test_workers_collate_as_the_main_process(case: CollatedPool) -> None:
-    """With workers the batches of the default collate_fn have the types, layouts and bits that they have without, each in memory of its own."""  # noqa: E501
+    """With workers the batches of the default collate_fn have the types and bits that they have without, each in memory of its own."""  # noqa: E501
     in_a_main_process("two epochs", alike_without_workers, case)
+
+
+@cases(collated_pools.laid_out_pools)
+def test_workers_lay_batches_out_as_the_main_process(case: CollatedPool) -> None:
+    """With workers the tensors of the default collate_fn have the strides that they have without."""
+    in_a_main_process("an epoch", laid_out_without_workers, case)
 
 
 @cases(pool_sources.shuffled_loadings)
