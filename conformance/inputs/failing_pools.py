@@ -338,7 +338,7 @@ def failing_datasets(cell: Cell) -> Inputs:
             Failing("ValueError", 0), Failing("KeyError", 4), Failing("PlainError", 3, pool=Pool(3, 7, 1)),
             Failing("StopIteration", 2), Failing("MessageError", 4, pool=STREAM), Failing("IndexError", 0, pool=STREAM),
             Failing("NotImplementedError", 2, pool=Pool(1, 3, None, persistent=True)),
-            Failing("ValueError", 4, pool=Pool(3, 5, 2)), Failing("ValueError", 1, "iter", STREAM),
+            Failing("FileNotFoundError", 4, pool=Pool(3, 5, 2)), Failing("ValueError", 1, "iter", STREAM),
         ]
     )  # fmt: skip
 
