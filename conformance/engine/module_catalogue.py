@@ -80,6 +80,54 @@ class ModuleRow(Model):
         return self.state != {}
 
     @property
+    def factory(self) -> bool:
+        """Whether its constructor takes a device and an element type."""
+        return "dtype" in self.defaults
+
+    @property
+    def optionally_in_place(self) -> bool:
+        """Whether it may write to its operand."""
+        return "inplace" in self.defaults
+
+    @property
+    def draws(self) -> bool:
+        """Whether one of its constructions draws random numbers in training."""
+        return any(self.is_stochastic(made) for made in self.arguments)
+
+    @property
+    def switches(self) -> tuple[bool, ...]:
+        """Whether training and evaluation differ, of each construction."""
+        return tuple(self.has_modes(made) for made in self.arguments)
+
+    @property
+    def initialised(self) -> bool:
+        """Whether its docstring says what its parameters hold first."""
+        return bool(self.initial)
+
+    @property
+    def written_state(self) -> bool:
+        """Whether its docstring says which parameters and buffers it has."""
+        return self.state is not None
+
+    @property
+    def shown(self) -> bool:
+        """Whether one of its constructions gives an argument that its repr is to show."""
+        return "each" not in self.hidden and any(
+            value != self.defaults[name]
+            for made in self.arguments
+            for name, value in self.given(made.call).items()
+            if name not in self.hidden
+        )
+
+    def is_stochastic(self, made: Construction) -> bool:
+        """Whether a construction draws random numbers in training."""
+        return self.stochastic if made.stochastic is None else made.stochastic
+
+    def has_modes(self, made: Construction) -> bool:
+        """Whether training and evaluation differ for a construction."""
+        return self.modes if made.modes is None else made.modes
+
+    @property
     def defaults(self) -> dict[str, Any]:
         """Each argument with its default; what has none is ``...``."""
         return _defaults(self.signature)
