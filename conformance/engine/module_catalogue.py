@@ -48,6 +48,7 @@ class ModuleRow(Model):
     )
     initial: dict[str, str] = Field({}, description="bound of the values that a parameter has first; or of each")
     dtypes: tuple[str, ...] = Field(("float32", "float64", "bfloat16"), description="element types that it takes")
+    types_since: dict[str, VersionText] = Field({}, description="first release with an element type, where not all")
     stochastic: bool = Field(False, description="whether it draws random numbers in training")
     modes: bool = Field(False, description="whether training and evaluation differ")
     hidden: dict[str, str] = Field({}, description="arguments that its repr does not show, and why; or each")
@@ -156,6 +157,7 @@ class Modules(Model):
     title: str
     page: str
     ranges: dict[str, str] = Field({}, description="what a value v of an argument of this name may be")
+    types_since: dict[str, VersionText] = Field({}, description="first release in which the rows take an element type")
     groups: list[Group]
     excluded: tuple[Excluded, ...] = ()
 
@@ -176,7 +178,8 @@ class Modules(Model):
                 try:
                     names = _defaults(str(full.get("signature", "")))
                     common = {name: text for name, text in self.ranges.items() if name in names}
-                    module = ModuleRow(**{**full, "ranges": {**common, **full.get("ranges", {})}})
+                    full["ranges"] = {**common, **full.get("ranges", {})}
+                    module = ModuleRow(**{**full, "types_since": {**self.types_since, **full.get("types_since", {})}})
                 except (ValidationError, SyntaxError) as error:
                     faults += (
                         faults_of(error, place)

@@ -31,6 +31,11 @@ def arrived(row: ModuleRow, name: str) -> bool:
     return out_of_range(torch.__version__, row.later.get(name), None) is None
 
 
+def types_of(row: ModuleRow) -> list[str]:
+    """The element types that this release takes."""
+    return [x for x in row.dtypes if out_of_range(torch.__version__, row.types_since.get(x), None) is None]
+
+
 def constructions(row: ModuleRow) -> list[Construction]:
     """The constructions of a row that this release has."""
     return [x for x in row.arguments if out_of_range(torch.__version__, x.since, x.until) is None]
@@ -68,13 +73,13 @@ def calls_of(row: ModuleRow, full: bool = True) -> list[tuple[Construction, str]
 def _uses(cell: Cell, calls: list[tuple[Construction, str]], expected: str = "", **more: Any) -> list[LayerUse]:
     """One use of each call, with types and modes by turns; what is given in ``more`` stands."""
     row = cell.subject
-    width = max(len(row.inputs), 1)
+    width, types = max(len(row.inputs), 1), types_of(row)
     fixed: dict[str, Any] = {"expected": expected, "device": cell.target.device, **more}
     found = []
     for n, (made, shapes) in enumerate(calls):
         # neither goes with one construction or one input alone
         place, column = divmod(n, width)
-        dtype = row.dtypes[(place + place // 2 + column) % len(row.dtypes)]
+        dtype = types[(place + place // 2 + column) % len(types)]
         turned: dict[str, Any] = {"dtype": dtype, "training": (place + column) % 2 == 0, **fixed}
         found.append(layer_use(row, made, shapes, **turned))
     return found
@@ -129,7 +134,7 @@ def _mixed(cell: Cell, expected: str) -> Inputs:
         more: dict[str, Any] = {"dtype": dtype, "training": training, "expected": expected}
         return layer_use(row, *call, device=cell.target.device, **more)
 
-    samples = st.builds(drawn, st.sampled_from(calls), st.sampled_from(row.dtypes), st.booleans())
+    samples = st.builds(drawn, st.sampled_from(calls), st.sampled_from(types_of(row)), st.booleans())
     found = _uses(cell, calls, expected)
     switching = [replace(use, training=not use.training) for use in found] if any(row.switches) else []
     return Inputs([*found, *switching], samples)
