@@ -108,10 +108,17 @@ def test_result_has_the_documented_shape(case: LayerUse) -> None:
 @cases(layer_sources.functional_calls)
 def test_equals_its_functional_form(case: LayerUse) -> None:
     """A module gives what its counterpart in torch.nn.functional gives for the same operands, parameters and arguments, in training and in evaluation."""  # noqa: E501
-    module = case.build()
+    module, other = case.build(), case.build()
     with case.seeded():
-        expected = flat_results(counterpart_result(case, module, case.operands()))
+        expected = flat_results(counterpart_result(case, other, case.operands()))
     layer_state.close_results(expected, results_of(case, module), "the module's result")
+    layer_state.same_parameters(other, module, "after the call")
+
+
+@cases(layer_sources.functional_gradients)
+def test_gradients_equal_those_of_the_functional_form(case: LayerUse) -> None:
+    """The gradients of the first operand and the parameters of a module are those of its counterpart in torch.nn.functional."""  # noqa: E501
+    layer_gradients.same_gradients(case, case.build())
 
 
 @cases(layer_sources.strided_calls)

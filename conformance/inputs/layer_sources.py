@@ -163,6 +163,11 @@ def differentiable_calls(cell: Cell) -> Inputs:
     return _chosen(cell, _filled, lambda made, shapes: len(shapes_of(shapes)) == most, training=True)
 
 
+def functional_gradients(cell: Cell) -> Inputs:
+    """Each construction, on operands with several elements, and the functional counterpart."""
+    return _chosen(cell, _filled, expected=str(cell.subject.functional))
+
+
 def random_calls(cell: Cell) -> Inputs:
     """Calls of the constructions that draw random numbers, on so many elements that two draws agree by no chance."""
     row = cell.subject

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from math import prod
 from typing import Any
 
@@ -153,12 +154,17 @@ def fill_state(module: torch.nn.Module, turn: int = 0) -> None:
             dtype = str(tensor.dtype).removeprefix("torch.")
             if ELEMENT_TYPES[dtype].kind in ("floating", "complex"):
                 domain = "coarse-positive" if name.endswith("running_var") else WEIGHT_DOMAIN
-                domain = "any" if ELEMENT_TYPES[dtype].kind == "complex" else domain
-                tensor.copy_(
-                    corner(dtype, tuple(tensor.shape), "contiguous", "ordinary", domain, "cpu", place + turn).build()
-                )
+                tensor.copy_(state_plan(dtype, tuple(tensor.shape), domain, place + turn).build())
             else:
                 tensor.fill_(3 + turn)
+
+
+@cache
+def state_plan(dtype: str, shape: tuple[int, ...], domain: str, turn: int) -> Strided:
+    """Numbers for one parameter or buffer, each with a bit so low that a narrower type would lose it."""
+    domain = "any" if ELEMENT_TYPES[dtype].kind == "complex" else domain
+    plan = corner(dtype, shape, "contiguous", "ordinary", domain, "cpu", turn)
+    return replace(plan, data=tuple(x * (1 + 2.0 ** (4 - ELEMENT_TYPES[dtype].mantissa)) for x in plan.data))
 
 
 def operand_plan(kind: str, shape: tuple[int, ...], dtype: str, layout: str, device: str, turn: int) -> Strided:

@@ -10,7 +10,8 @@ from conformance.inputs.layer_uses import LayerUse
 from conformance.inputs.tensors import corner
 from conformance.oracles import memory
 from conformance.oracles.expect import Mismatch, equal, that
-from conformance.oracles.layer_calls import flat_results
+from conformance.oracles.layer_calls import counterpart_result, flat_results
+from conformance.oracles.layer_state import alike_results
 
 
 def reach(case: LayerUse, module: torch.nn.Module) -> None:
@@ -26,6 +27,26 @@ def reach(case: LayerUse, module: torch.nn.Module) -> None:
     torch.stack(weighted).sum().backward()
     for name, tensor in [*module.named_parameters(), *([("the first operand", first)] if floating else [])]:
         arrives(tensor, name)
+
+
+def same_gradients(case: LayerUse, module: torch.nn.Module) -> None:
+    """Expect the functional counterpart to have the gradients that the module has, of first operand and parameters."""
+    gradients = []
+    for functional in (True, False):
+        first, *rest = case.operands()
+        floating = [first.requires_grad_()] if first.is_floating_point() or first.is_complex() else []
+        given = [first * 1 if floating else first, *rest]  # a leaf cannot be written in place
+        with case.seeded():
+            found = flat_results(counterpart_result(case, module, given) if functional else module(*given))
+        total = torch.stack([_weighted(tensor) for tensor in found if tensor.requires_grad]).sum()
+        gradients.append(torch.autograd.grad(total, [*floating, *module.parameters()], allow_unused=True))
+    names = [*["the first operand"][: len(floating)], *(name for name, _ in module.named_parameters())]
+    for name, expected, got in zip(names, *gradients, strict=True):
+        equal(expected is None, got is None, f"absence of a gradient of {name}")
+        if expected is not None:
+            pair = [x.to_dense() if x.is_sparse else x for x in (expected, got)]
+            # in place, a derivative is computed from the result, which has lost some digits of the operand
+            alike_results(pair[:1], pair[1:], f"gradient of {name}")
 
 
 def _weighted(tensor: torch.Tensor) -> torch.Tensor:

@@ -113,6 +113,13 @@ def reloaded(thing: Any) -> Any:
     return torch.load(file, weights_only=not isinstance(thing, torch.nn.Module))
 
 
+def same_parameters(expected: torch.nn.Module, found: torch.nn.Module, what: str) -> None:
+    """Expect the parameters of two modules to hold the same numbers, bit for bit."""
+    pairs = zip(expected.named_parameters(), found.parameters(), strict=True)
+    for (name, first), second in pairs:
+        memory.same_elements(memory.contents(first.detach()), memory.contents(second.detach()), f"{name} {what}")
+
+
 def bytes_of(tensors: list[torch.Tensor]) -> list[bytes]:
     """Every byte of the storages of some tensors."""
     return [memory.storage_bytes(tensor.detach()) for tensor in tensors]

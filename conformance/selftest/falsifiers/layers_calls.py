@@ -60,6 +60,26 @@ def an_ignored_class_smoothed():
     return patched(nn.CrossEntropyLoss, "forward", instead(lambda m, x: m.label_smoothing and x.dim() == 3, forget))
 
 
+@falsifies("layers.equals-its-functional-form", subject="Embedding")
+def rows_too_long_left_as_they_are():
+    """Embedding renormalises no row where the operand has no dimensions."""
+
+    def long(original: Any, module: Any, x: Any) -> Any:
+        return functional.embedding(x, module.weight)
+
+    return patched(nn.Embedding, "forward", instead(lambda m, x: m.max_norm is not None and x.dim() == 0, long))
+
+
+@falsifies("layers.gradients-equal-those-of-the-functional-form", subject="Embedding")
+def a_padding_that_learns():
+    """Embedding gives the row that is its padding a gradient."""
+
+    def learning(original: Any, module: Any, x: Any) -> Any:
+        return functional.embedding(x, module.weight)
+
+    return patched(nn.Embedding, "forward", instead(lambda m, x: m.padding_idx is not None, learning))
+
+
 @falsifies("layers.layout-of-an-operand-does-not-matter", subject="GELU")
 def a_transposed_operand_read_backwards():
     """GELU reads an operand whose last stride is not 1 from its end."""
