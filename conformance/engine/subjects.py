@@ -32,6 +32,7 @@ class Rows(Model):
 
     catalogue: str
     rows: list[Row] = Field(min_length=1)
+    excluded: list[operators.Excluded] = Field([], description="what the catalogue leaves out, each with its reason")
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Rows:
@@ -40,6 +41,12 @@ class Rows(Model):
         if twice:
             raise Faults([(("rows", i, "name"), "one row for each name", f"{names[i]!r} again") for i in twice])
         return self
+
+
+def left_out(name: str, specs: Path = SPECS) -> dict[str, str]:
+    """What a catalogue of free rows leaves out, with the reasons; raises SpecError."""
+    found = load(specs / "catalogue" / f"{name}.yaml", Rows)
+    return {each.name: each.reason for each in found.excluded}
 
 
 @cache
