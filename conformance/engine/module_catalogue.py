@@ -139,9 +139,7 @@ class ModuleRow(Model):
 
     def given(self, call: str) -> dict[str, Any]:
         """The arguments that a construction writes, by name, as far as the class has names for them."""
-        node = _called(call)
-        found = dict(zip(self.defaults, (_literal(x) for x in node.args), strict=False))
-        return found | {x.arg: _literal(x.value) for x in node.keywords if x.arg in self.defaults}
+        return dict(_given(self.signature, call))
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -210,6 +208,13 @@ def _defaults(signature: str) -> dict[str, Any]:
     defaults = dict(zip(names, [*missing, *node.args.defaults], strict=True))
     defaults |= {x.arg: value for x, value in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)}
     return {name: ... if value is None else _literal(value) for name, value in defaults.items()}
+
+
+@cache
+def _given(signature: str, call: str) -> dict[str, Any]:
+    names, node = _defaults(signature), _called(call)
+    found = dict(zip(names, (_literal(x) for x in node.args), strict=False))
+    return found | {x.arg: _literal(x.value) for x in node.keywords if x.arg in names}
 
 
 def _called(call: str) -> ast.Call:

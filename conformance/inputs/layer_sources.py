@@ -115,19 +115,15 @@ def layer_calls(cell: Cell) -> Inputs:
 
 
 def shaped_calls(cell: Cell) -> Inputs:
-    """Each construction with each of its inputs, and the formula of the shape; samples mix them freely."""
-    return _mixed(cell, str(cell.subject.output))
+    """Each construction with each of its inputs, and the formula of the shape."""
+    return Inputs(_uses(cell, calls_of(cell.subject), str(cell.subject.output)))
 
 
 def functional_calls(cell: Cell) -> Inputs:
     """Each construction with each of its inputs, and the functional counterpart; samples mix them freely."""
-    return _mixed(cell, str(cell.subject.functional))
-
-
-def _mixed(cell: Cell, expected: str) -> Inputs:
     from hypothesis import strategies as st
 
-    row = cell.subject
+    row, expected = cell.subject, str(cell.subject.functional)
     calls = calls_of(row)
 
     def drawn(call: tuple[Construction, str], dtype: str, training: bool) -> LayerUse:
@@ -205,7 +201,8 @@ def strided_calls(cell: Cell) -> Inputs:
     row = cell.subject
     calls = [call for call in calls_of(row) if _filled(*call)]
     found = _uses(cell, calls, training=False)
-    turns = [0, 1, 2, 3] if len(found) < 3 else [0, 2]  # two layouts of each, and all four with several
+    # each layout, and of few calls each with two or with all of them
+    turns = [0, 1, 2, 3] if len(found) < 3 else [0, 2] if len(found) < 8 else [0]
     return Inputs([replace(use, layout=OTHER_LAYOUTS[(n + k) % 4]) for k in turns for n, use in enumerate(found)])
 
 
