@@ -19,7 +19,7 @@ from conformance.engine.items import CellItem
 from conformance.engine.misgivings import misgivings
 from conformance.engine.record import RunRecord
 from conformance.engine.settings import Settings, seconds_allowed
-from conformance.engine.specs import SPECS, area_names, area_of, is_area_module, load_area, specs_of
+from conformance.engine.specs import SPECS, LoadedArea, area_names, area_of, is_area_module, load_area, specs_of
 from conformance.engine.yamlfile import SpecError
 
 
@@ -74,13 +74,13 @@ class Recorder:
             return
         areas, behaviours = _tables(self.config.rootpath, nodes)
         folders = {specs_of(self.config.rootpath / name) for name in _modules(nodes)}
-        cells, unread = _available(folders, self.settings)
+        read, cells, unread = _available(folders, self.settings)
         if self.settings.expectations.files:
             elsewhere = unread | (frozenset() if SPECS in folders else frozenset(area_names()))
             self.misgivings = misgivings(self.settings.expectations, [cell.id for cell in cells], elsewhere)
         record = self._start()
         with self._writing():
-            record.plan(len(nodes), len(cells), areas, behaviours, _suite_tables() if SPECS in folders else {})
+            record.plan(len(nodes), len(cells), areas, behaviours, _suite_tables(read) if SPECS in folders else {})
 
     def _start(self) -> RunRecord:
         timeout = seconds_allowed(self.config)
@@ -112,8 +112,9 @@ def _modules(nodes: list[str]) -> set[str]:
     return {node.partition("::")[0] for node in nodes}
 
 
-def _available(folders: set[Path], settings: Settings) -> tuple[list[Cell], frozenset[str]]:
-    """The cells of all areas of these folders on the run's targets, asked for or not; areas that cannot be read."""
+def _available(folders: set[Path], settings: Settings) -> tuple[list[LoadedArea], list[Cell], frozenset[str]]:
+    """All areas of these folders, their cells on the run's targets, asked for or not; areas that cannot be read."""
+    read: list[LoadedArea] = []
     found: list[Cell] = []
     unread = set()
     for folder in folders:
@@ -121,18 +122,19 @@ def _available(folders: set[Path], settings: Settings) -> tuple[list[Cell], froz
             try:
                 loaded = load_area(name, folder)
                 found += [cell for b in loaded.area.behaviours for cell in cells_of(loaded, b, settings.targets)]
+                read.append(loaded)
             except SpecError:
                 unread.add(name)  # said by the collection, where it matters
-    return found, frozenset(unread)
+    return read, found, frozenset(unread)
 
 
-def _suite_tables() -> dict[str, list[dict[str, Any]]]:
+def _suite_tables(areas: list[LoadedArea]) -> dict[str, list[dict[str, Any]]]:
     """What a page shows of the whole suite, whatever was run: the claims that it decides, the names that it names."""
     try:
         claims = load_claims().record()
     except SpecError:
         claims = []  # said by `python -m conformance claims`
-    return {"claims": claims, "surface": surface.record(surface.surface())}
+    return {"claims": claims, "surface": surface.record(surface.surface(areas))}
 
 
 def _tables(root: Path, nodes: list[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
