@@ -18,7 +18,7 @@ from reports.reading import Record, load
 from reports.tally import counted
 from reports.writing import write, write_together
 
-GOOD, WORSE, FAULTS, INTERRUPTED = 0, 1, 2, 130
+GOOD, WORSE, FAULTS, APART, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -150,7 +150,7 @@ def _diff(options: argparse.Namespace) -> int:
     else:
         put = {"text": comparison.text, "markdown": comparison.markdown, "html": comparison.html}[options.format]
         sys.stdout.write(put(found))
-    return WORSE if found.worse else GOOD
+    return APART if found.apart else WORSE if found.worse else GOOD
 
 
 def _junit(options: argparse.Namespace) -> int:

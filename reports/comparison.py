@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from reports.circumstances import Circumstance, differing
-from reports.differences import KINDS, WORSE, Difference, differences, of_kind, said, worse
+from reports.differences import KINDS, WORSE, Difference, differences, in_common, of_kind, said, worse
 from reports.faults import one_line
 from reports.markdown import code, escaped
 from reports.model import Run, Verdict
@@ -34,13 +34,20 @@ class Comparison:
         return cls(first, second, differing(first, second), differences(first, second), slower)
 
     @property
+    def apart(self) -> bool:
+        """Whether there is nothing to compare: both runs have cells, and no cell is in both."""
+        return bool(self.first.cells and self.second.cells) and not in_common(self.first, self.second)
+
+    @property
     def worse(self) -> bool:
         """Whether the second run is the worse one."""
-        return worse(self.cells)
+        return not self.apart and worse(self.cells)
 
     @property
     def verdict(self) -> str:
         """The answer in a sentence."""
+        if self.apart:
+            return "A and B cannot be compared: no cell is in both."
         if not self.cells:
             return "No cell differs."
         kinds = of_kind(self.cells)
@@ -152,6 +159,7 @@ def document(found: Comparison) -> dict[str, object]:
     """For a program."""
     return {
         "worse": found.worse,
+        "comparable": not found.apart,
         **{
             name: {"torch": run.environment.torch.version, "whole": whole(run), "cells": len(run.cells)}
             for name, run in (("first", found.first), ("second", found.second))

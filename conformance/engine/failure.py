@@ -107,6 +107,8 @@ def rerun_command(cell: Cell, settings: Settings, node: str, stands: Stands | No
         folder, program, named = stands.folder, stands.program, stands.named(node)
         record = os.path.relpath(settings.record.with_name(AGAIN), stands.folder)
     options = f"--device {shlex.quote(cell.target.name)} --profile {settings.profile.name}{seed}"
+    if settings.timeout is not None:
+        options += f" --timeout {settings.timeout:g}"
     for file in settings.files:
         if file != SHIPPED:
             options += f" --expectations {shlex.quote(os.path.relpath(file, folder))}"

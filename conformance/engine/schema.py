@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from conformance.engine.catalogue import DifferentiableFunctions, Operators
 from conformance.engine.claims import Claims
 from conformance.engine.expectations import Deviations
+from conformance.engine.module_catalogue import Modules
 from conformance.engine.specs import SPECS, Area
 from conformance.engine.subjects import Rows
 
@@ -21,6 +22,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "deviations": Deviations,
     "operators": Operators,
     "differentiable": DifferentiableFunctions,
+    "modules": Modules,
     "catalogue": Rows,
 }
 

@@ -272,6 +272,16 @@ def test_the_differences_are_those_of_the_command(hands: Hands, tmp_path: Path, 
         assert all(words in hands.text("#found") for words in expected)
 
 
+def test_runs_without_a_common_cell_are_not_compared(hands: Hands, tmp_path: Path) -> None:
+    """The page calls no build worse for cells that the other run was never asked for, as ``reports diff`` does not."""
+    first, second = records.small("pass", available=2), records.small("pass", "fail", available=3)
+    second |= {"cells": second["cells"][1:], "planned": 1, "started": "2026-11-22T00:30:00+02:00"}
+    hands.open(save(tmp_path, first, second), "#/differences")
+
+    assert hands.text("#found") == "A and B cannot be compared: no cell is in both."
+    assert [heading.text for heading in hands.all("main h2")] == ["1 cell is in B only", "1 cell is in A only"]
+
+
 @pytest.mark.parametrize("after", [[400, 199, 200], [600, 599, 300], [100, 200, 50]])
 def test_what_is_slower_is_what_the_command_says(hands: Hands, tmp_path: Path, after: list[int]) -> None:
     """The page and ``reports diff`` name the same cells; a search leaves those that it finds."""

@@ -14,7 +14,7 @@ function told(run, cell) {
 function kindOf(a, b, cell) {
   const before = verdictOf(a, cell), after = verdictOf(b, cell);
   if (before === after) return null;
-  if (!before) return after.group === "failed" ? "broken" : "added";
+  if (!before) return after.group === "failed" && !runs[a].limit ? "broken" : "added";
   if (!after) return runs[b].complete || !told(a, cell) ? "removed" : "lost";
   const failed = ["failed", "known"].includes(before.group), fails = ["failed", "known"].includes(after.group);
   if (failed && fails) return "changed";
@@ -22,6 +22,12 @@ function kindOf(a, b, cell) {
   if (failed && after.group === "passed") return "repaired";
   if (told(a, cell) && !told(b, cell)) return after.verdict === "not-applicable" ? "changed" : "lost";
   return !told(a, cell) && told(b, cell) ? "gained" : "changed";
+}
+
+/** Whether there is nothing to compare: both runs have cells, and no cell is in both. */
+function apart(a, b) {
+  const both = [...behaviourOf.keys()].some((cell) => verdictOf(a, cell) && verdictOf(b, cell));
+  return runs[a].cells > 0 && runs[b].cells > 0 && !both;
 }
 
 function differencesView(where) {
@@ -35,7 +41,8 @@ function differencesView(where) {
   }
   const worse = kinds.broken.length + kinds.lost.length > 0;
   const all = Object.values(kinds).reduce((sum, some) => sum + some.length, 0);
-  const words = faults.length ? faults[0] : a === b ? "Both are the same run: choose another." : !all ? "No cell differs."
+  const words = faults.length ? faults[0] : a === b ? "Both are the same run: choose another."
+    : apart(a, b) ? `${runs[a].letter} and ${runs[b].letter} cannot be compared: no cell is in both.` : !all ? "No cell differs."
     : `${nameOf(runs[b])} is ${worse ? "worse" : "not worse"} than ${nameOf(runs[a])}: ${Object.keys(kinds).filter((kind) => kinds[kind].length).map((kind) => saidOfKind(kind, kinds[kind].length, a, b)).join(", ")}.`;
   const pick = (key, name, at) => h("label", {}, `${name} `, h("select", { id: `select-${key}`, onchange: (event) => { amend({ a: runs[a].letter, b: runs[b].letter, [key]: event.target.value }); render(`select-${key}`); } },
     runs.map((run, r) => h("option", { value: run.letter, selected: r === at }, `${run.letter}: ${run.torch}, ${run.detail}`))));
