@@ -23,7 +23,9 @@ PLACES = (
 """The modules and classes whose public members are looked at."""
 
 PARENTS = ("torch", "torch.nn", "torch.nn.functional", "torch.linalg", "torch.special", "torch.optim.lr_scheduler")
-"""Where the subjects of a catalogue are looked for; the methods of the catalogue ``operators`` are of the tensor."""
+"""Where the subjects of a catalogue are looked for."""
+METHODS = {"operators": ("torch.Tensor",), "costs": ("torch.Tensor", "torch", "torch.nn")}
+"""Where those of the catalogues are looked for whose subjects are methods of the tensor."""
 
 
 def names() -> dict[str, list[str]]:
@@ -91,10 +93,8 @@ def _paths(behaviour: Behaviour, loaded: LoadedArea) -> Iterator[str]:
         if docs.object and "{" in docs.object:
             yield str(docs.path(str(row.name)))
         made = str(getattr(row, "makes", None) or row.name.partition("-")[0])
-        if wanted is not None and wanted.catalogue == "operators":
-            yield f"torch.Tensor.{made}"
-        else:
-            yield from (f"{parent}.{made}" for parent in PARENTS)
+        catalogue = wanted.catalogue if wanted else ""
+        yield from (f"{parent}.{made}" for parent in METHODS.get(catalogue, PARENTS))
 
 
 def _named(path: str, found: Container[str], known: dict[int, list[str]]) -> list[str]:

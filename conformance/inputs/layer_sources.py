@@ -10,7 +10,6 @@ from conformance.engine.module_catalogue import Construction, ModuleRow
 from conformance.engine.versions import out_of_range
 from conformance.inputs.layer_uses import LayerUse
 
-
 LAYER_LAYOUTS = ("contiguous", "transposed", "stepped", "offset")
 
 

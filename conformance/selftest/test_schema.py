@@ -23,6 +23,7 @@ FILES = {
     SPECS / "catalogue" / "out_functions.yaml": "catalogue",
     SPECS / "catalogue" / "further_out_functions.yaml": "catalogue",
     SPECS / "catalogue" / "activations.yaml": "catalogue",
+    SPECS / "catalogue" / "costs.yaml": "catalogue",
     SPECS / "catalogue" / "kinks.yaml": "catalogue",
     SPECS / "catalogue" / "closed_forms.yaml": "catalogue",
     SPECS / "catalogue" / "stochastic_modules.yaml": "catalogue",
