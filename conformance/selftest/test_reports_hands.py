@@ -417,6 +417,29 @@ def test_documented_names_are_found_with_their_behaviours(hands: Hands, tmp_path
     hands.until("return location.hash === '#/surface?named=no&place=torch.nn'")
 
 
+def test_claims_are_walked_with_the_keyboard(hands: Hands, tmp_path: Path) -> None:
+    """j and k go from claim to claim, and Enter to what decides one; in the list's own box they are letters."""
+    hands.open(save(tmp_path, *pair()), "#/claims")
+    hands.run("document.getElementById('main').focus()")
+
+    hands.press("j", "j", "k", "j", "j")
+    assert hands.text(":focus") == "inplace.returns-self[add_]"
+    hands.press(Keys.ENTER)
+    hands.until("return location.hash === '#/matrix?q=behaviour:inplace.returns-self+subject:add_'")
+
+    hands.open(tmp_path / "index.html", "#/claims")
+    hands.all("#find")[0].send_keys("jk")
+    assert hands.text("#listed") == "No claim matches."
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_no_view_asks_for_anything(hands: Hands, tmp_path: Path, view: str) -> None:
+    """Whatever is looked at, the browser fetches nothing but the file."""
+    hands.open(save(tmp_path, *mixed()), VIEWS[view])
+
+    assert hands.run("return performance.getEntriesByType('resource').map((each) => each.name)") == []
+
+
 def test_a_record_without_claims_has_no_such_views(hands: Hands, tmp_path: Path) -> None:
     """A record of before these tables is shown as ever, and its page offers no empty view."""
     hands.open(save(tmp_path, records.small("pass")), "#/claims")
