@@ -304,6 +304,16 @@ def test_times_of_other_machines_are_not_compared(hands: Hands, tmp_path: Path) 
     assert hands.text("main .kind").endswith("Times are not compared: the profile differs.")
 
 
+def test_what_is_repaired_says_what_it_was(hands: Hands, tmp_path: Path) -> None:
+    """A cell that passes has nothing to say, so that the run before says what was wrong."""
+    good, bad = pair()
+    hands.open(save(tmp_path, bad, good), "#/differences")
+
+    [repaired] = [row.text for row in hands.all("main .kind li") if "fail → ✓ pass" in row.text]
+    assert "in 2.14.0: self after the call (first difference at index 2): expected tensor(" in repaired
+    assert "An in-place operation returns the very tensor object that it was called on." in repaired
+
+
 def test_documentation_of_another_release_has_not_changed(hands: Hands, tmp_path: Path) -> None:
     """A build that a statement does not speak of need not have its phrase; any other build is marked."""
     run = records.small("not-applicable", "pass")
