@@ -110,13 +110,13 @@ function slower(a, b, cells) {
   const heading = h("h2", {}, "Slower", h("small", {}, "indicative: a machine does other things too"));
   const differing = [["processor", (run) => [run.environment.processor || run.environment.machine, run.environment.cpus]],
     ["profile", (run) => [run.settings.profile, run.settings.samples, run.settings.seed]]].find(([, of]) => String(of(runs[a])) !== String(of(runs[b])));
-  if (differing) return h("section", { class: "kind slower" }, heading, h("p", { class: "muted" }, `Times are not compared: the ${differing[0]} differs.`));
   const asked = new Set(cells), before = timesOf(a), pairs = [];
   for (const [cell, after] of timesOf(b)) {
     const verdict = verdictOf(b, cell);
     if (before.has(cell) && verdict === verdictOf(a, cell) && ["passed", "known"].includes(verdict.group)) pairs.push({ cell, before: before.get(cell), after, ratio: after / before.get(cell) });
   }
-  if (pairs.length < index.slower.fewest) return h("section", { class: "kind slower" }, heading, h("p", { class: "muted" }, `Times are not compared: only ${counted(pairs.length, "cell")} take${pairs.length === 1 ? "s" : ""} long enough in both runs.`));
+  if (pairs.length < index.slower.fewest) return null; // so few say nothing of the others
+  if (differing) return h("section", { class: "kind slower" }, heading, h("p", { class: "muted" }, `Times are not compared: the ${differing[0]} differs.`));
   const ratios = pairs.map((pair) => pair.ratio).sort((x, y) => x - y), usual = ratios[ratios.length >> 1];
   const found = pairs.filter((pair) => asked.has(pair.cell) && pair.ratio >= index.slower.factor * Math.max(usual, 1))
     .sort((x, y) => y.ratio - x.ratio || (cellId(x.cell) < cellId(y.cell) ? -1 : 1)).slice(0, DIFFERING_SHOWN);
