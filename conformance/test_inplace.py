@@ -24,8 +24,10 @@ from conformance.inputs import (
     inplace_kinks,
     inplace_program_sources,
     lazy_operands,
+    lazy_outs,
     masks,
     named_calls,
+    numpy_numbers,
     outs,
     positions,
     random_fills,
@@ -34,6 +36,7 @@ from conformance.inputs import (
     resizing,
     scattering,
     selections,
+    silent_writes,
 )
 from conformance.inputs.activations import Activation, activations
 from conformance.inputs.aliases import (
@@ -68,7 +71,9 @@ from conformance.inputs.further_outs import FurtherOut
 from conformance.inputs.inplace_programs import InplaceProgram, saved, used, viewed, weighted, weights_of, write
 from conformance.inputs.layouts import place, places, row_major
 from conformance.inputs.lazy_operands import LazyCall
+from conformance.inputs.lazy_outs import LazyOut
 from conformance.inputs.named_calls import NamedCall
+from conformance.inputs.numpy_numbers import NumpyNumber
 from conformance.inputs.outs import OutCall
 from conformance.inputs.refusals import Doomed, Overlapping
 from conformance.inputs.resizing import Resize, Setting
@@ -78,6 +83,7 @@ from conformance.inputs.rewrites import (
     operand_tensors,
     with_a_tensor_for_the_number,
 )
+from conformance.inputs.silent_writes import SilentWrite
 from conformance.oracles import expect, frames, memory, numbers, ranges, references, writes
 from conformance.oracles import indexing as loops
 from conformance.oracles.activated import overwritten
@@ -197,6 +203,7 @@ def test_takes_its_arguments_by_name(case: NamedCall) -> None:
     expect.same_object(named.self_, found, f"result of {case.call.method} with its arguments by name")
     for part, of in (("shape", torch.Tensor.size), ("strides", torch.Tensor.stride)):
         expect.equal(tuple(of(placed.self_)), tuple(of(named.self_)), f"{part} of {what}")
+    expect.equal(placed.self_.storage_offset(), named.self_.storage_offset(), f"storage offset of {what}")
     memory.same_bytes(memory.storage_bytes(placed.self_), memory.storage_bytes(named.self_), f"memory of {what}")
 
 
@@ -358,6 +365,26 @@ def test_complex_division_by_a_subnormal_is_a_number(case: Call) -> None:
     live.apply()
     expected = np.where(case.self_.array == 0, 0j, 1 + 0j)
     numbers.close(expected, memory.contents(live.self_), case.self_.dtype, "fused", f"self after {case.method}")
+
+
+@cases(numpy_numbers.numpy_numbers)
+def test_augmented_assignment_takes_numpy_numbers(case: NumpyNumber) -> None:
+    """An augmented assignment of a scalar of NumPy computes what that of the Python number does, in place."""
+    plain, x = case.self_.build(), case.self_.build()
+    case.apply(plain, case.value)
+    what = f"x {numpy_numbers.NUMPY_SYMBOLS[case.function]} np.{case.kind}(…)"
+    expect.same_object(x, case.apply(x, case.number()), what)
+    agree(memory.contents(plain), memory.contents(x), case.self_.dtype, "exact", f"x after {what}")
+
+
+@cases(silent_writes.silent_writes)
+def test_value_that_requires_grad_is_written_without_grad(case: SilentWrite) -> None:
+    """Where no gradients are recorded, a value that requires grad is written as its numbers, and self does not require grad."""  # noqa: E501
+    x = case.self_.build()
+    case.run(x)
+    expect.equal(False, x.requires_grad, f"requires_grad after {case.write}")
+    expect.equal(None, x.grad_fn, f"grad_fn after {case.write}")
+    numbers.close(case.expected(), memory.contents(x), case.self_.dtype, "fused", f"x after {case.write}")
 
 
 @cases(extremes.subnormal_numbers)
@@ -1660,6 +1687,15 @@ def test_out_whose_elements_share_memory_is_refused(case: OutCall) -> None:
     expect.raises(RuntimeError, lambda: case.apply(case.build()), f"{case.function} to an expanded out")
 
 
+@cases(lazy_outs.lazy_outs)
+def test_out_with_a_lazy_bit_receives_the_result(case: LazyOut) -> None:
+    """An out with its conjugate or negative bit set stands for the result afterwards, and is returned."""
+    out = case.build()
+    found = case.apply(out)
+    expect.same_object(out, found, f"result of {case.function}")
+    numbers.close(case.expected(), memory.contents(out), case.out.dtype, "fused", f"out of {case.function}")
+
+
 @cases(further_outs.further_calls)
 def test_further_out_receives_the_result(case: FurtherOut) -> None:
     """An out of the right shape, or without elements, receives what the function returns without one."""
@@ -1700,8 +1736,10 @@ def test_further_out_that_requires_grad_is_refused(case: FurtherOut) -> None:
 
 @cases(outs.empty_cases)
 def test_out_without_elements_is_resized(case: OutCall) -> None:
-    """An out without elements is resized to the shape of the result and receives it."""
+    """An out without elements is resized to the shape of the result and receives it, and so again in a second call."""
     given = case.build()
+    case.apply(given)
+    holds_results(case, given)
     case.apply(given)
     holds_results(case, given)
 
@@ -1877,6 +1915,8 @@ def test_random_without_bounds_spans_the_type(case: Call) -> None:
         ranges.both_halves(low, high, found, "numbers drawn by random_")
         if not case.args:
             ranges.every_bit_varies(high.bit_length(), found, "numbers drawn by random_")
+    if found.size >= 16 * (high - low + 1):
+        expect.equal((low, high), (found.min(), found.max()), f"ends of {found.size} numbers drawn by random_")
     ranges.follows(ranges.discrete_law(low, high + 1), found, case.self_.dtype, "numbers drawn by random_")
 
 

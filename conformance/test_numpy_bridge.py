@@ -16,8 +16,9 @@ import numpy as np
 import torch
 
 from conformance.engine.cases import cases
-from conformance.inputs import casts, copies, crossings, foreign, formats, lazy, memories, scalars
+from conformance.inputs import casts, copies, crossings, eight_bits, foreign, formats, lazy, memories, scalars
 from conformance.inputs.bridges import PART_TYPES, Applied, Data, Excerpt, Seen
+from conformance.inputs.eight_bits import EightBits
 from conformance.inputs.ndarrays import Array
 from conformance.inputs.tensors import Strided
 from conformance.oracles import buffers, children, expect, files, history, inference, layout, memory, sharing
@@ -707,7 +708,11 @@ def test_frombuffer_shares(case: Applied) -> None:
 @cases(memories.cut_buffers)
 def test_frombuffer_offset_and_count(case: Excerpt) -> None:
     """frombuffer skips offset bytes, then reads count elements, or all that are left where count is negative."""
-    found = case.on(case.build())
+    buffer = case.build()
+    found = case.on(buffer)
+    if found.numel():  # what has no elements has no place either
+        moved = found.data_ptr() - buffers.address_of_buffer(buffer)
+        expect.equal(case.offset, moved, f"bytes from the buffer's beginning to {case.expression}")
     sharing.shows(
         buffers.elements(case.plan.memory, case.dtype, case.offset, case.count),
         case.dtype,
@@ -806,9 +811,11 @@ def test_frombuffer_requires_grad(case: Applied) -> None:
 
 @cases(lambda cell: crossings.applied(cell, "torch.from_dlpack(x)", "torch.utils.dlpack.from_dlpack(x)"))
 def test_from_dlpack_shares(case: Applied) -> None:
-    """from_dlpack of a tensor shares the tensor's memory."""
+    """from_dlpack of a tensor shares the tensor's memory, as often as it is called."""
     tensor = case.build()
-    sharing.two_tensors(tensor, case.on(tensor), case.expression)
+    first = case.on(tensor)
+    sharing.two_tensors(tensor, case.on(tensor), f"a second {case.expression}")
+    sharing.two_tensors(tensor, first, case.expression)
 
 
 @cases(lambda cell: crossings.applied(cell, "torch.from_dlpack(x)"))
@@ -1170,6 +1177,24 @@ def test_view_as_complex_refuses(case: Applied) -> None:
 
 
 # ---- detach, to, clone ----
+
+
+@cases(eight_bits.eight_bit_readings)
+def test_float8_stands_for_its_numbers(case: EightBits) -> None:
+    """Each bit pattern of float8_e4m3fn and float8_e5m2 is read as the number that its sign, exponent and mantissa make."""  # noqa: E501
+    memory.same_elements(case.numbers(), np.array(case.evaluate()), case.expression)
+
+
+@cases(eight_bits.eight_bit_takings)
+def test_float8_takes_the_nearest_number(case: EightBits) -> None:
+    """A number that is converted to float8_e4m3fn or float8_e5m2, and lies within, becomes the nearest one, the even of two."""  # noqa: E501
+    memory.same_elements(case.nearest(), memory.contents(case.evaluate().view(torch.uint8)), case.expression)
+
+
+@cases(eight_bits.eight_bit_moves)
+def test_float8_moves_keep_the_bits(case: EightBits) -> None:
+    """Copies, views and re-laid tensors of float8_e4m3fn and float8_e5m2 have the bits of the tensor that they are made of."""  # noqa: E501
+    memory.same_elements(case.bits.array, memory.contents(case.evaluate().view(torch.uint8)), case.expression)
 
 
 @cases(crossings.seen_tensors)
