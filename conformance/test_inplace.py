@@ -14,6 +14,7 @@ import torch
 
 from conformance.engine.cases import cases
 from conformance.inputs import (
+    acts,
     disguises,
     element_copies,
     extremes,
@@ -235,7 +236,7 @@ def test_activation_with_an_underscore_overwrites_its_input(case: Activation) ->
     overwritten(case)
 
 
-@cases(selections.small_inputs)
+@cases(selections.small_inputs, acts.acted)
 def test_function_with_an_underscore_does_as_the_method(case: Call) -> None:
     """A function of torch that ends in an underscore does to its first argument what the method of that name does."""
     method, live = case.build(), case.build()
@@ -298,7 +299,7 @@ def test_leaves_its_operands_alone(case: Call) -> None:
     expect.equal(versions, [x._version for x in operands], f"versions of the operands of {case.method}")
 
 
-@cases(selections.paired_inputs)
+@cases(selections.paired_inputs, acts.acted)
 def test_counterpart_leaves_self_alone(case: Call) -> None:
     """The counterpart without an underscore computes its result in a new tensor and leaves self unchanged."""
     live = case.build()
@@ -661,7 +662,7 @@ def test_leaf_refuses(case: Call) -> None:
     expect.raises(RuntimeError, live.apply, f"{case.method} on a leaf that requires grad")
 
 
-@cases(leaf_view_calls)
+@cases(leaf_view_calls, acts.acted)
 def test_view_of_a_leaf_refuses(case: Alias) -> None:
     """A view of a leaf that requires grad cannot be modified in place while gradients are recorded."""
     live = case.call.build()
@@ -669,7 +670,7 @@ def test_view_of_a_leaf_refuses(case: Alias) -> None:
     expect.raises(RuntimeError, live.apply, f"{case.call.method} on a view ({case.form}) of a leaf that requires grad")
 
 
-@cases(leaf_augmented_assignments)
+@cases(leaf_augmented_assignments, acts.acted)
 def test_augmented_assignment_to_a_leaf_is_refused(case: Alias) -> None:
     """An augmented assignment to a leaf that requires grad, or a view of one, raises while gradients are recorded."""
     live = case.call.build()
@@ -699,7 +700,7 @@ def test_leaf_can_be_written_without_grad(case: Call) -> None:
     expect.equal((True, True), (leaf.is_leaf, leaf.requires_grad), f"is_leaf and requires_grad after {case.method}")
 
 
-@cases(selections.grad_inputs)
+@cases(selections.grad_inputs, acts.acted)
 def test_data_reaches_the_tensor(case: Call) -> None:
     """A write through .data may go by autograd unseen, but reaches the tensor's memory or is refused."""
     plain, live = case.build(), case.build()
@@ -715,7 +716,7 @@ def test_data_reaches_the_tensor(case: Call) -> None:
     )
 
 
-@cases(split_calls)
+@cases(split_calls, acts.acted)
 def test_one_of_several_views_refuses(case: Alias) -> None:
     """An output of a function that returns several views cannot be modified in place while gradients are recorded."""
     live = case.call.build()
@@ -737,7 +738,7 @@ def test_bumps_the_version(case: Call | Overlapping) -> None:
         expect.that(after > before, f"version of self after {case.method}", f"more than {before}", after)
 
 
-@cases(viewed_calls)
+@cases(viewed_calls, acts.acted)
 def test_views_share_the_version(case: Alias) -> None:
     """A tensor and its views have one version counter, whichever of them is written."""
     live = case.call.build()
@@ -755,7 +756,7 @@ def test_views_share_the_version(case: Alias) -> None:
     expect.equal(x._version, alias._version, f"version of its view ({case.form}) after {case.call.method}")
 
 
-@cases(detached_calls)
+@cases(detached_calls, acts.acted)
 def test_detached_tensor_shares_the_version(case: Alias) -> None:
     """A tensor and what detach made of it have one version counter, whichever of them is written."""
     live = case.call.build()
@@ -925,7 +926,7 @@ def test_earlier_hook_gets_the_gradient_of_the_old_value(case: InplaceProgram) -
     check_gradient(case.value, case.start, found, what, case.call.self_.dtype)
 
 
-@cases(inplace_program_sources.hooked_view_programs)
+@cases(inplace_program_sources.hooked_view_programs, acts.acted)
 def test_later_hook_gets_the_gradient_of_the_new_value(case: InplaceProgram) -> None:
     """A hook registered after an in-place operation gets the gradient by the value that the tensor then has."""
     live = case.call.build()
@@ -942,7 +943,7 @@ def test_later_hook_gets_the_gradient_of_the_new_value(case: InplaceProgram) -> 
     )
 
 
-@cases(inplace_program_sources.hooked_view_programs)
+@cases(inplace_program_sources.hooked_view_programs, acts.acted)
 def test_retained_grad_is_that_of_the_current_value(case: InplaceProgram) -> None:
     """A retain_grad from before an in-place operation keeps the gradient by the value that the tensor has then."""
     live = case.call.build()
@@ -957,7 +958,7 @@ def test_retained_grad_is_that_of_the_current_value(case: InplaceProgram) -> Non
 # --- custom functions -----------------------------------------------------------------------------------------
 
 
-@cases(dirtying_functions)
+@cases(dirtying_functions, acts.acted)
 def test_mark_dirty_lets_stale_use_be_detected(case: Dirtying) -> None:
     """Backward raises where a saved tensor has been modified by a custom function that marks it dirty."""
     x = case.plan.build().requires_grad_().clone()
@@ -967,7 +968,7 @@ def test_mark_dirty_lets_stale_use_be_detected(case: Dirtying) -> None:
     expect.raises(RuntimeError, lambda: torch.autograd.backward(before, torch.ones_like(before)), what)
 
 
-@cases(dirtying_functions)
+@cases(dirtying_functions, acts.acted)
 def test_mark_dirty_puts_the_function_into_the_graph(case: Dirtying) -> None:
     """A custom function that marks its input dirty and returns it is part of the input's gradient from then on."""
     leaf = case.plan.build().requires_grad_()
@@ -1058,7 +1059,7 @@ def test_assignment_refuses_an_index_that_is_not_there(case: Assignment) -> None
 # --- augmented assignments ------------------------------------------------------------------------------------
 
 
-@cases(augmented_assignments)
+@cases(augmented_assignments, acts.acted)
 def test_augmented_assignment_keeps_the_tensor(case: Call) -> None:
     """An augmented assignment leaves the name bound to the very tensor that it was bound to, in the same memory."""
     live = case.build()
@@ -1068,7 +1069,7 @@ def test_augmented_assignment_keeps_the_tensor(case: Call) -> None:
     expect.equal(address, found.data_ptr(), f"address of the tensor after {symbol_of(case)}")
 
 
-@cases(augmented_assignments)
+@cases(augmented_assignments, acts.acted)
 def test_augmented_assignment_computes_the_operator(case: Call) -> None:
     """An augmented assignment leaves in the tensor the values of the operator that it is written with."""
     live = case.build()
@@ -1276,7 +1277,7 @@ def test_index_put_writes(case: Call) -> None:
     wrote(loops.index_put_at(case.self_, *case.args), live.self_, case.self_, "self after index_put_")
 
 
-@cases(positions.index_put_cases)
+@cases(positions.index_put_cases, acts.acted)
 def test_index_put_is_assignment(case: Call) -> None:
     """index_put_(indices, values) does what the assignment self[indices] = values does."""
     live, other = case.build(), case.build()
