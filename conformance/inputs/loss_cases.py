@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
-from conformance.inputs.loss_sources import FLOATING, as_images, loss_calls, valued_call
+from conformance.inputs.loss_sources import as_images, loss_calls
 from conformance.inputs.tensors import Strided, strided
 from conformance.inputs.valued_calls import ValuedCall, worded_plan
+from conformance.inputs.valued_sources import FLOATING, valued_call
 
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell

@@ -46,6 +46,7 @@ class ValuedCall:
     calling: tuple[tuple[str, Any], ...] = ()
     training: bool = False
     requires: tuple[int, ...] = ()  # numbers of the inputs that require grad
+    state_type: str = "float32"  # of a module all of whose inputs are indices
 
     @property
     def functional(self) -> bool:
@@ -57,7 +58,7 @@ class ValuedCall:
         """The element type of the numbers: that of the first input that is no index."""
         plans = (*self.inputs, *(plan for _, plan in self.built))
         kinds = [plan.dtype for plan in plans if ELEMENT_TYPES[plan.dtype].kind in ("floating", "complex")]
-        return kinds[0] if kinds else "float32"
+        return kinds[0] if kinds else self.state_type
 
     def option(self, name: str, default: Any = None) -> Any:
         """What an option was given as."""
@@ -68,9 +69,10 @@ class ValuedCall:
         if self.functional:
             return None
         built = {name: plan.build() for name, plan in self.built}
-        made = getattr(torch.nn, self.makes)(**dict(self.options), **built)
+        with torch.random.fork_rng(devices=[], enabled=has_state(self.makes)):  # drawn, and written over at once
+            made = getattr(torch.nn, self.makes)(**dict(self.options), **built)
         device = self.inputs[0].device
-        made = made.to(device, getattr(torch, self.dtype)) if any(True for _ in made.parameters()) else made.to(device)
+        made = made.to(device, getattr(torch, self.dtype))
         for number, (name, held) in enumerate(state_of(made).items()):
             if held.is_floating_point() and name not in built:
                 data = STATE_NUMBERS[number % 19 :] + STATE_NUMBERS[: number % 19]
@@ -153,7 +155,8 @@ class LiveValued:
         plain = len(self.inputs) - len(case.named)
         keywords = dict(zip(case.named, self.inputs[plain:], strict=True), **dict(case.calling))
         if not case.functional:
-            return self.module(*self.inputs[:plain], **keywords)
+            with torch.random.fork_rng(devices=[], enabled="Fractional" in case.makes):
+                return self.module(*self.inputs[:plain], **keywords)
         built = {name: plan.build() for name, plan in case.built}
         function = getattr(torch.nn.functional, case.makes.removeprefix("functional."))
         return function(*self.inputs[:plain], **keywords, **dict(case.options), **built)

@@ -16,6 +16,7 @@ tolerance is chosen: a formula of more operations or of terms that cancel has th
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ import torch
 
 from conformance.engine.evidence import measure
 from conformance.inputs.dtypes import ELEMENT_TYPES, dtype_name, limits
+from conformance.inputs.valued_calls import tensors_in
 from conformance.oracles import expect, memory, numbers
 from conformance.oracles.expect import Mismatch
 
@@ -244,8 +246,28 @@ def softmax_of(x: Bounded, axis: int) -> Bounded:
     """exp(x) / sum(exp(x)), from the largest; a row of nothing but -inf gives NaN."""
     with np.errstate(invalid="ignore"):
         top = x.value.max(axis, keepdims=True)
-        powers = (x - Bounded(top, x.unit, np.where(np.isfinite(top), x.error.max(axis, keepdims=True), 0))).exp()
+        shifted = x - Bounded(top, x.unit, np.where(np.isfinite(top), x.error.max(axis, keepdims=True), 0))
+    powers = Bounded(shifted.value, x.unit, np.where(np.isfinite(shifted.value), shifted.error, 0)).exp()
     return powers / powers.sum(axis, True)
+
+
+def log_sigmoid_of(x: Bounded) -> Bounded:
+    """log(1 / (1 + exp(-x))), without an overflow."""
+    return x.at_most(0.0) - (-x.absolute()).exp().log1p()
+
+
+def number_of(live: Any, place: int) -> Bounded:
+    """The numbers of an input, which are exact."""
+    return Bounded(live.arrays[place], unit_of(live.dtype))
+
+
+def follows(case: Any, formula: Callable[[Any], list[Any]]) -> None:
+    """Expect the results of a ``ValuedCall`` to be those of a formula, and its inputs to be as they were."""
+    live = case.build()
+    expected = formula(live)
+    near_each(expected, tensors_in(live.call()), live.dtype, case.makes)
+    for number, (plan, tensor) in enumerate(zip(case.inputs, live.inputs, strict=True)):
+        memory.same_elements(plan.array, memory.contents(tensor), f"input {number} after {case.makes}")
 
 
 def near(expected: Any, found: object, dtype: str, what: str) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from conformance.inputs.valued_calls import LiveValued, tensors_in
 from conformance.oracles import expect, memory
-from conformance.oracles.bounded import Bounded, chosen, near_each, unit_of
+from conformance.oracles.bounded import Bounded, chosen, log_sigmoid_of, near_each, unit_of
 from conformance.oracles.class_losses import adaptive_results, class_loss, ctc_loss, reduction_of
 
 ELEMENTWISE_LOSSES = ("L1Loss", "MSELoss", "SmoothL1Loss", "HuberLoss", "SoftMarginLoss", "HingeEmbeddingLoss",
@@ -58,11 +58,6 @@ def reduced(terms: Bounded, reduction: str, shape: tuple[int, ...]) -> Bounded:
 def weighted(terms: Bounded, live: LiveValued) -> Bounded:
     """The terms by the weights that the constructor was given, if any."""
     return terms * live.state["weight"] if "weight" in live.state else terms
-
-
-def log_sigmoid_of(x: Bounded) -> Bounded:
-    """log(1 / (1 + exp(-x))), without an overflow."""
-    return x.at_most(0.0) - (-x.absolute()).exp().log1p()
 
 
 def log_of_the_rest(x: Bounded) -> Bounded:
