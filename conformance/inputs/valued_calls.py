@@ -113,16 +113,25 @@ class ValuedCall:
         plain = len(names) - len(self.named)
         words = names[:plain] + [f"{key}={name}" for key, name in zip(self.named, names[plain:], strict=True)]
         words += [f"{key}={value!r}" for key, value in self.calling]
-        options = [f"{key}={value!r}" for key, value in self.options]
+        if self.makes in ("LSTM", "LSTMCell") and len(words) == 3:
+            words = [words[0], f"({words[1]}, {words[2]})"]
+        if self.makes in ("RNN", "LSTM", "GRU") and self.inputs[-1].dtype == "int64":
+            first = bool(self.option("batch_first", False))
+            words = [f"torch.nn.utils.rnn.pack_padded_sequence(x0, x1, batch_first={first}, enforce_sorted=False)"]
+        options = [f"{key}={shown_option(value)}" for key, value in self.options]
         options += [f"{key}={plan.code()}" for key, plan in self.built]
         if self.functional:
-            lines.append(f"print(torch.nn.{self.makes}({', '.join([*words, *options])}))")
+            call = f"torch.nn.{self.makes}({', '.join([*words, *options])})"
         else:
             mode = "train" if self.training else "eval"
             lines.append(f"m = torch.nn.{self.makes}({', '.join(options)}).to(torch.{self.dtype}).{mode}()")
             if has_state(self.makes):
                 lines.append(FILLING.format(numbers=STATE_NUMBERS, built=[name for name, _ in self.built]))
-            lines.append(f"print(m({', '.join(words)}))")
+            call = f"m({', '.join(words)})"
+        lines += ["found = " + call, "print(found)"]
+        if self.requires:
+            last = "found.loss" if self.makes.startswith("Adaptive") else "found"
+            lines.append(f"print(torch.autograd.grad({last}.sum(), [{', '.join(names[n] for n in self.requires)}]))")
         return "\n".join(lines)
 
 
@@ -160,6 +169,11 @@ class LiveValued:
         built = {name: plan.build() for name, plan in case.built}
         function = getattr(torch.nn.functional, case.makes.removeprefix("functional."))
         return function(*self.inputs[:plain], **keywords, **dict(case.options), **built)
+
+
+def shown_option(value: Any) -> str:
+    """An argument as it is written; an infinity has no literal."""
+    return f"float('{value}')" if value in (float("inf"), -float("inf")) else repr(value)
 
 
 def state_of(module: Any) -> dict[str, Any]:
