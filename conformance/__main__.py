@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from conformance import inventory
 from conformance.engine.options import FURTHER, OPTIONS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,13 +36,25 @@ def main(arguments: list[str] | None = None) -> int:
     listing.add_argument("area", nargs="*", help="only these areas")
     schema = commands.add_parser("schema", help="write the JSON Schemas of the YAML files to specs/schema/")
     schema.add_argument("--check", action="store_true", help="write nothing; exit 1 where one is out of step")
+    claims = commands.add_parser("claims", help="list the claims of tutorials, with their verdicts of a run record")
+    claims.add_argument("record", nargs="?", metavar="RUN.json", help="a run record (further options: reports claims)")
+    surface = commands.add_parser("surface", help="list the documented names of this torch, and what names them")
+    surface.add_argument("--without", action="store_true", help="only the names that no behaviour names")
+    surface.add_argument("--json", action="store_true", help="as JSON, with the behaviours")
+    surface.add_argument("place", nargs="*", help="only the names of these modules and classes, as torch.nn")
     options, rest = parser.parse_known_args(arguments)
+    if options.command == "claims" and options.record is not None:
+        return inventory.list_claims(options.record, rest)
     if rest and options.command != "run":
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if options.command == "run":
         return run_suite(rest, options.report)
     if options.command == "schema":
         return keep_schemas(options.check)
+    if options.command == "claims":
+        return inventory.list_claims(None, [])
+    if options.command == "surface":
+        return inventory.list_surface(options.place, options.without, options.json)
     return list_behaviours(options.area, options.cells, options.json)
 
 

@@ -40,12 +40,17 @@ class RunRecord:
         self.lost: str | None = None  # why cells could not be written
         self.areas: list[dict[str, Any]] = []
         self.behaviours: list[dict[str, Any]] = []
+        self.tables: dict[str, list[dict[str, Any]]] = {}  # of the suite, whatever was run: claims, surface
         path.parent.mkdir(parents=True, exist_ok=True)
         self._start_file()
 
-    def plan(self, cells: int, available: int, areas: list[dict[str, Any]], behaviours: list[dict[str, Any]]) -> None:
+    def plan(
+        self, cells: int, available: int, areas: list[dict[str, Any]], behaviours: list[dict[str, Any]],
+        tables: dict[str, list[dict[str, Any]]] | None = None,
+    ) -> None:  # fmt: skip
         """Say how many cells this run means to have, of how many there are, and of what; before the first of them."""
         self.planned, self.available, self.areas, self.behaviours = cells, available, areas, behaviours
+        self.tables = tables or {}
         if not self.cells:
             self._start_file()
 
@@ -83,8 +88,10 @@ class RunRecord:
             "available": self.available,
             "areas": self.areas, "behaviours": self.behaviours, "errors": self.errors,
         }  # fmt: skip
-        cells = ",\n".join(self.cells[key] for key in sorted(self.cells))
-        text = json.dumps(whole, indent=1, default=str)[:-2] + f',\n "cells": [\n{cells}\n]}}\n'
+        lists = {name: [json.dumps(row) for row in rows] for name, rows in self.tables.items()}
+        lists["cells"] = [self.cells[key] for key in sorted(self.cells)]
+        text = json.dumps(whole, indent=1, default=str)[:-2]  # the lists have a line for each entry
+        text += "".join(f',\n "{name}": [\n' + ",\n".join(rows) + "\n]" for name, rows in lists.items()) + "}\n"
         try:
             write_atomically(self.path, text)
         except OSError as error:
@@ -95,7 +102,7 @@ class RunRecord:
     def _start_file(self) -> None:
         head = {
             **self.header, "planned": self.planned, "available": self.available, "areas": self.areas,
-            "behaviours": self.behaviours, "errors": self.errors,
+            "behaviours": self.behaviours, "errors": self.errors, **self.tables,
         }  # fmt: skip
         text = json.dumps(head, default=str).encode()[:-1] + b', "cells": ['
         write_atomically(self.path, (text + TAIL).decode())

@@ -9,16 +9,20 @@ from typing import Any
 from pydantic import BaseModel
 
 from conformance.engine.catalogue import DifferentiableFunctions, Operators
+from conformance.engine.claims import Claims
 from conformance.engine.expectations import Deviations
+from conformance.engine.module_catalogue import Modules
 from conformance.engine.specs import SPECS, Area
 from conformance.engine.subjects import Rows
 
 FOLDER = SPECS / "schema"
 MODELS: dict[str, type[BaseModel]] = {
     "area": Area,
+    "claims": Claims,
     "deviations": Deviations,
     "operators": Operators,
     "differentiable": DifferentiableFunctions,
+    "modules": Modules,
     "catalogue": Rows,
 }
 

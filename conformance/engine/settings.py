@@ -40,6 +40,7 @@ class Settings:
     record: Path
     arguments: tuple[str, ...]
     stands: Stands
+    timeout: float | None = None  # seconds that a cell may take, where it is not what the profile gives it
 
     @classmethod
     def of(cls, option: Any, arguments: tuple[str, ...], root: Path, folder: Path | None = None) -> Settings:
