@@ -1,4 +1,4 @@
-"""``python -m conformance``: run the suite and its report, list what there is, keep the schemas in step."""
+"""``python -m conformance``: run the suite and its report, list what there is, keep deviations and schemas in step."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from conformance.deviations import parser as deviations
 from conformance.engine.options import FURTHER, OPTIONS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,11 +36,16 @@ def main(arguments: list[str] | None = None) -> int:
     listing.add_argument("area", nargs="*", help="only these areas")
     schema = commands.add_parser("schema", help="write the JSON Schemas of the YAML files to specs/schema/")
     schema.add_argument("--check", action="store_true", help="write nothing; exit 1 where one is out of step")
+    deviations.add(commands)
     options, rest = parser.parse_known_args(arguments)
     if rest and options.command != "run":
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if options.command == "run":
         return run_suite(rest, options.report)
+    if options.command == "deviations":
+        from conformance.deviations import command
+
+        return command.run(options)
     if options.command == "schema":
         return keep_schemas(options.check)
     return list_behaviours(options.area, options.cells, options.json)
