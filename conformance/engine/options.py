@@ -49,6 +49,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
     ),
     "where and how long": (
         Option("--run-record", "FILE", "where the run record goes (default: reports/runs/latest.json)", "run.json"),
+        Option("--resume", "RUN", "go on with a run that was cut off: decided cells are kept", "run.json"),
         Option("--collection-timeout", "SECONDS", "how long the collection may take, 0 for any time (default: 300)",
                "600", "300"),
     ),

@@ -20,13 +20,14 @@ import pytest
 import pytest_timeout
 import torch
 
-from conformance.engine import crumbs
+from conformance.engine import crumbs, resumption
 from conformance.engine.claim import Claim
 from conformance.engine.isolation import Isolation
 from conformance.engine.items import NOTE, PATIENCE, SETTINGS, AreaModule, CellItem, by_subject, settle
 from conformance.engine.options import OPTIONS
 from conformance.engine.patience import Patience
-from conformance.engine.recorder import Recorder
+from conformance.engine.recorder import Recorder, header_of
+from conformance.engine.resumption import Resumed
 from conformance.engine.settings import Settings, UsageError, seconds_allowed, seconds_of
 from conformance.engine.specs import is_area_module
 from conformance.engine.terminal import Terminal
@@ -36,6 +37,7 @@ from conformance.engine.words import Level, Verdict
 CRUMBS = pytest.StashKey[crumbs.Crumbs]()
 WATCHDOG = pytest.StashKey[Watchdog]()
 CLAIM = pytest.StashKey[Claim]()
+DECIDED = pytest.StashKey[frozenset[str]]()
 COLLECTOR = pytest.StashKey[tuple[int, int, int]]()
 
 
@@ -54,14 +56,15 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line(
             "markers", f"{level.value}: cells of behaviours that the documentation states as '{level.value}'"
         )
+    worker = getattr(config, "workerinput", None)
     try:
+        resumed = _resumed(config) if worker is None else None
         given = config.invocation_params
         settings = Settings.of(config.option, tuple(given.args), config.rootpath, given.dir)
         config.option.collection_timeout = seconds_of("--collection-timeout", config.option.collection_timeout)
         seconds_allowed(config)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
-    worker = getattr(config, "workerinput", None)
     if worker is None:
         _check_expressions(config)
     if worker is not None:
@@ -69,8 +72,13 @@ def pytest_configure(config: pytest.Config) -> None:
     claim = None if worker is not None or config.option.collectonly else Claim(settings.record)
     if claim is not None:
         config.stash[CLAIM] = claim
+        if claim.moved and resumed is not None:
+            raise pytest.UsageError(
+                f"--resume: expected a run that has ended; found {resumed.named!r}, still written to"
+            )
         settings = replace(settings, record=claim.path)
     config.stash[SETTINGS] = settings
+    config.stash[DECIDED] = frozenset(worker["decided"] if worker is not None else resumed.decided if resumed else ())
     config.stash[NOTE] = lambda phase, index, case: None
     if config.option.timeout is None and not seconds_allowed(config):
         config.option.timeout = settings.profile.timeout
@@ -88,11 +96,29 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[WATCHDOG] = Watchdog(os.dup(2))
         if config.option.__dict__.get("maxworkerrestart") is None:
             config.option.maxworkerrestart = "1000000"  # every crash is a verdict; none may end the run
-        recorder = Recorder(config, settings)
+        try:
+            if resumed is not None:
+                resumed.check(header_of(config, settings))
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from None
+        recorder = Recorder(config, settings, resumed)
         config.pluginmanager.register(recorder, "conformance-recorder")
-        config.pluginmanager.register(Terminal(config, settings, claim), "conformance-terminal")
+        config.pluginmanager.register(Terminal(config, settings, claim, resumed), "conformance-terminal")
         if config.pluginmanager.hasplugin("xdist"):
             config.pluginmanager.register(Isolation(config, settings, recorder), "conformance-isolation")
+
+
+def _resumed(config: pytest.Config) -> Resumed | None:
+    """The run that goes on, whose record is that of this run too; raises UsageError."""
+    named = config.option.resume
+    if named is None:
+        return None
+    found = resumption.load(named)
+    wanted = config.option.run_record
+    if wanted is not None and Path(wanted).resolve() != Path(named).resolve():
+        raise UsageError(f"--run-record: expected none, since --resume {named} goes on in its own; found {wanted!r}")
+    config.option.run_record = named
+    return found
 
 
 def _check_expressions(config: pytest.Config) -> None:
@@ -119,9 +145,14 @@ def pytest_collection(session: pytest.Session) -> Generator[None, Any, Any]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the cells that level and shard leave out."""
+    """Leave out the cells that level and shard leave out, and those that a run that goes on has decided."""
     settings = config.stash[SETTINGS]
-    kept = [item for item in items if not isinstance(item, CellItem) or settings.wants(item.cell)]
+    decided = config.stash[DECIDED]
+    kept = [
+        item
+        for item in items
+        if not isinstance(item, CellItem) or (settings.wants(item.cell) and item.cell.id not in decided)
+    ]
     if len(kept) < len(items):
         gone = set(map(id, kept))
         config.hook.pytest_deselected(items=[item for item in items if id(item) not in gone])
