@@ -33,6 +33,10 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
     "which cells run": (
         Option("--device", "NAME", "device to test, repeatable; default: every device that torch can use here",
                "cuda:0", repeatable=True),
+        Option("--plugin", "MODULE", "import it before devices are looked up, repeatable: what brings a back end along",
+               "torch_npu", repeatable=True),
+        Option("--targets", "FILE", "further types of devices and what they declare, repeatable",
+               "vendor.yaml", repeatable=True),
         Option("--level", "LEVEL", "run behaviours of this level and above: must, should, may (default)",
                "must", "may"),
         Option("--shard", "I/N", "run the I-th of N shards of the cells", "1/4"),

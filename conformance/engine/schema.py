@@ -12,6 +12,7 @@ from conformance.engine.catalogue import DifferentiableFunctions, Operators
 from conformance.engine.expectations import Deviations
 from conformance.engine.specs import SPECS, Area
 from conformance.engine.subjects import Rows
+from conformance.engine.targets import Kinds
 
 FOLDER = SPECS / "schema"
 MODELS: dict[str, type[BaseModel]] = {
@@ -20,6 +21,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "operators": Operators,
     "differentiable": DifferentiableFunctions,
     "catalogue": Rows,
+    "targets": Kinds,
 }
 
 

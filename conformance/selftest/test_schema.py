@@ -16,6 +16,7 @@ from conformance.engine.specs import SPECS, area_names
 FILES = {
     **{SPECS / f"{name}.yaml": "area" for name in area_names()},
     SPECS / "deviations.yaml": "deviations",
+    SPECS / "targets.yaml": "targets",
     SPECS / "catalogue" / "operators.yaml": "operators",
     SPECS / "catalogue" / "differentiable.yaml": "differentiable",
     SPECS / "catalogue" / "out_functions.yaml": "catalogue",
