@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from conformance import matrix
 from conformance.deviations import parser as deviations
 from conformance.engine.options import FURTHER, OPTIONS
 
@@ -37,11 +38,14 @@ def main(arguments: list[str] | None = None) -> int:
     schema = commands.add_parser("schema", help="write the JSON Schemas of the YAML files to specs/schema/")
     schema.add_argument("--check", action="store_true", help="write nothing; exit 1 where one is out of step")
     deviations.add(commands)
+    matrix.add(commands)
     options, rest = parser.parse_known_args(arguments)
-    if rest and options.command != "run":
+    if rest and options.command not in ("run", "matrix"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if options.command == "run":
         return run_suite(rest, options.report)
+    if options.command == "matrix":
+        return matrix.run(options, rest)
     if options.command == "deviations":
         from conformance.deviations import command
 
