@@ -46,6 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
         return run_suite(rest, options.report)
     if options.command == "matrix":
         return matrix.run(options, rest)
+    from conformance.engine import prerequisites  # noqa: F401 (says in a line where torch cannot be imported)
+
     if options.command == "deviations":
         from conformance.deviations import command
 

@@ -5,10 +5,15 @@
 
 from __future__ import annotations
 
+from conformance.engine import prerequisites  # noqa: F401 (says in a line what is missing; so it stands first)
+
+# isort: split
 import atexit
 import faulthandler
 import gc
 import os
+import shutil
+import tempfile
 from argparse import SUPPRESS
 from collections.abc import Generator
 from contextlib import nullcontext
@@ -50,6 +55,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--record-note", metavar="FILE", help=SUPPRESS)  # where to write which record the run has
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Let ``--tx`` say which workers there are; ``-n auto``, one of the project's own options, would win over it."""
+    if getattr(config.option, "tx", None) and not hasattr(config, "workerinput"):
+        config.option.numprocesses = None
+        config.option.dist = "load" if config.option.dist == "no" else config.option.dist
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Check the options, and prepare this process to be a worker or the one that records."""
     for level in Level:
@@ -86,8 +99,9 @@ def pytest_configure(config: pytest.Config) -> None:
     limit = 0.0 if debugging else seconds_allowed(config)
     if worker is not None:
         torch.set_num_threads(1)
-        config.stash[PATIENCE] = Patience(limit, Path(worker["crumbs"]) / "hangs")
-        trail = crumbs.Crumbs(Path(worker["crumbs"]) / f"{worker['workerid']}.crumb")
+        folder = _folder_of_crumbs(worker["crumbs"])
+        config.stash[PATIENCE] = Patience(limit, folder / "hangs")
+        trail = crumbs.Crumbs(folder / f"{worker['workerid']}.crumb")
         config.stash[CRUMBS], config.stash[NOTE] = trail, trail.note
         config.stash[WATCHDOG] = Watchdog(trail.dump)
     else:
@@ -119,6 +133,15 @@ def _resumed(config: pytest.Config) -> Resumed | None:
         raise UsageError(f"--run-record: expected none, since --resume {named} goes on in its own; found {wanted!r}")
     config.option.run_record = named
     return found
+
+
+def _folder_of_crumbs(named: str) -> Path:
+    """The folder that the controlling process reads, or one of this machine's own where that is another machine's."""
+    if Path(named).is_dir():
+        return Path(named)
+    own = tempfile.mkdtemp(prefix="conformance-crumbs-")
+    atexit.register(shutil.rmtree, own, ignore_errors=True)
+    return Path(own)
 
 
 def _check_expressions(config: pytest.Config) -> None:

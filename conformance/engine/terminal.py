@@ -47,7 +47,7 @@ class Terminal:
         targets = ", ".join(f"{t.name} ({t.model})" for t in s.targets)
         shard = f", shard {s.shard[0]}/{s.shard[1]}" if s.shard else ""
         workers = getattr(self.config.option, "numprocesses", None)
-        isolation = "" if workers else "; crashes end the run (no -n)"
+        isolation = "" if workers or self.config.option.__dict__.get("tx") else "; crashes end the run (no -n)"
         versions = f"NumPy {numpy.__version__}, Hypothesis {hypothesis.__version__}"
         fails_on = s.fail_on.value if s.fail_on else "none"
         moved = []

@@ -29,9 +29,11 @@ def cut_off(folder: Path, *arguments: str, cells: int = 4) -> dict[str, Any]:
     if not folder.exists():
         project(folder, NAMES, rows={"dawdles": SUBJECTS})
     path = folder / LATEST
+    swept = folder.parent / "t"  # what a killed process leaves in the temporary folder
+    swept.mkdir(exist_ok=True)
     run = subprocess.Popen(
-        command(*arguments), cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        start_new_session=True,
+        command(*arguments), cwd=folder, env=environment(TMPDIR=str(swept)), stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     end = time.monotonic() + 60
     while time.monotonic() < end:
