@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from conformance import matrix
+from conformance import inventory, matrix
 from conformance.deviations import parser as deviations
 from conformance.engine.options import FURTHER, OPTIONS
 
@@ -39,7 +39,15 @@ def main(arguments: list[str] | None = None) -> int:
     schema.add_argument("--check", action="store_true", help="write nothing; exit 1 where one is out of step")
     deviations.add(commands)
     matrix.add(commands)
+    claims = commands.add_parser("claims", help="list the claims of tutorials, with their verdicts of a run record")
+    claims.add_argument("record", nargs="?", metavar="RUN.json", help="a run record (further options: reports claims)")
+    surface = commands.add_parser("surface", help="list the documented names of this torch, and what names them")
+    surface.add_argument("--without", action="store_true", help="only the names that no behaviour names")
+    surface.add_argument("--json", action="store_true", help="as JSON, with the behaviours")
+    surface.add_argument("place", nargs="*", help="only the names of these modules and classes, as torch.nn")
     options, rest = parser.parse_known_args(arguments)
+    if options.command == "claims" and options.record is not None:
+        return inventory.list_claims(options.record, rest)
     if rest and options.command not in ("run", "matrix"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if options.command == "run":
@@ -54,6 +62,10 @@ def main(arguments: list[str] | None = None) -> int:
         return command.run(options)
     if options.command == "schema":
         return keep_schemas(options.check)
+    if options.command == "claims":
+        return inventory.list_claims(None, [])
+    if options.command == "surface":
+        return inventory.list_surface(options.place, options.without, options.json)
     return list_behaviours(options.area, options.cells, options.json)
 
 

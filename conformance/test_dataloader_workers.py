@@ -12,7 +12,9 @@ from typing import Any
 import torch
 
 from conformance.engine.cases import cases
+from conformance.engine.sharing import once
 from conformance.inputs import (
+    collated_pools,
     failing_pools,
     parcels,
     pinned_pools,
@@ -21,22 +23,29 @@ from conformance.inputs import (
     pool_sources,
     start_methods,
 )
+from conformance.inputs.collated_pools import CollatedPool
 from conformance.inputs.failing_pools import Failing, Failure, Killed, Late
 from conformance.inputs.loaders import Loading
-from conformance.inputs.parcels import Parcels
+from conformance.inputs.parcels import Parcels, ParcelSeen
 from conformance.inputs.pinned_pools import Pinned
 from conformance.inputs.pool_endings import Abandoned, Ended
 from conformance.inputs.pool_programs import Overtaken
 from conformance.inputs.pools import Pool, PoolSeen, run_pool
 from conformance.inputs.start_methods import START_LIMIT, Crowded, Started, answers_of_workers
 from conformance.oracles import expect, loader_model, memory, pool_model
+from conformance.oracles.collated_alike import alike_without_workers
 from conformance.oracles.main_processes import MainProcess, in_a_main_process
 
 
-def seen_of(case: Pool) -> PoolSeen:
+def run_of(case: Pool) -> PoolSeen:
     """What is seen of a pool that runs in a process of its own."""
     found: PoolSeen = in_a_main_process("the epochs of the loader", run_pool, case)
     return found
+
+
+def seen_of(case: Pool) -> PoolSeen:
+    """The same, of one run of the pool for all behaviours that look at it."""
+    return once(run_of, case)
 
 
 # --- what is loaded, where --------------------------------------------------------------------------------------
@@ -48,6 +57,12 @@ def test_workers_load_what_is_asked_for(case: Loading) -> None:
     expected = [loader_model.plain_batch(case, yielded.keys) for yielded in loader_model.epoch(case)]
     found = in_a_main_process("an epoch", pool_programs.load_plainly, case)
     expect.equal(expected, found, f"batches with {case.workers} workers")
+
+
+@cases(collated_pools.collated_pools)
+def test_workers_collate_as_the_main_process(case: CollatedPool) -> None:
+    """With workers the batches of the default collate_fn have the types, layouts and bits that they have without, each in memory of its own."""  # noqa: E501
+    in_a_main_process("two epochs", alike_without_workers, case)
 
 
 @cases(pool_sources.shuffled_loadings)
@@ -230,7 +245,7 @@ def test_epochs_have_seeds_of_their_own(case: Pool) -> None:
 @cases(pool_sources.reproduced_pools)
 def test_one_seed_gives_one_run(case: Pool) -> None:
     """For one seed of the main process, or of the generator given, two runs load and draw the same in each worker."""
-    first, second = (pool_model.run_in_short(seen_of(case)) for _ in range(2))
+    first, second = (pool_model.run_in_short(run_of(case)) for _ in range(2))
     for epoch, (one, two) in enumerate(zip(first, second, strict=True)):
         expect.equal(one, two, f"batches, and the draws of each worker, in epoch {epoch}")
 
@@ -538,10 +553,10 @@ def test_dropped_iterator_leaves_no_segments(case: Ended) -> None:
 def test_workers_end_with_the_main_process(case: Abandoned) -> None:
     """When the main process is killed, its workers end by themselves, whether they are idle or persistent."""
     with MainProcess(pool_endings.abandon, case.pools) as process:
-        running = process.answer("a batch of each loader")
+        running, limit = process.answer("a batch of each loader")
         expect.equal(sum(pool.workers for pool in case.pools), len(running), "workers")
         process.kill()
-        expect.that(process.all_ended(), "workers after the main process was killed", "all ended", "some run on")
+        expect.that(process.all_ended(limit), "workers after the main process was killed", "all ended", "some run on")
 
 
 @cases(pool_endings.kept_batches)
@@ -556,9 +571,17 @@ def test_batches_outlive_their_workers(case: Ended) -> None:
 # --- tensors on their way ---------------------------------------------------------------------------------------
 
 
+def sent(case: Parcels) -> tuple[list[ParcelSeen], list[ParcelSeen]]:
+    """What is seen of tensors where they are made, and where they arrive."""
+    found: tuple[list[ParcelSeen], list[ParcelSeen]] = in_a_main_process(
+        "an epoch of tensors", parcels.send_parcels, case
+    )
+    return found
+
+
 def same_parcels(case: Parcels) -> None:
     """Expect the tensors to arrive as they are where they are made."""
-    made, arrived = in_a_main_process("an epoch of tensors", parcels.send_parcels, case)
+    made, arrived = once(sent, case)
     expect.equal(len(case.plans), len(arrived), "number of tensors")
     for number, (expected, found) in enumerate(zip(made, arrived, strict=True)):
         what = f"sample {number}, {case.expression} of {case.plans[number]!r}"
@@ -582,7 +605,7 @@ def test_lazy_tensors_arrive_with_their_values(case: Parcels) -> None:
 @cases(parcels.tensor_parcels)
 def test_tensors_come_in_shared_memory(case: Parcels) -> None:
     """A tensor that a worker returns lies in shared memory."""
-    _, arrived = in_a_main_process("an epoch of tensors", parcels.send_parcels, case)
+    _, arrived = once(sent, case)
     for number, found in enumerate(arrived):
         expect.equal(True, found.shared or not found.values.size, f"is_shared() of sample {number}")
 
@@ -597,7 +620,7 @@ def test_workers_start_by_the_method_asked_for(case: Started) -> None:
     expect.equal(2 * case.workers, len(answers), "number of samples")
     for answer in answers:
         expect.equal(case.method == "fork", answer["marked"], "whether the worker has the memory of the main process")
-        expect.equal(case.method != "forkserver", answer["parent"] == main, "whether its parent is the main process")
+        expect.equal(main, answer["parent"], "parent of the worker")
         expect.that(answer["process"] != main, "process of the sample", "that of a worker", "the main process")
         expect.that(answer["id"] in range(case.workers), "get_worker_info().id", f"below {case.workers}", answer["id"])
         expect.equal((case.workers, 2 * case.workers), (answer["workers"], answer["samples"]), "workers and samples")
@@ -638,10 +661,16 @@ def test_pinned_batches_come_from_workers(case: Pinned) -> None:
         expect.equal({True}, {*pinned_pools.pinned_in(batch)}, f"is_pinned() of the tensors of batch {number}")
 
 
+def loaded_unpinned(case: Pinned) -> tuple[list[Any], bool]:
+    """The values and pins of each batch of one epoch, and whether there was a warning."""
+    found: tuple[list[Any], bool] = in_a_main_process("an epoch", pinned_pools.load_unpinned, case)
+    return found
+
+
 @cases(pinned_pools.unpinned_pools)
 def test_pinning_without_accelerator_returns_ordinary_tensors(case: Pinned) -> None:
     """Without an accelerator the batches are the same with pin_memory and workers, and not pinned."""
-    batches, _ = in_a_main_process("an epoch", pinned_pools.load_unpinned, case)
+    batches, _ = once(loaded_unpinned, case)
     expect.equal(case.count, len(batches), "number of batches")
     for number, (values, pinned) in enumerate(batches):
         expect.equal((case.expected(number), {False}), (values, {*pinned}), f"values and is_pinned() of batch {number}")
@@ -650,5 +679,5 @@ def test_pinning_without_accelerator_returns_ordinary_tensors(case: Pinned) -> N
 @cases(pinned_pools.unpinned_pools)
 def test_pinning_without_accelerator_warns(case: Pinned) -> None:
     """Without an accelerator pin_memory with workers gives a warning."""
-    _, warned = in_a_main_process("an epoch", pinned_pools.load_unpinned, case)
+    _, warned = once(loaded_unpinned, case)
     expect.equal(True, warned, "whether there is a warning")

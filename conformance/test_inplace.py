@@ -19,6 +19,7 @@ from conformance.inputs import (
     extremes,
     fills,
     foreign_values,
+    further_outs,
     indexing,
     inplace_kinks,
     inplace_program_sources,
@@ -63,6 +64,7 @@ from conformance.inputs.dirty_functions import Dirtying, dirtying_functions
 from conformance.inputs.disguises import DisguisedCall
 from conformance.inputs.dtypes import ELEMENT_TYPES, limits
 from conformance.inputs.foreign_values import ForeignValue
+from conformance.inputs.further_outs import FurtherOut
 from conformance.inputs.inplace_programs import InplaceProgram, saved, used, viewed, weighted, weights_of, write
 from conformance.inputs.layouts import place, places, row_major
 from conformance.inputs.lazy_operands import LazyCall
@@ -91,7 +93,7 @@ from conformance.oracles.gradients import (
     numbers_of,
 )
 from conformance.oracles.modes import deterministic, recorded_warnings, silence
-from conformance.oracles.outs import holds_results, kept_frames, same_strides_as
+from conformance.oracles.outs import holds_results, kept_frames, received, same_strides_as
 from conformance.oracles.ranges import drawn, within
 from conformance.oracles.renormed import renormed
 from conformance.oracles.writes import kept_outside, nearly_wrote, picked, same_frame, wrote
@@ -356,6 +358,15 @@ def test_complex_division_by_a_subnormal_is_a_number(case: Call) -> None:
     live.apply()
     expected = np.where(case.self_.array == 0, 0j, 1 + 0j)
     numbers.close(expected, memory.contents(live.self_), case.self_.dtype, "fused", f"self after {case.method}")
+
+
+@cases(extremes.subnormal_numbers)
+def test_sgn_of_a_subnormal_number_has_a_magnitude_of_one(case: Call) -> None:
+    """sgn_ of a complex number with subnormal parts has the angle of that number, and a magnitude of one."""
+    live = case.build()
+    live.apply()
+    expected = references.elementwise.sign_of(case.self_.array.astype(np.complex128) * 2.0**64)
+    numbers.close(expected, memory.contents(live.self_), case.self_.dtype, "fused", "self after sgn_")
 
 
 @cases(extremes.second_derivatives_of_log_gamma)
@@ -1647,6 +1658,44 @@ def test_out_may_be_an_operand(case: OutCall) -> None:
 def test_out_whose_elements_share_memory_is_refused(case: OutCall) -> None:
     """A function that works element by element refuses an out whose elements share memory."""
     expect.raises(RuntimeError, lambda: case.apply(case.build()), f"{case.function} to an expanded out")
+
+
+@cases(further_outs.further_calls)
+def test_further_out_receives_the_result(case: FurtherOut) -> None:
+    """An out of the right shape, or without elements, receives what the function returns without one."""
+    results = case.results()
+    plans = case.plans(results)
+    given = [plan.build() for plan in plans]
+    case.apply(given)
+    received(case.function, plans, results, given)
+
+
+@cases(further_outs.every_further_call)
+def test_further_outs_are_returned(case: FurtherOut) -> None:
+    """Every other function returns the tensors that it was given as out."""
+    given = [plan.build() for plan in case.plans(case.results())]
+    for number, (mine, theirs) in enumerate(zip(given, case.apply(given), strict=True)):
+        expect.same_object(mine, theirs, f"result {number} of {case.function}")
+
+
+@cases(further_outs.every_further_call)
+def test_further_outs_bump_the_version(case: FurtherOut) -> None:
+    """Every other function increments the version counter of the tensors that it was given as out."""
+    given = [plan.build() for plan in case.plans(case.results())]
+    before = [mine._version for mine in given]
+    case.apply(given)
+    for number, (mine, version) in enumerate(zip(given, before, strict=True)):
+        what = f"version of out {number} of {case.function}"
+        expect.that(mine._version > version, what, f"more than {version}", mine._version)
+
+
+@cases(further_outs.plain_further_calls)
+def test_further_out_that_requires_grad_is_refused(case: FurtherOut) -> None:
+    """An out that requires grad is refused, whatever the result."""
+    given = [plan.build() for plan in case.plans(case.results())]
+    for mine in given:
+        mine.requires_grad_(mine.is_floating_point() or mine.is_complex())
+    expect.raises(RuntimeError, lambda: case.apply(given), f"{case.function} to an out that requires grad")
 
 
 @cases(outs.empty_cases)

@@ -35,37 +35,41 @@ from conformance.oracles.module_lists import same_members, same_things
 # --- registration -----------------------------------------------------------------------------------------------
 
 
-@cases(registrations.registrations)
+@cases(registrations.registrations_looked_at("print(dict(m[0].named_parameters()))"))
 def test_parameters_are_registered(case: Registration) -> None:
     """A Parameter assigned as an attribute, or given to register_parameter, is listed by named_parameters under its name, and no longer once deleted."""  # noqa: E501
     module_lists.own_parts(case, "parameters")
 
 
-@cases(registrations.registrations)
+@cases(
+    registrations.registrations_looked_at(
+        "print(list(m[0].named_parameters()), list(m[0].named_buffers()), vars(m[0]))"
+    )
+)
 def test_plain_tensors_are_not_registered(case: Registration) -> None:
     """A tensor that is no Parameter, assigned to a name that is not a buffer's, is neither a parameter nor a buffer, but stays an attribute."""  # noqa: E501
     module_lists.plain_is_not_listed(case)
 
 
-@cases(registrations.registrations)
+@cases(registrations.registrations_looked_at("print(dict(m[0].named_children()))"))
 def test_submodules_are_registered(case: Registration) -> None:
     """A module assigned as an attribute, or given to add_module, is listed by named_children under its name, and no longer once deleted or None."""  # noqa: E501
     module_lists.own_parts(case, "modules")
 
 
-@cases(registrations.registrations)
+@cases(registrations.registrations_looked_at("print(dict(m[0].named_buffers()))"))
 def test_buffers_are_registered(case: Registration) -> None:
     """A tensor given to register_buffer is listed by named_buffers under its name, persistent or not, as is what is assigned to the name later."""  # noqa: E501
     module_lists.own_parts(case, "buffers")
 
 
-@cases(registrations.registrations)
+@cases(registrations.registrations_looked_at("print(m[0].state_dict().keys())"))
 def test_persistent_buffers_are_in_the_state(case: Registration) -> None:
     """The keys of state_dict are the paths of all parameters and of those buffers that were not registered with persistent=False."""  # noqa: E501
     expect.equal(sorted(case.model().persistent()), sorted(case.build().root.state_dict()), "keys of state_dict()")
 
 
-@cases(registrations.registrations)
+@cases(registrations.registrations_looked_at("print(vars(m[0]))"))
 def test_registered_things_are_attributes(case: Registration) -> None:
     """What is registered as parameter, buffer or submodule is the very object that the attribute of that name gives."""
     module_lists.holds_attributes(case)
@@ -130,19 +134,19 @@ def test_buffer_registration_hooks_may_replace(case: WatchedRegistration) -> Non
 # --- listing ----------------------------------------------------------------------------------------------------
 
 
-@cases(registrations.registrations)
+@cases(registrations.registrations_looked_at("print(list(m[0].named_parameters()), list(m[0].parameters()))"))
 def test_named_parameters_recurse(case: Registration) -> None:
     """named_parameters gives the parameters of the module and of all submodules by their paths, and parameters gives the same."""  # noqa: E501
     module_lists.lists_parts(case, "parameters")
 
 
-@cases(registrations.registrations)
+@cases(registrations.registrations_looked_at("print(list(m[0].named_buffers()), list(m[0].buffers()))"))
 def test_named_buffers_recurse(case: Registration) -> None:
     """named_buffers gives the buffers of the module and of all submodules by their paths, and buffers gives the same."""  # noqa: E501
     module_lists.lists_parts(case, "buffers")
 
 
-@cases(registrations.registrations)
+@cases(registrations.registrations_looked_at("print(list(m[0].named_parameters()), list(m[0].named_buffers()))"))
 def test_shared_parts_are_listed_once(case: Registration) -> None:
     """A parameter or buffer that is registered in several places is given once."""
     made, model = case.build(), case.model()
@@ -153,7 +157,11 @@ def test_shared_parts_are_listed_once(case: Registration) -> None:
         )
 
 
-@cases(registrations.registrations)
+@cases(
+    registrations.registrations_looked_at(
+        "print(*(list(f(remove_duplicate=False)) for f in (m[0].named_parameters, m[0].named_buffers)))"
+    )
+)
 def test_shared_parts_are_listed_in_each_place_if_asked(case: Registration) -> None:
     """With remove_duplicate=False named_parameters and named_buffers give a shared one once for each path."""
     made, model = case.build(), case.model()
@@ -162,14 +170,22 @@ def test_shared_parts_are_listed_in_each_place_if_asked(case: Registration) -> N
         same_members(model.parts(kind, once=False), found, f"{name}(remove_duplicate=False)")
 
 
-@cases(registrations.registrations)
+@cases(
+    registrations.registrations_looked_at(
+        "print(*(list(f(recurse=False)) for f in (m[0].named_parameters, m[0].named_buffers)))"
+    )
+)
 def test_without_recursion_own_parts_only(case: Registration) -> None:
     """With recurse=False named_parameters, parameters, named_buffers and buffers give direct members only."""
     for kind in module_lists.PART_LISTS:
         module_lists.lists_parts(case, kind, recurse=False)
 
 
-@cases(registrations.registrations)
+@cases(
+    registrations.registrations_looked_at(
+        "print(*(list(f(prefix='x.y')) for f in (m[0].named_parameters, m[0].named_buffers, m[0].named_modules)))"
+    )
+)
 def test_prefix_is_prepended(case: Registration) -> None:
     """prefix is prepended to each name that named_parameters, named_buffers and named_modules give."""
     made, model = case.build(), case.model()
@@ -181,7 +197,7 @@ def test_prefix_is_prepended(case: Registration) -> None:
     same_members(model.paths(prefix="x"), made.named(made.root.named_modules(prefix="x")), "named_modules(prefix='x')")
 
 
-@cases(registrations.registrations)
+@cases(registrations.registrations_looked_at("print(list(m[0].named_modules()))"))
 def test_named_modules_give_each_once(case: Registration) -> None:
     """named_modules gives the module itself under the empty name and every submodule once, and modules the same."""
     made, expected = case.build(), case.model().paths()
@@ -189,7 +205,7 @@ def test_named_modules_give_each_once(case: Registration) -> None:
     same_things([thing for _, thing in expected], [made.name_of(x) for x in made.root.modules()], "modules()")
 
 
-@cases(registrations.registrations)
+@cases(registrations.registrations_looked_at("print(list(m[0].named_modules(remove_duplicate=False)))"))
 def test_named_modules_give_duplicates_if_asked(case: Registration) -> None:
     """With remove_duplicate=False named_modules gives a shared module once for each path."""
     made = case.build()
@@ -197,7 +213,7 @@ def test_named_modules_give_duplicates_if_asked(case: Registration) -> None:
     same_members(case.model().paths(once=False), found, "named_modules(remove_duplicate=False)")
 
 
-@cases(registrations.registrations)
+@cases(registrations.registrations_looked_at("print(list(m[0].named_modules(memo={m[2]})))"))
 def test_named_modules_leave_out_the_memo(case: Registration) -> None:
     """named_modules leaves out, with all below, the modules in the set memo, and adds those that it gives."""
     made, model = case.build(), case.model()
@@ -208,7 +224,7 @@ def test_named_modules_leave_out_the_memo(case: Registration) -> None:
     same_things({"m2", *without}, map(made.name_of, memo), "modules in the memo")
 
 
-@cases(registrations.registrations)
+@cases(registrations.registrations_looked_at("print([list(one.named_children()) for one in m])"))
 def test_children_are_immediate(case: Registration) -> None:
     """named_children and children give the immediate children only, each once, and not the module itself."""
     made, model = case.build(), case.model()
@@ -218,7 +234,11 @@ def test_children_are_immediate(case: Registration) -> None:
         same_things(expected, [made.name_of(child) for child in module.children()], f"m[{at}].children()")
 
 
-@cases(registrations.registrations)
+@cases(
+    registrations.registrations_looked_at(
+        "print([name for name, _ in m[0].named_parameters()], [name for name, _ in m[0].named_modules()])"
+    )
+)
 def test_lists_are_in_the_order_of_registration(case: Registration) -> None:
     """Parameters, buffers, children and modules are given in the order of their registration, a parent before what is below it."""  # noqa: E501
     module_lists.in_order(case)
@@ -227,37 +247,51 @@ def test_lists_are_in_the_order_of_registration(case: Registration) -> None:
 # --- paths ------------------------------------------------------------------------------------------------------
 
 
-@cases(registrations.registrations)
+@cases(
+    registrations.registrations_looked_at(
+        "print([m[0].get_submodule(path) is one for path, one in m[0].named_modules()])"
+    )
+)
 def test_get_submodule_follows_the_path(case: Registration) -> None:
     """get_submodule gives the module at a dotted path, and the module itself for the empty one."""
     module_lists.paths_lead_to(case, "submodule")
 
 
-@cases(registrations.registrations)
+@cases(
+    registrations.registrations_looked_at(
+        "print([m[0].get_parameter(path) is one for path, one in m[0].named_parameters()])"
+    )
+)
 def test_get_parameter_follows_the_path(case: Registration) -> None:
     """get_parameter gives the parameter at a dotted path."""
     module_lists.paths_lead_to(case, "parameter")
 
 
-@cases(registrations.registrations)
+@cases(
+    registrations.registrations_looked_at("print([m[0].get_buffer(path) is one for path, one in m[0].named_buffers()])")
+)
 def test_get_buffer_follows_the_path(case: Registration) -> None:
     """get_buffer gives the buffer at a dotted path."""
     module_lists.paths_lead_to(case, "buffer")
 
 
-@cases(registrations.registrations)
+@cases(registrations.registrations_looked_at("m[0].get_parameter('nowhere')"))
 def test_wrong_paths_raise(case: Registration) -> None:
     """get_submodule, get_parameter and get_buffer raise AttributeError for a path that leads nowhere or to another kind of thing."""  # noqa: E501
     module_lists.wrong_paths_raise(case)
 
 
-@cases(registrations.registrations)
+@cases(
+    registrations.registrations_looked_at(
+        "for path, _ in list(m[0].named_modules())[1:]:\n    m[0].set_submodule(path, torch.nn.ReLU())\n    print(m[0])"
+    )
+)
 def test_set_submodule_replaces(case: Registration) -> None:
     """set_submodule puts a module in the place of the submodule at a path, and nothing else changes."""
     module_lists.submodule_is_set(case, False, {})
 
 
-@cases(registrations.registrations)
+@cases(registrations.registrations_looked_at("m[0].set_submodule('fresh', torch.nn.ReLU())\nprint(m[0])"))
 def test_set_submodule_creates(case: Registration) -> None:
     """set_submodule registers a module under a new name if the parent exists, and raises AttributeError with strict=True."""  # noqa: E501
     module_lists.submodule_is_set(case, True, {})
@@ -270,7 +304,7 @@ def test_set_submodule_creates(case: Registration) -> None:
     expect.equal(before, module_lists.state_of_modules(made), "modules after the refusal")
 
 
-@cases(registrations.registrations)
+@cases(registrations.registrations_looked_at("m[0].set_submodule('nowhere.a', torch.nn.ReLU())"))
 def test_set_submodule_refuses(case: Registration) -> None:
     """set_submodule raises ValueError for an empty path, AttributeError where the parent does not exist or is no module, and changes nothing."""  # noqa: E501
     made, model = case.build(), case.model()
@@ -285,7 +319,7 @@ def test_set_submodule_refuses(case: Registration) -> None:
 # --- traversal --------------------------------------------------------------------------------------------------
 
 
-@cases(registrations.registrations)
+@cases(registrations.registrations_looked_at("print(m[0].apply(print))"))
 def test_apply_visits_children_first(case: Registration) -> None:
     """apply calls the function on every submodule, children before their parent, then on the module itself, and returns the module."""  # noqa: E501
     made = case.build()
@@ -295,7 +329,7 @@ def test_apply_visits_children_first(case: Registration) -> None:
     expect.equal(case.model().applied(), [made.name_of(module) for module in visited], "modules visited, in order")
 
 
-@cases(registrations.registrations)
+@cases(registrations.registrations_looked_at("print([one.training for one in m[0].train(False).modules()])"))
 def test_train_sets_the_mode_below(case: Registration) -> None:
     """train(mode) sets training of the module and of all submodules, of no other module, and returns the module."""
     module_lists.trained(case, True, "default")
@@ -303,7 +337,7 @@ def test_train_sets_the_mode_below(case: Registration) -> None:
     module_lists.trained(case, False, "mode")
 
 
-@cases(registrations.registrations)
+@cases(registrations.registrations_looked_at("print([one.training for one in m[0].eval().modules()])"))
 def test_eval_is_train_false(case: Registration) -> None:
     """eval sets training of the module and of all submodules to False, and returns the module."""
     module_lists.trained(case, False, "eval")
@@ -315,14 +349,21 @@ def test_train_refuses_what_is_no_mode(case: Refusal) -> None:
     module_lists.refuses(case)
 
 
-@cases(registrations.registrations)
+@cases(
+    registrations.registrations_looked_at("print([x.requires_grad for x in m[0].requires_grad_(False).parameters()])")
+)
 def test_requires_grad_reaches_every_parameter(case: Registration) -> None:
     """requires_grad_ sets the flag of every parameter of the module and its submodules, of no buffer and no other parameter, and returns the module."""  # noqa: E501
     module_lists.flags_set(case, True)
     module_lists.flags_set(case, False)
 
 
-@cases(registrations.registrations)
+@cases(
+    registrations.registrations_looked_at(
+        "for x in m[0].parameters():\n    x.grad = torch.ones_like(x)\n"
+        "m[0].zero_grad()\nprint([x.grad for x in m[0].parameters()])"
+    )
+)
 def test_zero_grad_resets_every_gradient(case: Registration) -> None:
     """zero_grad sets the .grad of every parameter to None, or with set_to_none=False to zeros in the same tensor."""
     module_lists.gradients_reset(case)

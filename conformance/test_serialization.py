@@ -26,6 +26,7 @@ from conformance.inputs import (
     stored_tensors,
     stored_trees,
 )
+from conformance.inputs.looks import looked_at
 from conformance.inputs.stored_archives import Damage, HandMade, NamedGlobal, NoCheckpoint
 from conformance.inputs.stored_copies import ClosedSeek, Copied, Environment, OldString
 from conformance.inputs.stored_files import stored_path, write_stored
@@ -63,6 +64,10 @@ from conformance.oracles.stored import (
     tensors_in,
     writes_are_seen,
 )
+
+# What listings do before they look into the archive of ``things``.
+SAVED_AGAIN = "import io, zipfile\nfile = io.BytesIO()\ntorch.save(things, file)\n"
+
 
 # --- tensors ----------------------------------------------------------------------------------------------------
 
@@ -324,14 +329,14 @@ def test_saved_to_any_path_like(case: Stored) -> None:
 # --- the format -------------------------------------------------------------------------------------------------
 
 
-@cases(stored_trees.stored_copies)
+@cases(looked_at(SAVED_AGAIN + "print(zipfile.ZipFile(file).namelist())", stored_trees.stored_copies))
 def test_archive_has_the_documented_files(case: StoredViews) -> None:
     """The archive holds data.pkl, byteorder, a file in data/ for each storage, and version, in this order."""
     tensors = case.tensors()
     documented_order(write_stored(case.boxed(tensors), "BytesIO", ""), len(storages_in(tensors)))
 
 
-@cases(stored_tensors.stored_few)
+@cases(looked_at("import zipfile\nprint(zipfile.ZipFile(file).infolist())", stored_tensors.stored_few))
 def test_archive_is_not_compressed(case: Stored) -> None:
     """torch.save writes a ZIP archive whose files are not compressed."""
     written = write_stored(case.build(), "BytesIO", "")
@@ -339,21 +344,31 @@ def test_archive_is_not_compressed(case: Stored) -> None:
     expect.equal([], [entry.name for entry in entries_of(written) if not entry.plain], "compressed files")
 
 
-@cases(stored_trees.stored_copies)
+@cases(
+    looked_at(
+        SAVED_AGAIN + "print([(info.filename, info.header_offset) for info in zipfile.ZipFile(file).infolist()])",
+        stored_trees.stored_copies,
+    )
+)
 def test_records_are_aligned(case: StoredViews) -> None:
     """Every file of the archive begins at a multiple of 64 bytes."""
     found = entries_of(write_stored(case.boxed(case.tensors()), "BytesIO", ""))
     expect.equal([], [(entry.name, entry.start) for entry in found if entry.start % 64], "files that begin elsewhere")
 
 
-@cases(stored_tensors.stored_few)
+@cases(looked_at("import zipfile\nprint(zipfile.ZipFile(file).read('archive/byteorder'))", stored_tensors.stored_few))
 def test_byte_order_is_told(case: Stored) -> None:
     """The file byteorder of an archive is the word for this machine's byte order."""
     records = stored_archives.archive_records(write_stored(case.build(), "BytesIO", ""))
     expect.equal(sys.byteorder.encode(), records.get("byteorder"), "contents of byteorder")
 
 
-@cases(stored_trees.stored_views)
+@cases(
+    looked_at(
+        SAVED_AGAIN + "print([(info.filename, info.file_size) for info in zipfile.ZipFile(file).infolist()])",
+        stored_trees.stored_views,
+    )
+)
 def test_storages_are_files(case: StoredViews) -> None:
     """Each storage is one file of the archive with its very bytes, however many tensors lie in it."""
     tensors = case.tensors()
@@ -382,7 +397,7 @@ def test_old_format_is_no_archive(case: Stored) -> None:
     same_stored(x, torch.load(io.BytesIO(written), weights_only=True), "the loaded tensor")
 
 
-@cases(stored_tensors.stored_few)
+@cases(looked_at("import zipfile\nprint(zipfile.ZipFile(file).testzip())", stored_tensors.stored_few))
 def test_checksums_are_written(case: Stored) -> None:
     """The archive has the right checksum of each of its files."""
     expect.equal(True, torch.serialization.get_crc32_options(), "what get_crc32_options says by default")
@@ -390,7 +405,13 @@ def test_checksums_are_written(case: Stored) -> None:
         expect.equal(None, archive.testzip(), "first file with a wrong checksum")
 
 
-@cases(stored_tensors.stored_few)
+@cases(
+    looked_at(
+        "torch.serialization.set_crc32_options(False)\nfile = io.BytesIO()\ntorch.save(x, file)\nfile.seek(0)\n"
+        "print(torch.load(file))\ntorch.serialization.set_crc32_options(True)",
+        stored_tensors.stored_few,
+    )
+)
 def test_file_without_checksums_loads(case: Stored) -> None:
     """A file that is saved with set_crc32_options(False) is loaded like any other."""
     x = case.build()
@@ -637,7 +658,12 @@ def test_mapped_tensors_are_equal(case: Stored) -> None:
     same_stored(x, case.route.carry(x), "the loaded tensor")
 
 
-@cases(stored_tensors.stored_mapped_few)
+@cases(
+    looked_at(
+        "print([line for line in open('/proc/self/maps') if 'things.pt' in line], hex(found.data_ptr()))",
+        stored_tensors.stored_mapped_few,
+    )
+)
 def test_mapped_file_is_mapped(case: Stored) -> None:
     """With mmap=True the memory of a tensor is a mapping of the file, and no copy."""
     with stored_path() as path:
@@ -652,7 +678,7 @@ def test_mapped_file_is_mapped(case: Stored) -> None:
         )
 
 
-@cases(stored_tensors.stored_mapped_few)
+@cases(looked_at("found.fill_(1)\nprint(torch.load('things.pt'))", stored_tensors.stored_mapped_few))
 def test_mapped_file_is_not_written(case: Stored) -> None:
     """A write to a tensor of a mapped file does not reach the file by default."""
     expect.equal(mmap.MAP_PRIVATE, torch.serialization.get_default_mmap_options(), "what get_default_mmap_options says")
@@ -663,7 +689,13 @@ def test_mapped_file_is_not_written(case: Stored) -> None:
         memory.same_bytes(before, Path(path).read_bytes(), "the file after a write to the tensor")
 
 
-@cases(stored_tensors.stored_mapped_few)
+@cases(
+    looked_at(
+        "import mmap\nwith torch.serialization.set_default_mmap_options(mmap.MAP_SHARED):\n"
+        "    found = torch.load('things.pt', mmap=True)\nfound.fill_(1)\nprint(torch.load('things.pt'))",
+        stored_tensors.stored_mapped_few,
+    )
+)
 def test_shared_mapping_is_written(case: Stored) -> None:
     """With MAP_SHARED set for a block, a write to a tensor of a mapped file reaches the file."""
     kept = torch.serialization.get_default_mmap_options()
@@ -682,7 +714,11 @@ def test_shared_mapping_is_written(case: Stored) -> None:
         same_stored(found, torch.load(path, weights_only=True), "the tensor loaded again")
 
 
-@cases(stored_tensors.stored_mapped_few)
+@cases(
+    looked_at(
+        "import io\ntorch.load(io.BytesIO(open('things.pt', 'rb').read()), mmap=True)", stored_tensors.stored_mapped_few
+    )
+)
 def test_only_paths_are_mapped(case: Stored) -> None:
     """mmap=True raises for a file-like object and for a file of the old format."""
     x = case.build()
@@ -696,7 +732,13 @@ def test_only_paths_are_mapped(case: Stored) -> None:
 # --- without data -----------------------------------------------------------------------------------------------
 
 
-@cases(stored_trees.stored_copies)
+@cases(
+    looked_at(
+        SAVED_AGAIN + "hollow = io.BytesIO()\nwith torch.serialization.skip_data():\n    torch.save(things, hollow)\n"
+        "print(file.getvalue(), hollow.getvalue())",
+        stored_trees.stored_copies,
+    )
+)
 def test_skipped_data_is_room(case: StoredViews) -> None:
     """A file saved under skip_data has the room of every storage, and is whole once the bytes are put there."""
     tensors = case.tensors()
@@ -714,7 +756,11 @@ def test_skipped_data_is_room(case: StoredViews) -> None:
         same_stored(wanted, got, f"loaded tensor {number}")
 
 
-@cases(stored_tensors.stored_plain)
+@cases(
+    looked_at(
+        "file.seek(0)\nwith torch.serialization.skip_data():\n    print(torch.load(file))", stored_tensors.stored_plain
+    )
+)
 def test_skipped_data_is_not_read(case: Stored) -> None:
     """Under skip_data tensors are loaded with their type, shape and strides, and the file's data are not read."""
     x = case.build()
@@ -798,7 +844,7 @@ def test_class_that_is_not_there_raises(case: NamedGlobal) -> None:
     expect.raises(pickle.UnpicklingError, careful, "torch.load with weights_only=True")
 
 
-@cases(stored_tensors.stored_plain)
+@cases(looked_at("torch.load('no such file.pt')", stored_tensors.stored_plain))
 def test_file_that_is_not_there_raises(case: Stored) -> None:
     """Loading from a path that does not exist, and saving into a folder that does not, raises and leaves no file."""
     with stored_path() as path:
@@ -817,7 +863,7 @@ def test_unseekable_file_is_refused(case: Stored) -> None:
         expect.raises((io.UnsupportedOperation, AttributeError), action, "torch.load of a stream")
 
 
-@cases(stored_tensors.stored_few)
+@cases(looked_at("print(file.closed)", stored_tensors.stored_few))
 def test_file_of_the_caller_stays_open(case: Stored) -> None:
     """A file-like object is not closed by saving or loading."""
     buffer = io.BytesIO()
@@ -865,7 +911,12 @@ def test_deepcopy_is_equal_and_apart(case: Copied) -> None:
     same_copy(case)
 
 
-@cases(stored_trees.stored_views)
+@cases(
+    looked_at(
+        "from copy import deepcopy\nprint([y.untyped_storage().data_ptr() for y in deepcopy(v)])",
+        stored_trees.stored_views,
+    )
+)
 def test_deepcopy_keeps_sharing(case: StoredViews) -> None:
     """copy.deepcopy of a container keeps which of its tensors lie in one storage and which do not."""
     tensors = case.tensors()

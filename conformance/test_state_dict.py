@@ -26,13 +26,13 @@ from conformance.oracles import expect, memory, module_state, optimizer_state
 # --- what the state of a module is ------------------------------------------------------------------------------
 
 
-@cases(tree_sources.module_trees)
+@cases(tree_sources.trees_looked_at("state"))
 def test_state_holds_parameters_and_persistent_buffers(case: Tree) -> None:
     """state_dict holds every parameter and every persistent buffer of a module and of all below it, by its name, and nothing else."""  # noqa: E501
     module_state.state_holds(case, case.build().state_dict(), "state_dict()")
 
 
-@cases(tree_sources.module_trees)
+@cases(tree_sources.trees_looked_at("print(m.state_dict().keys())"))
 def test_state_keys_are_the_names(case: Tree) -> None:
     """The keys of state_dict are the names of the parameters, and of the buffers that are persistent, of modules that have one name each."""  # noqa: E501
     module = case.build()
@@ -44,7 +44,7 @@ def test_state_keys_are_the_names(case: Tree) -> None:
     module_state.same_keys(names, module.state_dict(), "state_dict()")
 
 
-@cases(tree_sources.module_trees)
+@cases(tree_sources.trees_looked_at("print(m.state_dict().keys())"))
 def test_none_is_left_out_of_the_state(case: Tree) -> None:
     """A parameter or buffer that is None has no key in state_dict, also when it was a tensor before."""
     module = case.build()
@@ -60,7 +60,7 @@ def test_none_is_left_out_of_the_state(case: Tree) -> None:
     expect.equal(set(), left - found, "keys of tensors that are left, and missing")
 
 
-@cases(tree_sources.transient_trees)
+@cases(tree_sources.trees_looked_at("print(m.state_dict().keys())", tree_sources.transient_trees))
 def test_transient_buffers_are_left_out_of_the_state(case: Tree) -> None:
     """A buffer that is registered with persistent=False is a buffer, and has no key in state_dict."""
     module = case.build()
@@ -71,7 +71,11 @@ def test_transient_buffers_are_left_out_of_the_state(case: Tree) -> None:
             expect.equal(True, id(reach(module, key)) in buffers, f"whether {key} is in buffers()")
 
 
-@cases(tree_sources.tied_trees)
+@cases(
+    tree_sources.trees_looked_at(
+        "print({key: x.data_ptr() for key, x in m.state_dict().items()})", tree_sources.tied_trees
+    )
+)
 def test_tied_tensors_are_saved_under_each_name(case: Tree) -> None:
     """A tensor or module with several names is in state_dict under each of them, in one memory."""
     state = case.build().state_dict()
@@ -80,7 +84,11 @@ def test_tied_tensors_are_saved_under_each_name(case: Tree) -> None:
         module_state.tensors_share(True, state[first], state[key], f"{first} and {key}")
 
 
-@cases(tree_sources.module_trees)
+@cases(
+    tree_sources.trees_looked_at(
+        "print({key: x.data_ptr() for key, x in m.state_dict(keep_vars=True).items()}, m.state_dict())"
+    )
+)
 def test_state_shares_the_memory_of_the_module(case: Tree) -> None:
     """The tensors of state_dict lie in the memory of the module's own, at one place, so that either is seen to change with the other."""  # noqa: E501
     module = case.build()
@@ -95,7 +103,7 @@ def test_state_shares_the_memory_of_the_module(case: Tree) -> None:
             memory.same_elements(same, memory.contents(state[key]), f"{key} after a write")
 
 
-@cases(tree_sources.module_trees)
+@cases(tree_sources.trees_looked_at("m.state_dict().clear()\nprint(m.state_dict())"))
 def test_state_is_a_copy_of_the_names(case: Tree) -> None:
     """A change of the keys of a state_dict changes neither the module nor another state_dict of it."""
     module = case.build()
@@ -111,7 +119,7 @@ def test_state_is_a_copy_of_the_names(case: Tree) -> None:
     module_state.module_holds(case, module, "the module")
 
 
-@cases(tree_sources.module_trees)
+@cases(tree_sources.trees_looked_at("print([x.requires_grad for x in m.state_dict().values()])"))
 def test_state_is_detached(case: Tree) -> None:
     """The tensors of state_dict require no grad and have no history, and the module's own are as they were."""
     module = case.build()
@@ -122,7 +130,7 @@ def test_state_is_detached(case: Tree) -> None:
     module_state.same_frames(before, module_state.tensor_frames(case, module), "the module")
 
 
-@cases(tree_sources.module_trees)
+@cases(tree_sources.trees_looked_at("print(m.state_dict(keep_vars=True))"))
 def test_keep_vars_keeps_the_tensors(case: Tree) -> None:
     """With keep_vars=True state_dict holds the very parameters and buffers of the module."""
     module = case.build()
@@ -151,7 +159,7 @@ def test_destination_is_filled_and_returned(case: Prefixed) -> None:
         module_state.state_holds(case.tree, found, "the destination", case.prefix)
 
 
-@cases(tree_sources.module_trees)
+@cases(tree_sources.trees_looked_at("print(type(m.state_dict()))"))
 def test_state_is_an_ordered_dict(case: Tree) -> None:
     """Without a destination state_dict returns a new OrderedDict."""
     module = case.build()
@@ -176,7 +184,7 @@ def test_state_takes_positional_arguments(case: Prefixed) -> None:
 # --- loading ----------------------------------------------------------------------------------------------------
 
 
-@cases(tree_sources.module_trees)
+@cases(tree_sources.trees_looked_at("load"))
 def test_load_copies_every_value(case: Tree) -> None:
     """load_state_dict gives every parameter and persistent buffer of a module the elements that the dictionary has for it, and reports no key."""  # noqa: E501
     module, other = case.build(), case.turned()
@@ -185,7 +193,7 @@ def test_load_copies_every_value(case: Tree) -> None:
     expect.equal(([], []), (found.missing_keys, found.unexpected_keys), "missing and unexpected keys")
 
 
-@cases(tree_sources.module_trees)
+@cases(tree_sources.trees_looked_at("load doubles"))
 def test_load_keeps_the_tensors_of_the_module(case: Tree) -> None:
     """After load_state_dict a module has its own tensors, of their own type, device, layout and flags, from whatever type they were loaded."""  # noqa: E501
     for other in (case.turned(), case.cast()):
@@ -195,7 +203,7 @@ def test_load_keeps_the_tensors_of_the_module(case: Tree) -> None:
         module_state.same_frames(before, module_state.tensor_frames(case, module), "the module")
 
 
-@cases(tree_sources.module_trees)
+@cases(tree_sources.trees_looked_at("load doubles"))
 def test_load_converts_the_element_type(case: Tree) -> None:
     """A value of another element type is converted to that of the module's tensor."""
     module = case.turned().build()
@@ -203,7 +211,7 @@ def test_load_converts_the_element_type(case: Tree) -> None:
     module_state.module_holds(case.narrowed(), module, "the module")
 
 
-@cases(tree_sources.module_trees)
+@cases(tree_sources.trees_looked_at("load"))
 def test_loaded_values_are_not_shared(case: Tree) -> None:
     """A write to the dictionary's tensors after load_state_dict does not reach the module, nor the other way round."""
     module, other = case.build(), case.turned()
@@ -215,7 +223,7 @@ def test_loaded_values_are_not_shared(case: Tree) -> None:
     module_state.module_holds(other, module, "the module after the dictionary's tensors were zeroed")
 
 
-@cases(tree_sources.transient_trees)
+@cases(tree_sources.trees_looked_at("load", tree_sources.transient_trees))
 def test_load_leaves_transient_buffers(case: Tree) -> None:
     """load_state_dict leaves buffers that are not persistent, and what is None, as they were."""
     module = case.build()
@@ -227,7 +235,7 @@ def test_load_leaves_transient_buffers(case: Tree) -> None:
             memory.same_elements(slot.plan.array, memory.contents(reach(module, key)), key)
 
 
-@cases(tree_sources.module_trees)
+@cases(tree_sources.trees_looked_at("load"))
 def test_load_leaves_the_dictionary(case: Tree) -> None:
     """load_state_dict leaves the dictionary as it was, its keys, their order, its tensors and its metadata."""
     source = case.turned().build().state_dict()
@@ -248,7 +256,7 @@ def test_load_leaves_the_dictionary(case: Tree) -> None:
     expect.equal(metadata, source._metadata, "metadata of the dictionary")
 
 
-@cases(tree_sources.module_trees)
+@cases(tree_sources.trees_looked_at("gradients"))
 def test_load_leaves_gradients(case: Tree) -> None:
     """load_state_dict records nothing, and leaves the gradients that the parameters hold."""
     module = case.build()
@@ -265,7 +273,7 @@ def test_load_leaves_gradients(case: Tree) -> None:
             expect.equal(True, bool((memory.contents(gradients[name]) == 3).all()), f"whether {name}.grad stayed")
 
 
-@cases(tree_sources.module_trees)
+@cases(tree_sources.trees_looked_at("load"))
 def test_state_loads_into_a_module_like_it(case: Tree) -> None:
     """The state_dict of a module, loaded into another like it, gives that the same elements, bit for bit."""
     first, second = case.build(), case.turned().build()
@@ -274,7 +282,7 @@ def test_state_loads_into_a_module_like_it(case: Tree) -> None:
     module_state.module_holds(case, first, "the module that the state is of")
 
 
-@cases(tree_sources.module_trees)
+@cases(tree_sources.trees_looked_at("file"))
 def test_saved_state_loads_into_a_module_like_it(case: Tree) -> None:
     """The state_dict of a module, saved and loaded from a file, gives another module like it the same elements, bit for bit."""  # noqa: E501
     file = io.BytesIO()
@@ -288,7 +296,7 @@ def test_saved_state_loads_into_a_module_like_it(case: Tree) -> None:
     module_state.module_holds(case, module, "the module that it is loaded into")
 
 
-@cases(tree_sources.tied_trees)
+@cases(tree_sources.trees_looked_at("load", tree_sources.tied_trees))
 def test_tied_tensors_stay_tied(case: Tree) -> None:
     """Names of one tensor are names of one tensor after load_state_dict."""
     module = case.build()
@@ -297,7 +305,7 @@ def test_tied_tensors_stay_tied(case: Tree) -> None:
         expect.same_object(reach(module, first), reach(module, key), f"{first} and {key}")
 
 
-@cases(tree_sources.module_trees)
+@cases(tree_sources.trees_looked_at("merge"))
 def test_merged_states_load(case: Tree) -> None:
     """The states of two modules, asked for with the names of the children as prefixes and merged, are the state of the module that has both."""  # noqa: E501
     whole, first, second = torch.nn.Module(), case.turned(), case.turned(2)
@@ -308,7 +316,7 @@ def test_merged_states_load(case: Tree) -> None:
     module_state.module_holds(second, reach(whole, "net_"), "the second child")
 
 
-@cases(tree_sources.module_trees)
+@cases(tree_sources.trees_looked_at("one element"))
 def test_one_element_loads_into_a_scalar(case: Tree) -> None:
     """A tensor of one element in one dimension loads into one of no dimension."""
     module, other = case.build(), case.turned()
@@ -400,7 +408,7 @@ def test_value_for_none_is_an_error_also_with_strict_false(case: NoneFilled) -> 
     expect.equal(None, reach(module, case.key), case.key)
 
 
-@cases(tree_sources.module_trees)
+@cases(tree_sources.trees_looked_at("m.load_state_dict(list(m.state_dict().items()))"))
 def test_what_is_no_mapping_is_an_error(case: Tree) -> None:
     """What is no mapping is refused with a TypeError, and the module stays as it was."""
     module, pairs = case.build(), list(case.turned().tensors().items())
@@ -409,7 +417,7 @@ def test_what_is_no_mapping_is_an_error(case: Tree) -> None:
     module_state.module_holds(case, module, "the module")
 
 
-@cases(tree_sources.module_trees)
+@cases(tree_sources.trees_looked_at("print(m.load_state_dict(dict(reversed(m.state_dict().items()))))"))
 def test_load_takes_plain_dictionaries(case: Tree) -> None:
     """A plain dict, in whatever order, is loaded like an OrderedDict."""
     other = case.turned()
@@ -422,7 +430,7 @@ def test_load_takes_plain_dictionaries(case: Tree) -> None:
 # --- assign -----------------------------------------------------------------------------------------------------
 
 
-@cases(tree_sources.module_trees)
+@cases(tree_sources.trees_looked_at("assign"))
 def test_assign_takes_the_tensors_of_the_dictionary(case: Tree) -> None:
     """With assign=True a module has the tensors of the dictionary, with their memory, element type, layout and device."""  # noqa: E501
     for other in (case.turned(), case.cast()):
@@ -436,7 +444,7 @@ def test_assign_takes_the_tensors_of_the_dictionary(case: Tree) -> None:
         module_state.same_keys(set(case.state()), module.state_dict(), "state_dict() afterwards")
 
 
-@cases(tree_sources.module_trees)
+@cases(tree_sources.trees_looked_at("assign"))
 def test_assign_keeps_requires_grad(case: Tree) -> None:
     """With assign=True each parameter requires grad as the module's own did, and is a Parameter."""
     for keep_vars in (False, True):
@@ -450,7 +458,7 @@ def test_assign_keeps_requires_grad(case: Tree) -> None:
                 expect.equal(slot.kind == "parameter", found.requires_grad, f"requires_grad of {key}")
 
 
-@cases(tree_sources.module_trees)
+@cases(tree_sources.trees_looked_at("assign from meta"))
 def test_assign_fills_a_module_without_memory(case: Tree) -> None:
     """With assign=True a module on the meta device gets memory and values."""
     module = case.turned().build().to("meta")
@@ -482,7 +490,7 @@ def metadata_seen(module: torch.nn.Module, state: Any) -> dict[str, Any]:
     return seen
 
 
-@cases(tree_sources.module_trees)
+@cases(tree_sources.trees_looked_at("metadata"))
 def test_load_passes_each_module_its_metadata(case: Tree) -> None:
     """A module's _load_from_state_dict and its pre-hooks get the metadata that state_dict saved for the module, with its version."""  # noqa: E501
     module = case.build()
@@ -493,7 +501,7 @@ def test_load_passes_each_module_its_metadata(case: Tree) -> None:
         expect.equal(version, metadata.get("version"), f"version in the metadata of {prefix!r}")
 
 
-@cases(tree_sources.module_trees)
+@cases(tree_sources.trees_looked_at("metadata"))
 def test_metadata_of_a_plain_dictionary_is_empty(case: Tree) -> None:
     """Of a dictionary without metadata, what a module's _load_from_state_dict gets as metadata is empty."""
     seen = metadata_seen(case.build(), case.turned().tensors())
@@ -543,7 +551,7 @@ def test_missing_extra_state_is_an_error(case: Memories) -> None:
 # --- hooks ------------------------------------------------------------------------------------------------------
 
 
-@cases(tree_sources.module_trees)
+@cases(tree_sources.trees_looked_at("state hooks"))
 def test_state_pre_hook_runs_before(case: Tree) -> None:
     """A state_dict pre-hook is called with its module, prefix and keep_vars before anything of the module is saved, on each module that has one."""  # noqa: E501
     module = case.build()
@@ -568,7 +576,7 @@ def test_state_pre_hook_runs_before(case: Tree) -> None:
             del part._buffers["noted"]
 
 
-@cases(tree_sources.module_trees)
+@cases(tree_sources.trees_looked_at("state hooks"))
 def test_state_post_hook_changes_the_state(case: Tree) -> None:
     """A state_dict post-hook is called with its module, the dictionary with what was saved, its prefix and metadata, and what it changes in it stays."""  # noqa: E501
     module = case.build()
@@ -592,7 +600,7 @@ def test_state_post_hook_changes_the_state(case: Tree) -> None:
     module_state.state_holds(case, state, "what is left")
 
 
-@cases(tree_sources.module_trees)
+@cases(tree_sources.trees_looked_at("load hooks"))
 def test_load_pre_hook_runs_before(case: Tree) -> None:
     """A load_state_dict pre-hook is called with its module, prefix and strictness before anything of the module is loaded, on each module that has one."""  # noqa: E501
     for strict in (True, False):
@@ -621,7 +629,7 @@ def test_load_pre_hook_runs_before(case: Tree) -> None:
             expect.same_object(reach(module, prefix[:-1]), part, f"module of the hook at {prefix!r}")
 
 
-@cases(tree_sources.module_trees)
+@cases(tree_sources.trees_looked_at("renaming hook"))
 def test_load_pre_hook_renames_keys(case: Tree) -> None:
     """Keys that a load_state_dict pre-hook renames are loaded under their new names, and the caller's dictionary keeps the old ones."""  # noqa: E501
     module, other = case.build(), case.turned()
@@ -680,7 +688,7 @@ def test_load_post_hook_may_clear_the_keys(case: Edited) -> None:
         expect.equal(([], []), (found.missing_keys, found.unexpected_keys), "missing and unexpected keys")
 
 
-@cases(tree_sources.module_trees)
+@cases(tree_sources.trees_looked_at("adding hook"))
 def test_load_post_hook_may_add_keys(case: Tree) -> None:
     """A key that a load_state_dict post-hook adds to either list is an error with strict=True, and is reported with strict=False."""  # noqa: E501
     for number, name in enumerate(("missing_keys", "unexpected_keys")):
@@ -696,7 +704,7 @@ def test_load_post_hook_may_add_keys(case: Tree) -> None:
         expect.equal({"made.up"}, set(getattr(found, name)), name)
 
 
-@cases(tree_sources.module_trees)
+@cases(tree_sources.trees_looked_at("removed hook"))
 def test_removed_load_post_hook_is_not_called(case: Tree) -> None:
     """After remove() of the handle a load_state_dict post-hook is called no more, and the others still are."""
     module = case.build()

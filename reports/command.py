@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from reports import badge, comparison, junit, merging, page, schema, summary, tally
+from reports import badge, claims, comparison, junit, merging, page, schema, summary, tally
 from reports.faults import Fault, UnreadableError, one_line
 from reports.opening import same_file
 from reports.parser import PROGRAM, parser
 from reports.reading import Record, load
 from reports.tally import counted
-from reports.writing import write
+from reports.writing import write, write_together
 
-GOOD, WORSE, FAULTS, INTERRUPTED = 0, 1, 2, 130
+GOOD, WORSE, FAULTS, APART, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -150,7 +150,7 @@ def _diff(options: argparse.Namespace) -> int:
     else:
         put = {"text": comparison.text, "markdown": comparison.markdown, "html": comparison.html}[options.format]
         sys.stdout.write(put(found))
-    return WORSE if found.worse else GOOD
+    return APART if found.apart else WORSE if found.worse else GOOD
 
 
 def _junit(options: argparse.Namespace) -> int:
@@ -159,11 +159,18 @@ def _junit(options: argparse.Namespace) -> int:
     return GOOD
 
 
+def _claims(options: argparse.Namespace) -> int:
+    [record] = _load([options.run_record])
+    sys.stdout.write(claims.document(record.run) if options.format == "json" else claims.text(record.run, options.only))
+    return GOOD
+
+
 def _badge(options: argparse.Namespace) -> int:
     [record] = _load([options.run_record])
     found = badge.badge(record.run)
-    for name, text in (("badge.svg", found.svg()), ("badge.json", json.dumps(found.endpoint(), indent=1) + "\n")):
-        write(options.output / name, text)
+    texts = {"badge.svg": found.svg(), "badge.json": json.dumps(found.endpoint(), indent=1) + "\n"}
+    write_together({options.output / name: text for name, text in texts.items()})
+    for name in texts:
         print(options.output / name)
     return GOOD
 
@@ -188,6 +195,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "merge": _merge,
     "diff": _diff,
     "junit": _junit,
+    "claims": _claims,
     "badge": _badge,
     "schema": _schema,
 }

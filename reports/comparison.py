@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from reports.circumstances import Circumstance, differing
-from reports.differences import KINDS, WORSE, Difference, differences, of_kind, said, worse
+from reports.differences import KINDS, WORSE, Difference, differences, in_common, of_kind, said, worse
 from reports.faults import one_line
 from reports.markdown import code, escaped
 from reports.model import Run, Verdict
+from reports.slowness import LEAST, Slowness, incomparable, slowness
 from reports.tally import counted, limit, standing, whole
 from reports.templating import rendered
 from reports.verdicts import MEANINGS
@@ -24,20 +25,29 @@ class Comparison:
     second: Run
     around: list[Circumstance]
     cells: list[Difference]
+    slower: Slowness | None
 
     @classmethod
     def of(cls, first: Run, second: Run) -> Comparison:
         """Compare two runs."""
-        return cls(first, second, differing(first, second), differences(first, second))
+        slower = None if incomparable(first, second) else slowness(first, second)
+        return cls(first, second, differing(first, second), differences(first, second), slower)
+
+    @property
+    def apart(self) -> bool:
+        """Whether there is nothing to compare: both runs have cells, and no cell is in both."""
+        return bool(self.first.cells and self.second.cells) and not in_common(self.first, self.second)
 
     @property
     def worse(self) -> bool:
         """Whether the second run is the worse one."""
-        return worse(self.cells)
+        return not self.apart and worse(self.cells)
 
     @property
     def verdict(self) -> str:
         """The answer in a sentence."""
+        if self.apart:
+            return "A and B cannot be compared: no cell is in both."
         if not self.cells:
             return "No cell differs."
         kinds = of_kind(self.cells)
@@ -82,6 +92,13 @@ def text(found: Comparison, longest: int = 50) -> str:
                 lines.append(f"      {_short(each.detail)}")
         if len(some) > longest:
             lines.append(f"  and {len(some) - longest:,} more (all of them: --format json)")
+        lines.append("")
+    if found.slower and found.slower.cells:
+        slower = counted(len(found.slower.cells), "cell")
+        usual = f"in the median they take {found.slower.usual:.1f} times as long as in A"
+        lines.append(f"{slower} slower, of {found.slower.pairs:,} that take at least {LEAST} ms (indicative; {usual}):")
+        for pair in found.slower.cells[:longest]:
+            lines.append(f"  {pair.before:,} ms → {pair.after:,} ms  {pair.cell}")
         lines.append("")
     lines.append(found.verdict)
     return "\n".join(map(one_line, lines)) + "\n"
@@ -142,12 +159,14 @@ def document(found: Comparison) -> dict[str, object]:
     """For a program."""
     return {
         "worse": found.worse,
+        "comparable": not found.apart,
         **{
             name: {"torch": run.environment.torch.version, "whole": whole(run), "cells": len(run.cells)}
             for name, run in (("first", found.first), ("second", found.second))
         },
         "differing": [{"field": each.name, "first": each.first, "second": each.second} for each in found.around],
         "counts": {kind: sum(each.kind == kind for each in found.cells) for kind in KINDS},
+        "slower": asdict(found.slower) if found.slower else None,
         "cells": [
             {
                 "id": each.cell,

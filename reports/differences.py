@@ -8,7 +8,7 @@ from typing import Literal
 
 from reports.headline import headline
 from reports.model import Cell, Level, Run, Verdict
-from reports.tally import counted
+from reports.tally import counted, whole
 from reports.verdicts import group
 
 Kind = Literal["broken", "lost", "repaired", "gained", "changed", "added", "removed"]
@@ -43,18 +43,18 @@ def differences(first: Run, second: Run) -> list[Difference]:
     """The cells that differ, the worst first."""
     before = {cell.id: cell for cell in first.cells}
     after = {cell.id: cell for cell in second.cells}
-    found = list(_differences(before, after, second))
+    found = list(_differences(before, after, first, second))
     order = list(KINDS)
     levels = ["must", "should", "may"]
     return sorted(found, key=lambda each: (order.index(each.kind), levels.index(each.level), each.cell))
 
 
-def _differences(before: dict[str, Cell], after: dict[str, Cell], second: Run) -> Iterator[Difference]:
+def _differences(before: dict[str, Cell], after: dict[str, Cell], first: Run, second: Run) -> Iterator[Difference]:
     for name in sorted({*before, *after}):
         old, new = before.get(name), after.get(name)
         cell = new or old
         assert cell is not None
-        if kind := _kind(old, new, second):
+        if kind := _kind(old, new, first, second):
             yield Difference(
                 kind,
                 name,
@@ -65,11 +65,14 @@ def _differences(before: dict[str, Cell], after: dict[str, Cell], second: Run) -
             )
 
 
-def _kind(old: Cell | None, new: Cell | None, second: Run) -> Kind | None:
-    """What became of a cell. A cell that only one run planned is no difference in quality, unless it fails."""
+def _kind(old: Cell | None, new: Cell | None, first: Run, second: Run) -> Kind | None:
+    """What became of a cell. A cell that only one run planned is no difference in quality.
+
+    Only where the first run had every cell that there was does a new one that fails show something worse.
+    """
     if old is None:
         assert new is not None
-        return "broken" if group(new.verdict) == "failed" else "added"
+        return "broken" if group(new.verdict) == "failed" and whole(first) else "added"
     if new is None:
         if second.complete or not _told(old):
             return "removed"  # nobody asked for it in the second run
@@ -95,6 +98,11 @@ def _kind(old: Cell | None, new: Cell | None, second: Run) -> Kind | None:
 
 def _told(cell: Cell) -> bool:
     return group(cell.verdict) in ("passed", "failed", "known")
+
+
+def in_common(first: Run, second: Run) -> int:
+    """How many cells two runs share."""
+    return len({cell.id for cell in first.cells} & {cell.id for cell in second.cells})
 
 
 def worse(found: list[Difference]) -> bool:

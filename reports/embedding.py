@@ -11,17 +11,19 @@ import base64
 import json
 import shlex
 import zlib
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from reports import reproducer
+from reports import claims, reproducer, surface
 from reports.deviations import deviations
 from reports.differences import KINDS
 from reports.headline import headline
 from reports.labels import labels
 from reports.model import Behaviour, Cell
+from reports.pool import Pool
 from reports.reading import Record
+from reports.slowness import FACTOR, FEWEST, LEAST, milliseconds
 from reports.tally import Tally, by_level, limit, share, standing
 from reports.verdicts import GROUP_MEANINGS, LEVELS, MEANINGS, VERDICTS
 
@@ -31,32 +33,6 @@ FIELDS = (
     "evidence",
 )  # fmt: skip
 DOCUMENTATION = {"quoted": "q", "changed": "c", "missing": "m", "unchecked": "u", None: "."}
-
-
-class Pool:
-    """Numbers for values, so that each is written once."""
-
-    def __init__(self) -> None:
-        self.values: list[Any] = []
-        self._numbers: dict[Hashable, int] = {}
-
-    def number(self, value: Any) -> int:
-        """The number of a JSON value."""
-        key = self._key(value)
-        found = self._numbers.get(key)
-        if found is None:
-            found = self._numbers[key] = len(self.values)
-            self.values.append(value)
-        return found
-
-    @staticmethod
-    def _key(value: Any) -> Hashable:
-        """What tells values apart: 1, 1.0 and True are equal, and not the same JSON."""
-        if isinstance(value, list) and all(isinstance(item, str) for item in value):
-            return (list, *value)
-        if isinstance(value, (list, dict)):
-            return (dict, json.dumps(value))
-        return (type(value), value)
 
 
 def script_json(value: Any) -> str:
@@ -83,6 +59,7 @@ def index(records: Sequence[Record]) -> dict[str, Any]:
             targets.append(strings.number(cell.target))
     ids = [cell.id for cells in order.values() for cell in cells]
     numbers = {name: number for number, name in enumerate(ids)}
+    runs = [record.run for record in records]
     return {
         "verdicts": [{"verdict": verdict, **asdict(MEANINGS[verdict])} for verdict in VERDICTS],
         "groups": {name: asdict(meaning) for name, meaning in GROUP_MEANINGS.items()},
@@ -101,7 +78,11 @@ def index(records: Sequence[Record]) -> dict[str, Any]:
         "sets": sets.values,
         "strings": strings.values,
         "kinds": KINDS,
-        "deviations": [asdict(each) for each in deviations([record.run for record in records], numbers)],
+        "deviations": [asdict(each) for each in deviations(runs, numbers)],
+        "times": [_times(cells, ids) for cells in by_id],
+        "slower": {"least": LEAST, "factor": FACTOR, "fewest": FEWEST},
+        "claims": claims.index(runs),
+        "surface": surface.index(runs),
     }
 
 
@@ -157,7 +138,7 @@ def _runs(records: Sequence[Record]) -> list[dict[str, Any]]:
                 "command": shlex.join(["pytest", *run.settings.arguments]),
                 "counts": tally.counts,
                 "levels": {level: found.counts for level, found in by_level(run).items()},
-                **run.model_dump(mode="json", exclude={"schema_", "areas", "behaviours", "cells"}),
+                **run.model_dump(mode="json", exclude={"schema_", "areas", "behaviours", "claims", "surface", "cells"}),
                 "cells": len(run.cells),
             }
         )
@@ -187,7 +168,10 @@ def _verdict(cell: Cell | None) -> str:
 
 
 def _documentation(cell: Cell | None) -> str:
-    return "." if cell is None else DOCUMENTATION[cell.evidence.documentation]
+    """Whether the build has the quoted phrase; of no interest where the statement does not speak of the build."""
+    if cell is None or cell.verdict == "not-applicable":
+        return "."
+    return DOCUMENTATION[cell.evidence.documentation]
 
 
 def _dtypes(cell: Cell | None) -> list[str]:
@@ -200,6 +184,15 @@ def _headlines(cells: dict[str, Cell], ids: list[str], strings: Pool) -> list[in
     for number, name in enumerate(ids):
         if (cell := cells.get(name)) and (line := headline(cell)):
             found += [number, strings.number(line)]
+    return found
+
+
+def _times(cells: dict[str, Cell], ids: list[str]) -> list[int]:
+    """The cells that took long enough for their time to say something: cell, milliseconds, cell, milliseconds, …"""
+    found = []
+    for number, name in enumerate(ids):
+        if (cell := cells.get(name)) and milliseconds(cell) >= LEAST:
+            found += [number, milliseconds(cell)]
     return found
 
 

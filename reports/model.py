@@ -128,6 +128,26 @@ class Behaviour(Part):
     source: str | None = None
 
 
+class Claim(Part):
+    """What a tutorial says of torch, and what decides whether it is so."""
+
+    id: Text
+    section: Text
+    claim: Text
+    decided_by: list[Text] = Field(default=[], description="Behaviours, with a subject in brackets where one decides.")
+    expects: Literal["holds", "fails"] = "holds"
+    condition: str | None = None
+    outdated_since: str | None = None
+    undecidable: str | None = None
+
+
+class Names(Part):
+    """Documented names of the build under test that the same behaviours name."""
+
+    names: list[Text]
+    behaviours: list[Text]
+
+
 class Cases(Part):
     """How many inputs a cell ran."""
 
@@ -194,4 +214,8 @@ class Run(Part):
     areas: list[Area]
     behaviours: list[Behaviour]
     errors: list[str]
+    claims: list[Claim] = Field(default=[], description="The claims that the suite knows, whatever was run.")
+    surface: list[Names] = Field(
+        default=[], description="The documented names of the build, and the suite's behaviours, whatever was run."
+    )
     cells: list[Cell]

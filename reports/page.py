@@ -13,7 +13,7 @@ from reports.tally import Tally, by_area, by_level, standing
 from reports.templating import asset, rendered
 from reports.verdicts import GROUP_MEANINGS, GROUPS, LEVELS
 
-STYLES = ("base.css", "overview.css", "matrix.css", "cell.css", "print.css")
+STYLES = ("base.css", "overview.css", "matrix.css", "cell.css", "finder.css", "print.css")
 SCRIPTS = (
     "dom.js",
     "data.js",
@@ -26,6 +26,9 @@ SCRIPTS = (
     "behaviour.js",
     "differences.js",
     "deviations.js",
+    "finder.js",
+    "claims.js",
+    "surface.js",
     "cell.js",
     "main.js",
 )

@@ -11,7 +11,9 @@ PROGRAM = "python -m reports"
 RUN = "reports/runs/latest.json"
 
 DONE, FAULT = "0  done", "2  a record, an option or the output is at fault; nothing was written"
-STATUS = {"diff": ("0  B is not worse than A", "1  B is worse than A", FAULT)}
+STATUS = {
+    "diff": ("0  B is not worse than A", "1  B is worse than A", FAULT, "3  no cell is in both: nothing to compare")
+}
 EXAMPLES = {
     "build": f"{PROGRAM} build {RUN} -o reports/out",
     "validate": f"{PROGRAM} validate {RUN}",
@@ -19,6 +21,7 @@ EXAMPLES = {
     "merge": f"{PROGRAM} merge shard1.json shard2.json -o run.json",
     "diff": f"{PROGRAM} diff before.json after.json",
     "junit": f"{PROGRAM} junit {RUN} -o junit.xml",
+    "claims": f"{PROGRAM} claims {RUN} --only false outdated",
     "badge": f"{PROGRAM} badge {RUN} -o public",
     "schema": f"{PROGRAM} schema -o run.schema.json",
 }
@@ -94,7 +97,7 @@ def parser() -> argparse.ArgumentParser:
         "Compare two runs cell by cell. B is worse, and the exit status 1, where a cell fails that did "
         "not fail in A (listed deviations count as failing), or where A has a verdict and B cannot tell (unsupported, "
         "inconclusive, an error of the suite, a run that was cut off). A cell that is out of scope in B, or that B "
-        "did not plan, is no such loss.",
+        "did not plan, is no such loss; nor is one that fails in B and that A, a selection, did not plan.",
     )
     diff.add_argument("first", type=Path, metavar="A.json", help="the run before")
     diff.add_argument("second", type=Path, metavar="B.json", help="the run after")
@@ -114,6 +117,20 @@ def parser() -> argparse.ArgumentParser:
     )
     _run(junit)
     junit.add_argument("-o", "--output", type=Path, metavar="FILE", help="a file, instead of the terminal")
+
+    claims = command(
+        "claims",
+        "list the claims of tutorials, with their verdicts",
+        "List what widely read tutorials claim of torch, with the verdict that the cells of a run come to.",
+    )
+    _run(claims)
+    claims.add_argument(
+        "--only", nargs="+", choices=("confirmed", "conditional", "outdated", "false", "undecided"), default=(),
+        help="only the claims with these verdicts",
+    )  # fmt: skip
+    claims.add_argument(
+        "--format", choices=("text", "json"), default="text", help="for a terminal (default) or a program"
+    )
 
     badge = command(
         "badge",

@@ -33,7 +33,9 @@ MEANINGS: dict[Verdict, Meaning] = {
     "not-applicable": Meaning(
         "untested", "–", "not applicable", "Out of the statement's scope: its versions, devices or capabilities."
     ),
-    "inconclusive": Meaning("untested", "?", "inconclusive", "No valid case ran, so nothing is known."),
+    "inconclusive": Meaning(
+        "untested", "?", "inconclusive", "No valid case ran, or torch was left switched otherwise, so nothing is known."
+    ),
     "crash": Meaning("failed", "✱", "crash", "The process died."),
     "timeout": Meaning("failed", "◷", "timeout", "The cell did not end in its time."),
     "error": Meaning("error", "!", "error", "The suite itself broke here: this says nothing about the build."),

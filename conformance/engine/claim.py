@@ -26,7 +26,7 @@ class Claim:
         self.descriptor: int | None = None
         for self.path in _names(wanted):
             try:
-                self.descriptor = _locked(_guard(self.path))
+                self.descriptor = locked(_guard(self.path))
                 return
             except BlockingIOError:
                 continue
@@ -58,7 +58,7 @@ def _guard(record: Path) -> Path:
     return record.with_name(f".{record.name}.lock")
 
 
-def _locked(file: Path) -> int:
+def locked(file: Path) -> int:
     """The descriptor of ``file``, locked; raises BlockingIOError where somebody else has it, OSError without locks."""
     if fcntl is None:
         raise OSError("this system has no locks")

@@ -11,6 +11,7 @@ from typing import Any
 from conformance.engine.binding import check_of
 from conformance.engine.cells import Cell, cells_of
 from conformance.engine.crumbs import Crumb
+from conformance.engine.patience import unanswered
 from conformance.engine.runner import Outcome, lost
 from conformance.engine.settings import Settings
 from conformance.engine.specs import area_of, is_area_module, load_area, specs_of
@@ -34,7 +35,7 @@ def outcome_of(root: Path, node: str, crumb: Crumb | None, settings: Settings, l
     late = crumb.timed_out or (not crumb.fatal and 0 < limit <= crumb.seconds)
     verdict = Verdict.TIMEOUT if late else Verdict.CRASH
     last_words = crumb.fatal or "no last word (killed from outside, or out of memory)"
-    ending = f"no answer within {limit:g} s" if late else f"the process died: {last_words}"
+    ending = unanswered(limit) if late else f"the process died: {last_words}"
     check: Callable[[Any], Any] = _unknown
     case = None
     try:

@@ -24,6 +24,10 @@ class Evidence:
     """Counts of one cell: cases run, discarded and refused, and the facets that they showed."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew."""
         self.corner = 0
         self.sampled = 0
         self.discarded = 0

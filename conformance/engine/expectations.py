@@ -46,6 +46,11 @@ class Listed(Model):
         parts = [{"*": ".*", "?": "."}.get(c, re.escape(c)) for c in self.cells]
         return re.compile("".join(parts))
 
+    @property
+    def beginning(self) -> str:
+        """What every id begins with that the glob fits: all before the first ``*`` or ``?``."""
+        return re.split(r"[*?]", self.cells, maxsplit=1)[0]
+
     def speaks_of_this_torch(self) -> bool:
         """Whether this entry is about the torch under test."""
         return matches(torch.__version__, self.torch)
@@ -106,12 +111,13 @@ class Expectations:
         self.deviations = [deviation for each in found for deviation in each.deviations]
         self.refusals = [refusal for each in found for refusal in each.refusals]
         # asked of every cell: what is about other releases is left out once
-        self._deviations_here = [deviation for deviation in self.deviations if deviation.speaks_of_this_torch()]
+        self._deviations_here = [(d.beginning, d) for d in self.deviations if d.speaks_of_this_torch()]
         self._refusals_here = [refusal for refusal in self.refusals if refusal.speaks_of_this_torch()]
 
     def of(self, cell: Cell) -> Deviation | None:
         """The first deviation that speaks of ``cell``."""
-        return next((d for d in self._deviations_here if d.speaks_of(cell)), None)
+        name = cell.id
+        return next((d for begins, d in self._deviations_here if name.startswith(begins) and d.speaks_of(cell)), None)
 
     def refused(self, cell: Cell) -> frozenset[str]:
         """The element types of which a refusal in some cases of ``cell`` is no failure."""

@@ -41,15 +41,13 @@ def describe(
     cell: Cell, check: Callable[[Any], Any], outcome: Outcome, settings: Settings, node: str, kills: bool = False
 ) -> Report:
     """The report of one outcome; writes the reproducer where a case failed, or says why there is none."""
+    if outcome.failure is None and outcome.verdict not in (Verdict.ERROR, Verdict.CRASH, Verdict.TIMEOUT):
+        return Report()
     rerun = rerun_command(cell, settings, node)
     here = rerun_command(cell, settings, node, settings.stands)
-    if outcome.verdict is Verdict.ERROR:
-        return Report(f"{heading(cell, outcome)}\n\n{outcome.reason}\n\nrerun: {here}", rerun=rerun)
     failure = outcome.failure
-    if failure is None:
-        if outcome.verdict in (Verdict.CRASH, Verdict.TIMEOUT):
-            return Report(f"{heading(cell, outcome)}\n\n{outcome.reason}\n\nrerun: {here}", rerun=rerun)
-        return Report()
+    if failure is None or outcome.verdict is Verdict.ERROR:
+        return Report(f"{heading(cell, outcome)}\n\n{outcome.reason}\n\nrerun: {here}", rerun=rerun)
     minimal, path, place = _written(cell, check, failure, settings, kills)
     where = f" (first difference at {failure.where})" if failure.where else ""
     message = (
@@ -107,6 +105,8 @@ def rerun_command(cell: Cell, settings: Settings, node: str, stands: Stands | No
         folder, program, named = stands.folder, stands.program, stands.named(node)
         record = os.path.relpath(settings.record.with_name(AGAIN), stands.folder)
     options = f"--device {shlex.quote(cell.target.name)} --profile {settings.profile.name}{seed}"
+    if settings.timeout is not None:
+        options += f" --timeout {settings.timeout:g}"
     for file in settings.files:
         if file != SHIPPED:
             options += f" --expectations {shlex.quote(os.path.relpath(file, folder))}"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from conformance.engine import crumbs
+from conformance.engine.claim import locked
 from conformance.engine.crashes import outcome_of
 from conformance.engine.failure import allowed
 from conformance.engine.items import settle
@@ -19,6 +23,36 @@ from conformance.engine.watchdog import ENDLESS
 from conformance.engine.words import BROKEN, Verdict
 
 STILLBORN = 2  # workers that may die before they run anything
+PREFIX, GUARD = "conformance-crumbs-", "alive.lock"
+
+
+class CrumbFolder:
+    """The folder of one run's crumbs; those of runs that were killed are cleared away when the next begins.
+
+    A run holds a lock on a file in its folder for as long as it lives: a folder whose file nobody holds is a dead
+    run's. One without the file is left alone, since it may have been made a moment ago.
+    """
+
+    def __init__(self) -> None:
+        self.name = tempfile.mkdtemp(prefix=PREFIX)
+        self.descriptor = -1
+        with suppress(OSError):  # a file system without locks: nothing is ever cleared away there
+            self.descriptor = locked(Path(self.name) / GUARD)
+            for guard in Path(self.name).parent.glob(f"{PREFIX}*/{GUARD}"):
+                self._clear(guard)
+
+    def _clear(self, guard: Path) -> None:
+        with suppress(OSError):  # a living run's, another user's, or gone by now
+            descriptor = locked(guard)
+            shutil.rmtree(guard.parent, ignore_errors=True)
+            os.close(descriptor)
+
+    def cleanup(self) -> None:
+        """Sweep it up."""
+        shutil.rmtree(self.name, ignore_errors=True)
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
 
 
 class Isolation:
@@ -26,7 +60,7 @@ class Isolation:
 
     def __init__(self, config: pytest.Config, settings: Settings, recorder: Recorder) -> None:
         self.config, self.settings, self.recorder = config, settings, recorder
-        self.folder = tempfile.TemporaryDirectory(prefix="conformance-crumbs-")
+        self.folder = CrumbFolder()
         self.collected: set[Any] = set()
         self.stillborn = 0
         self.patience = Patience(seconds_allowed(config), Path(self.folder.name) / "hangs")

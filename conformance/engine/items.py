@@ -13,10 +13,11 @@ import pytest
 from conformance.engine.binding import bind
 from conformance.engine.cells import Cell, cells_of
 from conformance.engine.failure import allowed, describe
-from conformance.engine.patience import Patience
+from conformance.engine.patience import Patience, unanswered
 from conformance.engine.reproducer import visible
 from conformance.engine.runner import Outcome, Plan, own_fault, run_cell
 from conformance.engine.settings import Settings
+from conformance.engine.sharing import among_cells
 from conformance.engine.specs import area_of, load_area, specs_of
 from conformance.engine.words import BROKEN, Verdict
 from conformance.engine.yamlfile import SpecError
@@ -73,14 +74,19 @@ class CellItem(pytest.Item):
         # pytest-timeout interrupts from a signal handler with pytest's own exception
         interrupts = (pytest.fail.Exception,)
         refused = settings.expectations.refused(self.cell)
-        plan = Plan(settings.profile.samples, settings.seed, self.config.stash[NOTE], interrupts, refused, of_timer)
+        patience = self.config.stash[PATIENCE]
+
+        def timed_out(error: BaseException) -> str:
+            return unanswered(patience.seconds(self.nodeid)) if of_timer(error) else ""
+
+        plan = Plan(settings.profile.samples, settings.seed, self.config.stash[NOTE], interrupts, refused, timed_out)
         try:
-            outcome = run_cell(self.cell, self.check, plan)
+            with among_cells():
+                outcome = run_cell(self.cell, self.check, plan)
         except (SystemExit, pytest.skip.Exception, pytest.fail.Exception) as error:
             outcome = Outcome(Verdict.ERROR, reason=own_fault("the check left in a way that is no answer", error))
         kills = outcome.verdict is Verdict.TIMEOUT
         if kills:
-            patience = self.config.stash[PATIENCE]
             outcome.reason = f"{outcome.reason}{patience.explained(self.nodeid)}"
             patience.note(self.nodeid)
         self.result = settle(self.cell, self.check, outcome, settings, self.nodeid, kills)

@@ -69,6 +69,11 @@ class Patience:
         self.total += 1
 
 
+def unanswered(seconds: float) -> str:
+    """What is said of a cell that was given so many seconds, whether it hung in Python or in C."""
+    return f"no answer within {seconds:g} s"
+
+
 def _keys(node: str) -> list[str]:
     """The behaviour and, where it has one, the subject of a cell: ``…::test_returns_self`` and ``[add_``."""
     check, _, rest = node.partition("[")

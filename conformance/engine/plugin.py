@@ -30,8 +30,9 @@ from conformance.engine.claim import Claim
 from conformance.engine.isolation import Isolation
 from conformance.engine.items import NOTE, PATIENCE, SETTINGS, AreaModule, CellItem, by_subject, settle
 from conformance.engine.options import OPTIONS
+from conformance.engine.pages import watch_forks
 from conformance.engine.patience import Patience
-from conformance.engine.recorder import Recorder, header_of
+from conformance.engine.recorder import EMPTY_SHARD, Recorder, header_of
 from conformance.engine.resumption import Resumed
 from conformance.engine.settings import Settings, UsageError, seconds_allowed, seconds_of
 from conformance.engine.specs import is_area_module
@@ -90,13 +91,15 @@ def pytest_configure(config: pytest.Config) -> None:
                 f"--resume: expected a run that has ended; found {resumed.named!r}, still written to"
             )
         settings = replace(settings, record=claim.path)
-    config.stash[SETTINGS] = settings
     config.stash[DECIDED] = frozenset(worker["decided"] if worker is not None else resumed.decided if resumed else ())
-    config.stash[NOTE] = lambda phase, index, case: None
+    _rest_collector(config)
     if config.option.timeout is None and not seconds_allowed(config):
         config.option.timeout = settings.profile.timeout
-    debugging = bool(getattr(config.option, "usepdb", False))
-    limit = 0.0 if debugging else seconds_allowed(config)
+    allowed = seconds_allowed(config)
+    settings = replace(settings, timeout=None if allowed == settings.profile.timeout else allowed)
+    config.stash[SETTINGS] = settings
+    config.stash[NOTE] = lambda phase, index, case: None
+    limit = 0.0 if getattr(config.option, "usepdb", False) else allowed
     if worker is not None:
         torch.set_num_threads(1)
         folder = _folder_of_crumbs(worker["crumbs"])
@@ -167,21 +170,28 @@ def pytest_collection(session: pytest.Session) -> Generator[None, Any, Any]:
         return (yield)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the cells that level and shard leave out, and those that a run that goes on has decided."""
-    settings = config.stash[SETTINGS]
-    decided = config.stash[DECIDED]
-    kept = [
-        item
-        for item in items
-        if not isinstance(item, CellItem) or (settings.wants(item.cell) and item.cell.id not in decided)
-    ]
+    """Leave out what level and shard leave out of what ``-k`` and ``-m`` have left, and what is decided already."""
+    settings, decided = config.stash[SETTINGS], config.stash[DECIDED]
+    wanted = [item for item in items if not isinstance(item, CellItem) or settings.wants(item.cell)]
+    if settings.shard is not None and items and not wanted:
+        _note_empty_shard(config, sorted({item.nodeid.partition("::")[0] for item in items}))
+    kept = [item for item in wanted if not isinstance(item, CellItem) or item.cell.id not in decided]
     if len(kept) < len(items):
         gone = set(map(id, kept))
         config.hook.pytest_deselected(items=[item for item in items if id(item) not in gone])
         items[:] = kept
     if hasattr(config, "workerinput"):
         items[:] = by_subject(items)
+
+
+def _note_empty_shard(config: pytest.Config, modules: list[str]) -> None:
+    """Have the recorder know that cells of these files were asked for, and that this shard has none of them."""
+    if hasattr(config, "workerinput"):
+        config.workeroutput[EMPTY_SHARD] = modules  # type: ignore[attr-defined]
+    elif (recorder := config.pluginmanager.get_plugin("conformance-recorder")) is not None:
+        recorder.beyond_shard = modules
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -192,25 +202,29 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Keep the garbage collector from walking modules and plans over and over, which live as long as the process."""
-    session.config.stash[COLLECTOR] = gc.get_threshold()
+    """Keep the garbage collector from walking items and plans over and over, which live as long as the process."""
+    gc.freeze()
+
+
+def _rest_collector(config: pytest.Config) -> None:
+    """Keep the garbage collector from walking torch's modules over and over: a third of a collection went there."""
+    config.stash[COLLECTOR] = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+    watch_forks()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Let go of the record, and give the garbage collector back as it was: libraries count what it never freed.
 
-    A worker does so at its very end, since pytest itself collects several times after this hook.
+    What was frozen thaws at the very end of the process, since pytest itself collects several times after this hook.
     """
     if CLAIM in config.stash:
         config.stash[CLAIM].release()
     if COLLECTOR in config.stash:
-        if hasattr(config, "workerinput"):
-            atexit.register(gc.unfreeze)
-            return
         gc.set_threshold(*config.stash[COLLECTOR])
-        gc.unfreeze()
+        atexit.unregister(gc.unfreeze)
+        atexit.register(gc.unfreeze)
 
 
 @pytest.hookimpl(tryfirst=True)

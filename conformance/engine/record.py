@@ -41,10 +41,12 @@ class RunRecord:
         self.lost: str | None = None  # why cells could not be written
         self.areas: list[dict[str, Any]] = []
         self.behaviours: list[dict[str, Any]] = []
+        self.tables: dict[str, list[dict[str, Any]]] = {}  # of the suite, whatever was run: claims, surface
         if going_on is not None:
             self.header["started"], self.before = going_on["started"], going_on["seconds"]
             self.planned, self.available = going_on["planned"], going_on["available"]
             self.areas, self.behaviours = going_on["areas"], going_on["behaviours"]
+            self.tables = going_on["tables"]
             self.cells = {cell["id"]: json.dumps(cell, allow_nan=False) for cell in going_on["cells"]}
         self.kept = len(self.cells)
         self.began = datetime.now(UTC)
@@ -52,11 +54,13 @@ class RunRecord:
         self._start_file()
 
     def plan(
-        self, cells: int, available: int | None, areas: list[dict[str, Any]], behaviours: list[dict[str, Any]]
-    ) -> None:
+        self, cells: int, available: int | None, areas: list[dict[str, Any]], behaviours: list[dict[str, Any]],
+        tables: dict[str, list[dict[str, Any]]] | None = None,
+    ) -> None:  # fmt: skip
         """Say how many cells this run means to have, of how many there are, and of what; before the first of them."""
         self.planned, self.available = cells, available
         self.areas, self.behaviours = _joined(self.areas, areas, "area"), _joined(self.behaviours, behaviours, "id")
+        self.tables = tables or self.tables
         if len(self.cells) == self.kept:
             self._start_file()
 
@@ -93,8 +97,10 @@ class RunRecord:
             "available": self.available,
             "areas": self.areas, "behaviours": self.behaviours, "errors": self.errors,
         }  # fmt: skip
-        cells = ",\n".join(self.cells[key] for key in sorted(self.cells))
-        text = json.dumps(whole, indent=1, default=str)[:-2] + f',\n "cells": [\n{cells}\n]}}\n'
+        lists = {name: [json.dumps(row) for row in rows] for name, rows in self.tables.items()}
+        lists["cells"] = [self.cells[key] for key in sorted(self.cells)]
+        text = json.dumps(whole, indent=1, default=str)[:-2]  # the lists have a line for each entry
+        text += "".join(f',\n "{name}": [\n' + ",\n".join(rows) + "\n]" for name, rows in lists.items()) + "}\n"
         try:
             write_atomically(self.path, text)
         except OSError as error:
@@ -105,7 +111,7 @@ class RunRecord:
     def _start_file(self) -> None:
         head = {
             **self.header, "planned": self.planned, "available": self.available, "areas": self.areas,
-            "behaviours": self.behaviours, "errors": self.errors,
+            "behaviours": self.behaviours, "errors": self.errors, **self.tables,
         }  # fmt: skip
         cells = ",\n".join(self.cells.values())
         text = json.dumps(head, default=str).encode()[:-1] + b', "cells": [' + (f"\n{cells}" if cells else "").encode()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from conformance.engine import surface
 from conformance.engine.cells import Cell, cells_of
+from conformance.engine.claims import load_claims
 from conformance.engine.environment import environment, suite
 from conformance.engine.items import CellItem
 from conformance.engine.misgivings import misgivings
@@ -22,6 +24,9 @@ from conformance.engine.specs import SPECS, area_names, area_of, is_area_module,
 from conformance.engine.words import Level, Verdict
 from conformance.engine.yamlfile import SpecError
 
+# Where a worker notes the files of which cells were asked for, and none is in this shard.
+EMPTY_SHARD = "conformance_empty_shard"
+
 
 class Recorder:
     """Writes the run record as verdicts arrive, from workers or from this process."""
@@ -31,6 +36,7 @@ class Recorder:
         self.record: RunRecord | None = None
         self.errors: list[str] = []
         self.misgivings: list[str] = []
+        self.beyond_shard: list[str] = []
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Start the record with the cells of this process."""
@@ -42,6 +48,11 @@ class Recorder:
         if self.record is None:
             areas = {module for module in _modules(ids) if is_area_module(self.config.rootpath / module)}
             self._plan([name for name in ids if name.partition("::")[0] in areas])
+
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Learn from a worker that the shard is empty."""
+        self.beyond_shard = self.beyond_shard or getattr(node, "workeroutput", {}).get(EMPTY_SHARD, [])
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keep a collection error for the record."""
@@ -63,6 +74,10 @@ class Recorder:
         """Bring the record into its final form; a run without its record has failed."""
         if self.record is None and self.errors and not self.config.option.collectonly:
             self._start()
+        if self.record is None and self.beyond_shard:
+            self._plan([], self.beyond_shard)
+            if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+                session.exitstatus = pytest.ExitCode.OK  # all that there was to do is done
         if self.record is not None:
             self.record.errors = self.errors
             self.record.finish()
@@ -79,8 +94,10 @@ class Recorder:
         failed = any(self.settings.fails(Level(cell["level"]), Verdict(cell["verdict"])) for cell in cells)
         return pytest.ExitCode.TESTS_FAILED if failed else pytest.ExitCode.OK
 
-    def _plan(self, nodes: list[str]) -> None:
-        if self.record is not None or self.config.option.collectonly or not (nodes or self.resumed):
+    def _plan(self, nodes: list[str], modules: Iterable[str] = ()) -> None:
+        """Start the record of these cells; where there are none, of the files of which cells were asked for."""
+        modules = _modules(nodes) | set(modules)
+        if self.record is not None or self.config.option.collectonly or not (modules or self.resumed):
             return
         kept = len(self.resumed.decided) if self.resumed is not None else 0
         if self.resumed is not None:
@@ -89,14 +106,16 @@ class Recorder:
             except UsageError as error:
                 pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
         areas, behaviours = _tables(self.config.rootpath, nodes)
-        folders = {specs_of(self.config.rootpath / name) for name in _modules(nodes)}
+        folders = {specs_of(self.config.rootpath / name) for name in modules}
         cells, unread = _available(folders, self.settings)
         if self.settings.expectations.files:
             elsewhere = unread | (frozenset() if SPECS in folders else frozenset(area_names()))
             self.misgivings = misgivings(self.settings.expectations, [cell.id for cell in cells], elsewhere)
         record = self._start()
         with self._writing():
-            record.plan(kept + len(nodes), len(cells) if nodes else record.available, areas, behaviours)
+            available = len(cells) if modules else record.available
+            tables = _suite_tables() if SPECS in folders else {}
+            record.plan(kept + len(nodes), available, areas, behaviours, tables)
 
     def _start(self) -> RunRecord:
         header = header_of(self.config, self.settings)
@@ -148,6 +167,15 @@ def _available(folders: set[Path], settings: Settings) -> tuple[list[Cell], froz
             except SpecError:
                 unread.add(name)  # said by the collection, where it matters
     return found, frozenset(unread)
+
+
+def _suite_tables() -> dict[str, list[dict[str, Any]]]:
+    """What a page shows of the whole suite, whatever was run: the claims that it decides, the names that it names."""
+    try:
+        claims = load_claims().record()
+    except SpecError:
+        claims = []  # said by `python -m conformance claims`
+    return {"claims": claims, "surface": surface.record(surface.surface())}
 
 
 def _tables(root: Path, nodes: list[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -15,6 +15,7 @@ from typing import Any
 from conformance.engine.settings import UsageError
 
 # What may differ: what matters in the arguments is in the other settings, and in which cells there are.
+TABLES = ("claims", "surface")
 ANY = {"settings": ("arguments",), "environment": ("cpus",)}
 
 
@@ -57,6 +58,7 @@ class Resumed:
         return {
             "cells": list(self.decided.values()), "areas": document.get("areas") or [], "started": document["started"],
             "behaviours": document.get("behaviours") or [], "planned": document["planned"],
+            "tables": {name: document[name] for name in TABLES if document.get(name)},
             "available": document.get("available"), "seconds": document.get("seconds") or self.until,
         }  # fmt: skip
 

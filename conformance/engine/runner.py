@@ -1,6 +1,12 @@
 """The runner: one cell's cases, corners first, and the verdict that they add up to.
 
 It knows neither pytest nor any behaviour: the plugin and the self-tests both call ``run_cell``.
+
+A cell that leaves torch switched otherwise (``switches``) never passes. It fails where its own behaviour is broken by
+a case that starts from the switches as the cell found them. Otherwise it is inconclusive, whatever its cases said: no
+page promises of every call that nothing is left switched, and those that promise it of some have behaviours of their
+own, which fail; so it is no failure of this behaviour. But either the check switches something and does not put it
+back, which is our error, or torch does, and then the cases after it met another torch than they say.
 """
 
 from __future__ import annotations
@@ -62,7 +68,7 @@ class Plan:
     """How much to run of each cell: sampled cases, the seed, and where to note the case that is running.
 
     ``interrupts`` are the types of exceptions by which a timer stops a cell, none of them derived from ``Exception``;
-    ``timed_out`` tells whether it was the timer that raised one of them.
+    ``timed_out`` says in words what ran out where it was the timer that raised one of them, and else nothing.
     ``refused`` are the element types of which a refusal is no failure even where other cases had them.
     """
 
@@ -71,7 +77,7 @@ class Plan:
     note: Callable[[str, int, Any], None] = lambda phase, index, case: None
     interrupts: tuple[type[BaseException], ...] = ()
     refused: frozenset[str] = frozenset()
-    timed_out: Callable[[BaseException], bool] = lambda error: True
+    timed_out: Callable[[BaseException], str] = lambda error: _first_line(error) or type(error).__name__
 
 
 def run_cell(cell: Cell, check: Callable[[Any], Any], plan: Plan) -> Outcome:
@@ -85,7 +91,10 @@ def run_cell(cell: Cell, check: Callable[[Any], Any], plan: Plan) -> Outcome:
         left += put_back(before)
     outcome.seconds = time.perf_counter() - started
     if left:
-        outcome.evidence["left_switched"] = list(dict.fromkeys(left))
+        outcome.evidence["left_switched"] = left = list(dict.fromkeys(left))
+        if outcome.verdict is Verdict.PASS:
+            outcome.verdict = Verdict.INCONCLUSIVE
+            outcome.reason = f"nothing failed, but torch was left switched otherwise: {'; '.join(left)}"
     outcome.evidence["documentation"] = standing(cell.behaviour.docs, cell.subject_name)
     return outcome
 
@@ -103,9 +112,10 @@ def _decide(cell: Cell, check: Callable[[Any], Any], plan: Plan, before: tuple[A
         except Exception as error:
             return Outcome(Verdict.ERROR, reason=own_fault("the inputs could not be made", error))
         except plan.interrupts as stopped:
-            if not plan.timed_out(stopped):
+            late = plan.timed_out(stopped)
+            if not late:
                 raise
-            return Outcome(Verdict.TIMEOUT, reason=f"while the inputs were made: {_first_line(stopped)}")
+            return Outcome(Verdict.TIMEOUT, reason=f"while the inputs were made: {late}")
         attempt = _Attempt(cell.target.declared(check), evidence, plan, before, left)
         try:
             failure = attempt.corners(corners)
@@ -113,13 +123,13 @@ def _decide(cell: Cell, check: Callable[[Any], Any], plan: Plan, before: tuple[A
                 failure = attempt.samples(inputs.samples, plan.samples, cell.digest() ^ plan.seed)
             failure = failure or attempt.half_supported()
         except plan.interrupts as stopped:
-            if not plan.timed_out(stopped):
+            late = plan.timed_out(stopped)
+            if not late:
                 raise
             if attempt.failing is None:
-                reason = _first_line(stopped)
-                failure = lost(attempt.case, attempt.phase, reason)
+                failure = lost(attempt.case, attempt.phase, late)
                 return Outcome(
-                    Verdict.TIMEOUT, evidence.record(), evidence.corner, evidence.sampled, 0.0, reason, failure
+                    Verdict.TIMEOUT, evidence.record(), evidence.corner, evidence.sampled, 0.0, late, failure
                 )
             failure = explain(*attempt.failing, attempt.phase)  # stopped while the case was made simpler
         except Exception as error:
@@ -153,20 +163,43 @@ class _Attempt:
 
     def corners(self, corners: list[Any]) -> Failure | None:
         """Every corner in order, up to the first that fails, which is then minimized."""
+        found = self.failing_corner(corners)
+        if not self.clean():
+            return found and self.simplest(*found[1:])
+        self.evidence.forget()
+        self.refused.clear()
+        return self.corners_apart(corners, found)
+
+    def failing_corner(self, corners: list[Any], first: int = 0) -> tuple[int, Any, Exception] | None:
+        """The first corner that fails, its number and its error; ``first`` is the number of the first."""
         note, check, met = self.plan.note, self.check, self.evidence.met
         self.phase = "corner"
-        for index, case in enumerate(corners):
+        for index, case in enumerate(corners, first):
             note("corner", index, None)
             self.case = case
             try:
                 check(case)
                 met(case)
             except Exception as error:
-                if not self.settle(case, error) and not self.led_astray(corners[:index], case):
-                    return self.simplest(case, error)
+                if not self.settle(case, error):
+                    return index, case, error
             else:
                 self.evidence.corner += 1
-        self.clean()
+        return None
+
+    def corners_apart(self, corners: list[Any], before: tuple[int, Any, Exception] | None) -> Failure | None:
+        """Every corner again, each from the switches as the cell found them: some corner has left them otherwise.
+
+        A failure of ``before`` that does not come again stands unless a corner ahead of it leaves a switch again.
+        """
+        leaks = False
+        for index, case in enumerate(corners):
+            found = self.failing_corner([case], index)
+            if found is None and before is not None and index == before[0] and not leaks:
+                found = before
+            leaks |= self.clean()
+            if found is not None:
+                return self.simplest(*found[1:])
         return None
 
     def clean(self) -> bool:
@@ -174,34 +207,6 @@ class _Attempt:
         found = put_back(self.before)
         self.left += found
         return bool(found)
-
-    def led_astray(self, earlier: list[Any], case: Any) -> bool:
-        """Whether a case failed only since one before it left torch switched otherwise: a fault, but not its own.
-
-        It is so where the case passes with the switches put back, and an earlier case leaves them otherwise again. Then
-        it counts as passed; anything else is a failure of the case itself.
-        """
-        if not self.clean():
-            return False
-        passes = self.passes(case)
-        self.clean()
-        if not passes:
-            return False
-        for other in earlier:
-            self.passes(other)
-            if self.clean():
-                self.evidence.met(case)
-                self.evidence.corner += 1
-                return True
-        return False
-
-    def passes(self, case: Any) -> bool:
-        """Whether the check has nothing to say against a case."""
-        try:
-            self.check(case)
-        except Exception:
-            return False
-        return True
 
     def samples(self, strategy: Any, count: int, number: int) -> Failure | None:
         """``count`` cases of ``strategy``; the failing one as Hypothesis shrinks it."""

@@ -9,7 +9,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from conformance.engine.catalogue import DifferentiableFunctions, Operators
+from conformance.engine.claims import Claims
 from conformance.engine.expectations import Deviations
+from conformance.engine.module_catalogue import Modules
 from conformance.engine.specs import SPECS, Area
 from conformance.engine.subjects import Rows
 from conformance.engine.targets import Kinds
@@ -17,9 +19,11 @@ from conformance.engine.targets import Kinds
 FOLDER = SPECS / "schema"
 MODELS: dict[str, type[BaseModel]] = {
     "area": Area,
+    "claims": Claims,
     "deviations": Deviations,
     "operators": Operators,
     "differentiable": DifferentiableFunctions,
+    "modules": Modules,
     "catalogue": Rows,
     "targets": Kinds,
 }

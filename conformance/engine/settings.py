@@ -42,6 +42,7 @@ class Settings:
     stands: Stands
     plugins: tuple[str, ...] = ()
     described: tuple[Path, ...] = ()  # files that describe targets
+    timeout: float | None = None  # seconds that a cell may take, where it is not what the profile gives it
 
     @classmethod
     def of(cls, option: Any, arguments: tuple[str, ...], root: Path, folder: Path | None = None) -> Settings:

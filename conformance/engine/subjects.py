@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from conformance.engine import catalogue as operators
+from conformance.engine.module_catalogue import modules
 from conformance.engine.specs import SPECS, Model, Subjects, VersionText
 from conformance.engine.yamlfile import Faults, SpecError, load, shown, worded
 
@@ -31,6 +32,7 @@ class Rows(Model):
 
     catalogue: str
     rows: list[Row] = Field(min_length=1)
+    excluded: list[operators.Excluded] = Field([], description="what the catalogue leaves out, each with its reason")
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Rows:
@@ -39,6 +41,12 @@ class Rows(Model):
         if twice:
             raise Faults([(("rows", i, "name"), "one row for each name", f"{names[i]!r} again") for i in twice])
         return self
+
+
+def left_out(name: str, specs: Path = SPECS) -> dict[str, str]:
+    """What a catalogue of free rows leaves out, with the reasons; raises SpecError."""
+    found = load(specs / "catalogue" / f"{name}.yaml", Rows)
+    return {each.name: each.reason for each in found.excluded}
 
 
 @cache
@@ -51,6 +59,8 @@ def rows(name: str, specs: Path = SPECS) -> dict[str, Any]:
         return dict(operators.rows())
     if name == "differentiable" and specs == SPECS:
         return dict(operators.differentiable_functions().rows())
+    if name == "modules" and specs == SPECS:
+        return dict(modules().rows())
     found = load(path, Rows)
     if found.catalogue != name:
         raise SpecError(f"{shown(path)}:1: catalogue: expected: {name!r}; found: {found.catalogue!r}")

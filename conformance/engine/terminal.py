@@ -125,8 +125,12 @@ class Terminal:
         """One row an area, then where the record lies."""
         self._clear()
         write = terminalreporter.write_line
+        recorder = self.config.pluginmanager.get_plugin("conformance-recorder")
         if not self.cells:
-            if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+            if recorder is not None and recorder.record is not None and recorder.beyond_shard:
+                part, of = self.settings.shard or (1, 1)
+                write(f"run record:   {os.path.relpath(recorder.record.path)} (no cell: none is in shard {part}/{of})")
+            elif exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
                 write(
                     "expected a path, a node id, -k or -m that fits a cell; found none that does: no record is written"
                 )
@@ -156,7 +160,6 @@ class Terminal:
         by_level = Counter(c["level"] for c in self.cells.values() if Verdict(c["verdict"]) in BROKEN)
         broken = ", ".join(f"{by_level[level.value]} {level.value}" for level in Level if by_level[level.value])
         write(f"broken cells: {broken or 'none'}", red=bool(by_level["must"]), bold=bool(broken), green=not broken)
-        recorder = self.config.pluginmanager.get_plugin("conformance-recorder")
         if recorder is not None and recorder.record is not None:
             record = recorder.record
             write(f"run record:   {os.path.relpath(record.path)}{self._lacks(record, len(recorder.errors))}")

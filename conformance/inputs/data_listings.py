@@ -10,7 +10,7 @@ import builtins
 import inspect
 import sys
 from collections.abc import Iterator, Sequence
-from textwrap import dedent
+from textwrap import dedent, indent
 from typing import Any
 
 DATA = "from torch.utils import data"
@@ -225,14 +225,14 @@ def several(count: int) -> str:
 
 
 # An iterator says more than a loop, which takes a StopIteration for the end.
-FAULTS_SHOWN = """\
-for epoch in range(2):
-    iterator = iter(loader)
-    try:
-        while True:
-            print(next(iterator))
-    except Exception as error:
-        print(repr(error))"""
+UNTIL_IT_RAISES = """\
+iterator = iter(loader)
+try:
+    while True:
+        print(next(iterator))
+except Exception as error:
+    print(repr(error))"""
+FAULTS_SHOWN = f"for epoch in range(2):\n{indent(UNTIL_IT_RAISES, '    ')}"
 
 
 PINNED = {

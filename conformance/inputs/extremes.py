@@ -95,6 +95,20 @@ def subnormal_divisors(cell: Cell) -> Inputs:
     return Inputs(found)
 
 
+def subnormal_numbers(cell: Cell) -> Inputs:
+    """Complex numbers of subnormal parts, on an axis or with parts as 3 to 4, so that their magnitude is exact."""
+    found = []
+    for dtype in family("complex"):
+        element = ELEMENT_TYPES[dtype]
+        least = 2.0 ** (element.min_exponent - element.mantissa)
+        for turn, (real, imag) in enumerate(((1, 0), (0, -1), (3, -4), (-4, 3), (768, 1024))):
+            for count in LENGTHS:
+                data = (complex(real * least, imag * least),)
+                self_ = strided(dtype, (count,), LAYOUTS[(turn + count) % 3], data, cell.target.device)
+                found.append(Call("sgn_", self_))
+    return Inputs(found)
+
+
 def second_derivatives_of_log_gamma(cell: Cell) -> Inputs:
     """polygamma_ of order 1 in float64, on the domain of the general cell."""
     found = []

@@ -223,7 +223,7 @@ class Late:
 
     slow: int
     pool: Pool = field(default_factory=Pool)
-    timeout: float = 0.3
+    timeout: float = 0.2
 
     def facets(self) -> dict[str, Any]:
         """What evidence counts of this case."""
@@ -248,7 +248,7 @@ def hold_at(gate: Gate, wanted: int, key: int) -> None:
 
 def wait_for_the_late(case: Late) -> Failure:
     """One epoch; the sample is held until the iterator has raised."""
-    gate = Gate(10 * case.timeout)
+    gate = Gate(20 * case.timeout)
     loader = case.pool.build(Journal(), partial(hold_at, gate, case.slow), timeout=case.timeout)
     return run_to_failure(loader, gate.open)
 

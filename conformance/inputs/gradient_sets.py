@@ -36,6 +36,7 @@ class GradientSet:
     limit: float = 1.0
     foreach: bool | None = None
     device: str = "cpu"
+    act: str = "norm"  # or value, read, write: what the listing does with the parameters
 
     def arrays(self) -> list[np.ndarray]:
         """The gradients, whether a parameter has it or not."""
@@ -97,10 +98,30 @@ class GradientSet:
         lines = ["from math import inf, nan", "p = []"]
         for number, array in enumerate(self.arrays()):
             kind = f"dtype=torch.{self.dtype}, device={self.device!r}"
+            numbers = f"torch.tensor({array.tolist()}, {kind}).reshape({array.shape})"
+            if self.turned and array.ndim > 1 and number not in self.without:
+                numbers += ".transpose(0, -1).contiguous().transpose(0, -1)"
+            if self.act in ("read", "write"):
+                lines.append(f"p.append(torch.nn.Parameter({numbers}))")
+                continue
             lines.append(f"p.append(torch.nn.Parameter(torch.zeros({array.shape}, {kind})))")
             if number not in self.without:
-                lines.append(f"p[-1].grad = torch.tensor({array.tolist()}, {kind})")
-        return "\n".join([*lines, f"# given as {self.given}, norm_type={self.norm}, limit={self.limit}"])
+                lines.append(f"p[-1].grad = {numbers}")
+        return "\n".join([*lines, *self._deed()])
+
+    def _deed(self) -> list[str]:
+        """The call, and what shows its result."""
+        p = {"list": "p", "generator": "(x for x in p)", "tensor": "p[0]"}[self.given]
+        finite = ", error_if_nonfinite=True" if self.special else ""
+        return {
+            "norm": [f"print(torch.nn.utils.clip_grad_norm_({p}, {self.limit}, norm_type={self.norm}{finite}))"],
+            "value": [f"torch.nn.utils.clip_grad_value_({p}, {self.limit})"],
+            "read": [f"print(torch.nn.utils.parameters_to_vector({p}))"],
+            "write": [
+                "vector = torch.cat([x.detach().reshape(-1) * 2 for x in p])",
+                f"torch.nn.utils.vector_to_parameters(vector, {p})",
+            ],
+        }[self.act] + ["print(p)" if self.act in ("read", "write") else "print([x.grad for x in p])"]
 
 
 def _sets(cell: Cell, **rest: Any) -> list[GradientSet]:
@@ -143,31 +164,33 @@ def clipped_values(cell: Cell) -> Inputs:
     found = []
     for number, one in enumerate(_sets(cell) * 2):
         limit = (0.5, 1.0, 0.0, 100.0)[number % 4]
-        found.append(replace(one, limit=limit, given=("list", "generator", "tensor")[number % 3]))
+        given = ("list", "generator", "tensor")[number % 3]
+        found.append(replace(one, limit=limit, given=given, act="value"))
     return Inputs([one for one in found if one.taken()])
 
 
 def no_gradients(cell: Cell) -> Inputs:
     """Parameters none of which has a gradient."""
     sets = [GradientSet(((2, 3),), without=(0,), given=given) for given in ("list", "generator", "tensor")]
-    return Inputs([*sets, GradientSet(((), (3,)), without=(0, 1))])
+    return Inputs([replace(one, act="value") for one in (*sets, GradientSet(((), (3,)), without=(0, 1)))])
 
 
 def vectors(cell: Cell) -> Inputs:
     """Contiguous parameters, as lists and generators."""
-    found = [replace(one, given=("list", "generator")[n % 2]) for n, one in enumerate(_sets(cell))]
+    found = [replace(one, given=("list", "generator")[n % 2]) for n, one in enumerate(_sets(cell, act="read"))]
     return Inputs([one for one in found if not one.turned])
 
 
 def strided_vectors(cell: Cell) -> Inputs:
     """Parameters of which some are not contiguous."""
-    return Inputs([one for one in _sets(cell) if one.turned and len(one.shapes[0]) == 2 and 0 not in one.without])
+    sets = _sets(cell, act="read")
+    return Inputs([one for one in sets if one.turned and len(one.shapes[0]) == 2 and 0 not in one.without])
 
 
 def filled_vectors(cell: Cell) -> Inputs:
     """Parameters of any layout."""
-    found = [replace(one, given=("list", "generator")[n % 2]) for n, one in enumerate(_sets(cell))]
-    return Inputs(found)
+    sets = _sets(cell, act="write")
+    return Inputs([replace(one, given=("list", "generator")[n % 2]) for n, one in enumerate(sets)])
 
 
 @dataclass(frozen=True)
@@ -183,7 +206,8 @@ class SkippedInit:
 
     def code(self) -> str:
         """The same in plain torch."""
-        return f"m = torch.nn.utils.skip_init(torch.nn.{self.layer}, *{self.args})"
+        call = f"torch.nn.utils.skip_init(torch.nn.{self.layer}, *{self.args})"
+        return f"before = torch.get_rng_state()\nprint({call})\nprint(torch.equal(before, torch.get_rng_state()))"
 
 
 def skipped_inits(cell: Cell) -> Inputs:
@@ -269,7 +293,8 @@ class LazyLayer:
 
     def code(self) -> str:
         """The same in plain torch."""
-        return f"m = torch.nn.{self.layer}\nm(torch.zeros({self.shape}))"
+        made = f"m = torch.nn.{self.layer}.to({self.device!r})"
+        return f"{made}\nm(torch.zeros({self.shape}, device={self.device!r}))\nprint(m)"
 
 
 def lazy_layers(cell: Cell) -> Inputs:

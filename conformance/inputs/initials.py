@@ -203,7 +203,7 @@ class Gain:
 
     def code(self) -> str:
         """The same in plain torch."""
-        return f"torch.nn.init.calculate_gain({self.nonlinearity!r}, {self.param!r})"
+        return f"print(torch.nn.init.calculate_gain({self.nonlinearity!r}, {self.param!r}))"
 
 
 def gains(cell: Cell) -> Inputs:

@@ -48,6 +48,7 @@ class Tree:
 
     root: Node
     device: str = "cpu"
+    look: str = ""  # what the listing does with the module
 
     def build(self) -> torch.nn.Module:
         """The module."""
@@ -138,7 +139,8 @@ class Tree:
 
     def code(self) -> str:
         """The module in plain torch."""
-        return "\n".join(["from torch import nn", "", *_lines(self.root, "m", self.device)])
+        looks = self.look.splitlines()
+        return "\n".join(["from torch import nn", "", *_lines(self.root, "m", self.device), *looks])
 
 
 def reach(module: torch.nn.Module, path: str) -> Any:

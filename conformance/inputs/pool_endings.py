@@ -22,6 +22,7 @@ from conformance.inputs import pool_listings
 from conformance.inputs.failing_pools import fail_at, run_to_failure
 from conformance.inputs.pools import Pool
 from conformance.inputs.witnesses import HELD, Journal
+from conformance.oracles.main_processes import PATIENCE
 from conformance.oracles.processes import (
     SEGMENTS,
     child_processes,
@@ -39,7 +40,8 @@ __all__ = ["Ended", "Pool"]
 
 STRATEGIES = ("file_descriptor", "file_system")
 SETTLED = 3.0  # seconds within which what is being closed has to be closed
-CHECKED = 0.5  # seconds, which torch has as 5, after which the main process and its workers look for each other
+CHECKED = 0.25  # seconds, which torch has as 5, after which the main process and its workers look for each other
+CHECKS = 16  # such times within which a worker has to have seen that its main process is gone
 
 
 @dataclass(frozen=True)
@@ -88,11 +90,16 @@ def end_iterator(case: Ended, loader: Any) -> Any:
     return None
 
 
-def check_often() -> None:
-    """Let the main process and the workers forked from it look for each other sooner, where a case waits for that."""
-    for module in (torch.utils.data._utils, torch.utils.data._utils.worker):
-        if hasattr(module, "MP_STATUS_CHECK_INTERVAL"):
-            module.MP_STATUS_CHECK_INTERVAL = CHECKED
+def check_often() -> float:
+    """Let the main process and the workers forked from it look for each other sooner, where a case waits for that.
+
+    Returned is the limit for what they do then: where torch does not know the name, they look when they like.
+    """
+    modules = (torch.utils.data._utils, torch.utils.data._utils.worker)
+    known = [module for module in modules if hasattr(module, "MP_STATUS_CHECK_INTERVAL")]
+    for module in known:
+        module.MP_STATUS_CHECK_INTERVAL = CHECKED
+    return CHECKS * CHECKED if len(known) == len(modules) else PATIENCE
 
 
 def children_at_the_end(case: Ended) -> tuple[list[int], list[int]]:
@@ -165,16 +172,16 @@ def wait_for_workers(journal: Journal, count: int) -> None:
         threading.Event().wait(0.02)
 
 
-def abandon(pools: tuple[Pool, ...]) -> Iterator[list[int]]:
-    """Draw a batch each of some loaders, say which workers there are, and keep them running."""
-    check_often()
+def abandon(pools: tuple[Pool, ...]) -> Iterator[tuple[list[int], float]]:
+    """Draw a batch each of some loaders, say which workers there are and how long they may last, and keep them."""
+    limit = check_often()
     journals = [Journal() for _ in pools]
     iterators = [iter(pool.build(journal)) for pool, journal in zip(pools, journals, strict=True)]
     for iterator in iterators:
         next(iterator)
     for pool, journal in zip(pools, journals, strict=True):
         wait_for_workers(journal, pool.workers)
-    yield child_processes()
+    yield child_processes(), limit
     threading.Event().wait()
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.inputs import data_listings
-from conformance.inputs.data_listings import method, written_class
+from conformance.inputs.data_listings import UNTIL_IT_RAISES, method, written_class
 
 # What worker_init_fn does, by the names that ``Pool.init`` knows.
 INITS = {
@@ -28,13 +28,6 @@ SHOWN = {
     "seed": "(key, int(torch.randint(2**31, ())))",
 }
 TENSORS = "lambda batch: torch.tensor(batch, dtype=torch.float64).reshape(-1, 1).expand(-1, 600).clone()"
-UNTIL_IT_RAISES = """\
-iterator = iter(loader)
-try:
-    while True:
-        print(next(iterator))
-except Exception as error:
-    print(repr(error))"""
 CHILDREN = "print(torch.multiprocessing.active_children())"
 
 

@@ -60,6 +60,16 @@ class Refusal:
         return "\n".join(["m = torch.nn.Module()", *self.ready, self.line])
 
 
+@dataclass(frozen=True)
+class EarlyLine(Refusal):
+    """A line before the constructor of Module has run."""
+
+    def code(self) -> str:
+        """The same in plain torch."""
+        lines = ["class Early(torch.nn.Module):", "    def __init__(m):", f"        {self.line}"]
+        return "\n".join([*lines, "        super(Early, m).__init__()", "Early()"])
+
+
 PARAMETER = "torch.nn.Parameter(torch.ones(2))"
 NOT_PARAMETERS = ("torch.ones(2)", "1.5", "'x'", "[1]", "torch.ones(2, requires_grad=True)", "torch.ones(())", "False")
 NOT_BUFFERS = ("1.5", "'x'", "[torch.ones(1)]", "(1,)", "False", "0")
@@ -92,7 +102,7 @@ def before_init(cell: Cell) -> Inputs:
     """What is assigned and registered before the constructor of Module has run."""
     lines = [f"m.a = {value}" for value in (PARAMETER, "torch.nn.Linear(1, 1)")]
     lines += [f"m.{name}('a', {value})" for name, value in REGISTRARS.items() if name != "add_module"]
-    return Inputs([Refusal((), line, "AttributeError") for line in lines])
+    return Inputs([EarlyLine((), line, "AttributeError") for line in lines])
 
 
 def bad_names(cell: Cell) -> Inputs:

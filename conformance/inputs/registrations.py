@@ -8,7 +8,7 @@ Reference: https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs.looks import looked_at
 from conformance.oracles.module_model import ModuleModel
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Registration:
     parameters: tuple[str, ...] = ("float32",) * PART_COUNT
     tensors: tuple[str, ...] = ("float32",) * PART_COUNT
     device: str = "cpu"
+    look: str = "print(m[0], m[0].state_dict())"  # how the listing looks at the root
 
     def model(self) -> ModuleModel:
         """What the modules have in the end."""
@@ -107,6 +109,7 @@ class Registration:
             f"p = [{', '.join(f'torch.nn.Parameter({part})' for part in parts)}]",
             f"t = [{', '.join(tensors)}]",
             *self.lines(),
+            self.look,
         ])  # fmt: skip
 
 
@@ -218,3 +221,8 @@ def registrations(cell: Cell) -> Inputs:
 def mixed_registrations(cell: Cell) -> Inputs:
     """The same histories with parameters and tensors of several element types."""
     return Inputs(_registered_histories(cell.target.device, 30, True))
+
+
+def registrations_looked_at(lines: str) -> Callable[[Cell], Inputs]:
+    """The histories, whose listings end with these lines."""
+    return looked_at(lines, registrations)

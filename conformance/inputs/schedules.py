@@ -14,6 +14,7 @@ import torch
 
 from conformance.engine.cases import Inputs
 from conformance.inputs.covering import covering
+from conformance.inputs.training_listings import stopped_schedule
 from conformance.inputs.trainings import carried
 
 if TYPE_CHECKING:
@@ -93,14 +94,7 @@ class Schedule:
 
     def code(self) -> str:
         """The schedule in plain torch."""
-        options = ", ".join(f"{name}={value!r}" for name, value in self.options)
-        return "\n".join(
-            [
-                "o = torch.optim.SGD([torch.nn.Parameter(torch.ones(2))], lr=0.1)",
-                f"s = torch.optim.lr_scheduler.{self.makes}(o, {options})  # parts: {self.parts}",
-                f"# {self.before} steps; new ones load both states by way of {self.way}; {self.after} steps",
-            ]
-        )
+        return stopped_schedule(self)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Start methods: workers that are forked, spawned, or forked from a server.
+"""Start methods: workers that are forked or spawned.
 
 What is to be done in a worker is sent as text, which every start method can send, and which nothing has to be imported
 for: the samples are expressions, and ``eval`` is the collate function.
@@ -114,8 +114,8 @@ def spawn_a_lambda(case: Started) -> str:
 
 
 def start_methods(cell: Cell) -> Inputs:
-    """Every start method of this platform; those that import torch anew take a second of a processor for a worker."""
-    cases = [Started("fork", 2, True), Started("fork", 3), Started("spawn"), Started("forkserver", 1, True)]
+    """Both start methods where this platform has them; a spawned worker imports torch anew, a second of a processor."""
+    cases = [Started("fork", 2, True), Started("fork", 3), Started("spawn", 1, True)]
     return Inputs([case for case in cases if case.method in multiprocessing.get_all_start_methods()])
 
 

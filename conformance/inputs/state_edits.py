@@ -176,7 +176,8 @@ class NoneFilled:
     def code(self) -> str:
         """The same in plain torch."""
         made = f"state = {{**m.state_dict(), {self.key!r}: torch.ones(2)}}"
-        return "\n".join([self.tree.code(), made, "m.load_state_dict(state)  # and with strict=False"])
+        load = ["try:", "    m.load_state_dict(state)", "except RuntimeError as error:", "    print(error)"]
+        return "\n".join([self.tree.code(), made, *load, "print(m.load_state_dict(state, strict=False))"])
 
 
 def none_filled(cell: Cell) -> Inputs:

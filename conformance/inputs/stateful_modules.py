@@ -80,8 +80,24 @@ class Memories:
         return [m for m in module.modules() if isinstance(m, Remembering)]
 
     def code(self) -> str:
-        """What the case is, in words of Python."""
-        return f"# modules nested under the name {self.name!r} with these extra states: {self.memories!r}"
+        """The same in plain torch."""
+        lines = [
+            "class Remembering(torch.nn.Module):", "    def __init__(self, memory):", "        super().__init__()",
+            "        self.memory = memory", "    def get_extra_state(self):", "        return self.memory",
+            "    def set_extra_state(self, state):", "        self.memory = state", "def chain(blank):",
+        ]  # fmt: skip
+        place = "m"
+        for memory in self.memories:
+            held = "torch.arange(3)" if memory == "tensor" else repr(memory)
+            made = "torch.nn.Linear(1, 2)" if memory == "-" else f"Remembering('blank' if blank else {held})"
+            lines.append(f"    {place} = {made}")
+            place += f".{self.name}"
+        return "\n".join([
+            *lines, "    return m", "m = chain(blank=True)",
+            "print(m.load_state_dict(chain(blank=False).state_dict()))",
+            "print(m.state_dict())", "lacking = {k: v for k, v in m.state_dict().items() if 'extra' not in k}",
+            "print(m.load_state_dict(lacking, strict=False))",
+        ])  # fmt: skip
 
 
 def remembering_modules(cell: Cell) -> Inputs:

@@ -113,6 +113,47 @@ def read_stored(memory: bytes, holder: str, path: str, **options: Any) -> Any:
     return torch.load({"str": str, "Path": Path, "PathLike": PathHolder}[holder](path), **options)
 
 
+# What people need for the holders that are objects of a class; the others are a file, or a path.
+HOLDER_SOURCES = {
+    "PathLike": [
+        "class PathHolder:", "    def __fspath__(self):", "        return 'things.pt'",
+    ],
+    "narrow writer": [
+        "class Writer:", "    def __init__(self):", "        self.memory = bytearray()", "    def write(self, data):",
+        "        self.memory += data", "        return len(data)", "    def flush(self):", "        pass",
+        "writer = Writer()",
+    ],
+    "narrow reader": [
+        "import io", "class Reader:", "    def __init__(self, memory):", "        file = io.BytesIO(memory)",
+        "        self.read, self.readline, self.tell, self.seek = file.read, file.readline, file.tell, file.seek",
+    ],
+}  # fmt: skip
+
+
+def _through(call: str, holder: str, saving: bool) -> list[str]:
+    """The call with the holder in the place of FILE; every holder's bytes lie in the file things.pt in between."""
+    if holder == "BytesIO" and saving:
+        return [
+            "import io", "file = io.BytesIO()", call.replace("FILE", "file"),
+            "with open('things.pt', 'wb') as written:", "    written.write(file.getvalue())",
+        ]  # fmt: skip
+    if holder == "narrow" and saving:
+        put = ["with open('things.pt', 'wb') as written:", "    written.write(writer.memory)"]
+        return [*HOLDER_SOURCES["narrow writer"], call.replace("FILE", "writer"), *put]
+    if holder in ("BytesIO", "narrow"):
+        made = ["import io"] if holder == "BytesIO" else HOLDER_SOURCES["narrow reader"]
+        kind = "io.BytesIO" if holder == "BytesIO" else "Reader"
+        within = f"    {call.replace('FILE', f'{kind}(file.read())')}"
+        return [*made, "with open('things.pt', 'rb') as file:", within]
+    if holder in ("file", "update", "unbuffered"):
+        mode = ("wb" if saving else "rb") if holder != "update" else ("w+b" if saving else "r+b")
+        buffering = ", buffering=0" if holder == "unbuffered" else ""
+        return [f"with open('things.pt', {mode!r}{buffering}) as file:", f"    {call.replace('FILE', 'file')}"]
+    if holder == "PathLike":
+        return [*HOLDER_SOURCES["PathLike"], call.replace("FILE", "PathHolder()")]
+    return [call.replace("FILE", "__import__('pathlib').Path('things.pt')" if holder == "Path" else "'things.pt'")]
+
+
 @dataclass(frozen=True)
 class Route:
     """Where an object is saved to and loaded from, in which format, by which unpickler."""
@@ -159,8 +200,8 @@ class Route:
                 f"found = torch.load(file{loading})",
             ]
         return [
-            f"torch.save({name}, 'things.pt'{options})  # to {self.writer}",
-            f"found = torch.load('things.pt'{loading})  # from {self.reader}",
+            *_through(f"torch.save({name}, FILE{options})", self.writer, saving=True),
+            *_through(f"found = torch.load(FILE{loading})", self.reader, saving=False),
         ]
 
     def words(self) -> str:

@@ -206,9 +206,14 @@ class StoredObject:
             if self.route != plain:
                 yield replace(self, route=plain)
 
+    @property
+    def made(self) -> list[str]:
+        """What is made of the object before it is saved, in plain torch."""
+        return []
+
     def code(self) -> str:
         """The round trip in plain torch."""
-        return "\n".join([*stored_sources(self.expression), f"x = {self.expression}", *self.route.lines()])
+        return "\n".join([*stored_sources(self.expression), f"x = {self.expression}", *self.made, *self.route.lines()])
 
 
 def _listed_objects(expressions: tuple[str, ...], routes: tuple[Route, ...], device: str = "cpu") -> Inputs:
@@ -276,9 +281,21 @@ def stored_modules(cell: Cell) -> Inputs:
     return _listed_objects(STORED_MODULES, OPEN_ROUTES[:2], cell.target.device)
 
 
+@dataclass(frozen=True)
+class StoredState(StoredObject):
+    """A module or an optimizer, whose state is kept."""
+
+    @property
+    def made(self) -> list[str]:
+        """The state, after a step where it is that of an optimizer."""
+        step = ["first.grad, second.grad = torch.ones(3), torch.ones(2)", "x.step()"]
+        return [*step * ("torch.optim" in self.expression), "x = x.state_dict()"]
+
+
 def stored_states(cell: Cell) -> Inputs:
     """The state dictionaries of modules."""
-    return _listed_objects(STORED_MODULES, ROUTES[:3], cell.target.device)
+    rows = covering(STORED_MODULES, ROUTES[:3])
+    return Inputs([StoredState(text, route, cell.target.device) for text, route in rows])
 
 
 STORED_OPTIMIZERS = (
@@ -293,7 +310,8 @@ STORED_OPTIMIZERS = (
 
 def stored_optimizers(cell: Cell) -> Inputs:
     """Optimizers with two groups."""
-    return _listed_objects(STORED_OPTIMIZERS, ROUTES[:2], cell.target.device)
+    rows = covering(STORED_OPTIMIZERS, ROUTES[:2])
+    return Inputs([StoredState(text, route, cell.target.device) for text, route in rows])
 
 
 def optimizer_of(case: StoredObject) -> tuple[Any, list[torch.Tensor]]:

@@ -56,10 +56,14 @@ class Placed:
 
     def code(self) -> str:
         """The round trip in plain torch."""
-        place, made = self.place, ""
+        place, text = self.place, self.things.code()
         if place.startswith("logged"):
-            place, made = place[len("logged(log, ") : -1], "# the callable is asked once a storage\n"
-        return made + self.things.code().replace("torch.load(", f"torch.load(map_location={place}, f=")
+            text = "\n".join([
+                f"answer = {place[len('logged(log, ') : -1]}", "def place(storage, tag):",
+                "    print(tag, storage.device)", "    return answer(storage, tag)", text,
+            ])  # fmt: skip
+            place = "place"
+        return text.replace("torch.load(", f"torch.load(map_location={place}, f=")
 
 
 def logged(log: list[Any], answer: Any) -> Any:
@@ -226,6 +230,13 @@ class Trusting(Untrusted):
 
     def __repr__(self) -> str:
         return f"Trusting({self.expression!r}, {self.route!r}, names={self.names!r})"
+
+    def code(self) -> str:
+        """The round trip in plain torch, refused first and then trusted."""
+        text, load = super().code().rsplit("\n", 1)
+        within = [f"with torch.serialization.safe_globals([{', '.join(self.names)}]):", f"    {load}"]
+        try_ = ["try:", f"    {load}", "except Exception as error:", "    print(error)", "file.seek(0)"]
+        return "\n".join([text, *try_, *within, "print(found)"])
 
     def trusted(self) -> list[Any]:
         """The classes and functions themselves."""

@@ -35,6 +35,7 @@ class Stored:
     plan: Strided
     expression: str = "x"
     route: Route = PLAIN
+    look: str = "print(found)"  # what the listing does in the end
 
     def build(self) -> Any:
         """What is to be saved."""
@@ -55,7 +56,7 @@ class Stored:
     def code(self) -> str:
         """The round trip in plain torch."""
         made = [f"x = {self.plan.code()}"] + ([f"x = {self.expression}"] if self.expression != "x" else [])
-        return "\n".join(made + self.route.lines())
+        return "\n".join([*made, *self.route.lines(), self.look])
 
 
 def make_stored(

@@ -54,6 +54,7 @@ class StoredViews:
     views: tuple[str, ...]
     box: str = "list(v)"
     route: Route = PLAIN
+    look: str = "print(found)"  # what the listing does in the end
 
     def tensors(self) -> list[torch.Tensor]:
         """The tensors in their order."""
@@ -85,7 +86,7 @@ class StoredViews:
             f"v = [{', '.join(self.views)}]",
             f"things = {self.box}",
         ]
-        return "\n".join(made[self.box.find("collections") < 0 :] + self.route.lines("things"))
+        return "\n".join(made[self.box.find("collections") < 0 :] + self.route.lines("things") + [self.look])
 
 
 ORDERS = tuple(

@@ -19,7 +19,8 @@ import torch
 
 from conformance.engine.cases import Inputs
 from conformance.inputs.covering import covering
-from conformance.inputs.tensors import corner
+from conformance.inputs.tensors import Strided, corner
+from conformance.inputs.training_listings import stopped_training
 
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
@@ -87,14 +88,17 @@ class Training:
 
     def gradient(self, turn: int, place: int, shape: tuple[int, ...]) -> torch.Tensor | None:
         """The gradient of a parameter at a step."""
+        plan = self.planned_gradient(turn, place, shape)
+        if plan is None:
+            return None
+        return plan.build().to_sparse() if "sparse" in self.traits else plan.build()
+
+    def planned_gradient(self, turn: int, place: int, shape: tuple[int, ...]) -> Strided | None:
+        """The plan of that gradient, dense."""
         ends = [sum(len(group) for group in self.groups[: n + 1]) - 1 for n in range(len(self.groups))]
         if self.idle and turn < self.before and place in ends:
             return None
-        domain = "any"
-        found = corner(
-            self.dtype, shape, "contiguous", "ordinary", domain, self.device, 3 + 5 * turn + 7 * place
-        ).build()
-        return found.to_sparse() if "sparse" in self.traits else found
+        return corner(self.dtype, shape, "contiguous", "ordinary", "any", self.device, 3 + 5 * turn + 7 * place)
 
     def facets(self) -> dict[str, Any]:
         """What evidence counts of this case."""
@@ -118,15 +122,7 @@ class Training:
 
     def code(self) -> str:
         """The training in plain torch."""
-        options = ", ".join(f"{name}={value!r}" for name, value in self.options)
-        made = "{{'params': [torch.nn.Parameter(torch.ones(shape)) for shape in {!r}]}}"
-        groups = [made.format(group) for group in self.groups]
-        return "\n".join(
-            [
-                f"o = torch.{self.makes}([{', '.join(groups)}], {options})",
-                f"# {self.before} steps, o2.load_state_dict(o.state_dict()) by way of {self.way}, {self.after} steps",
-            ]
-        )
+        return stopped_training(self)
 
 
 @dataclass

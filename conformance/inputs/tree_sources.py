@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
 from conformance.engine.cases import Inputs
+from conformance.inputs.looks import looked_at
 from conformance.inputs.module_trees import Node, Slot, Tree
 from conformance.inputs.tensors import corner
 from conformance.inputs.tree_growth import COUNT_PLANS, LAYERS, SLOT_PLANS, grown, layer_node
@@ -57,6 +59,50 @@ WRITTEN = (
 )  # fmt: skip
 
 
+# What listings do with the module ``m``.
+OTHER_STATE = "state = {key: torch.zeros_like(x) for key, x in m.state_dict().items()}\n"
+TREE_ACTS = {
+    "state": "print(m.state_dict())",
+    "load": OTHER_STATE + "print(m.load_state_dict(state), m.state_dict())",
+    "load doubles": "state = {key: x.double() for key, x in m.state_dict().items()}\n"
+    "print(m.load_state_dict(state), m.state_dict())",
+    "assign": OTHER_STATE + "m.load_state_dict(state, assign=True)\n"
+    "print([x is state[key] or x.data_ptr() == state[key].data_ptr() for key, x in m.state_dict().items()])\n"
+    "print([x.requires_grad for x in m.parameters()])",
+    "assign from meta": "from copy import deepcopy\nempty = deepcopy(m).to('meta')\n"
+    "empty.load_state_dict(m.state_dict(), assign=True)\nprint(empty.state_dict())",
+    "file": "import io\nfrom copy import deepcopy\nfile = io.BytesIO()\n"
+    "torch.save(m.state_dict(), file)\nfile.seek(0)\n"
+    "print(deepcopy(m).load_state_dict(torch.load(file)))",
+    "merge": "from copy import deepcopy\nboth = nn.ModuleDict({'a': m, 'b': deepcopy(m)})\n"
+    "state = {**both['a'].state_dict(prefix='a.'), **both['b'].state_dict(prefix='b.')}\n"
+    "print(both.load_state_dict(state))",
+    "state hooks": "for part in m.modules():\n"
+    "    part.register_state_dict_pre_hook(lambda part, prefix, keep: print('before', prefix, keep))\n"
+    "    part.register_state_dict_post_hook(lambda part, state, prefix, data: print('after', prefix, dict(data)))\n"
+    "print(m.state_dict().keys())",
+    "load hooks": "for part in m.modules():\n"
+    "    part.register_load_state_dict_pre_hook(lambda part, state, prefix, *more: print('before', prefix, more))\n"
+    "    part.register_load_state_dict_post_hook(lambda part, keys: print('after', keys))\n"
+    "print(m.load_state_dict(m.state_dict()))",
+    "adding hook": "m.register_load_state_dict_post_hook(lambda part, keys: keys.missing_keys.append('made.up'))\n"
+    "print(m.load_state_dict(m.state_dict(), strict=False))",
+    "removed hook": "calls = []\n"
+    "hooks = [m.register_load_state_dict_post_hook(lambda *_, n=n: calls.append(n)) for n in 'abc']\n"
+    "hooks[1].remove()\nm.load_state_dict(m.state_dict())\nprint(calls)",
+    "renaming hook": "def rename(part, state, prefix, *more):\n    for key in list(state):\n"
+    "        state[key[4:]] = state.pop(key)\nm.register_load_state_dict_pre_hook(rename)\n"
+    "print(m.load_state_dict({f'old.{key}': x for key, x in m.state_dict().items()}))",
+    "metadata": "def show(part, state, prefix, metadata, *more):\n    print(prefix, metadata)\n"
+    "for part in m.modules():\n    part._register_load_state_dict_pre_hook(show, with_module=True)\n"
+    "m.load_state_dict(m.state_dict())\nm.load_state_dict(dict(m.state_dict()))",
+    "gradients": "for x in m.parameters():\n    x.grad = torch.ones_like(x)\n" + OTHER_STATE
+    + "m.load_state_dict(state)\nprint([x.grad for x in m.parameters()])",
+    "one element": "state = {key: x.reshape(1) if x.dim() == 0 else x for key, x in m.state_dict().items()}\n"
+    "print(m.load_state_dict(state))",
+}  # fmt: skip
+
+
 @cache
 def listed_trees(device: str, count: int = 12) -> tuple[Tree, ...]:
     """The written trees, and trees grown from decisions that are the same each time."""
@@ -79,6 +125,11 @@ def trees_with(cell: Cell, *kinds: str) -> Inputs:
     samples = every.samples
     assert samples is not None
     return Inputs([tree for tree in every.corners if has_slot(tree, kinds)], samples)
+
+
+def trees_looked_at(act: str, source: Callable[[Cell], Inputs] = module_trees) -> Callable[[Cell], Inputs]:
+    """The trees of a source, whose listings end with one of the acts of ``TREE_ACTS``, or with this line."""
+    return looked_at(TREE_ACTS.get(act, act), source)
 
 
 def has_slot(tree: Tree, kinds: tuple[str, ...]) -> bool:

@@ -96,6 +96,17 @@ def draws() -> list[int]:
     return [int(torch.randint(2**31, ())), int(np.random.randint(2**31 - 1)), random.getrandbits(31)]
 
 
+def handed_out(dataset: Any, key: Any) -> Any:
+    """A key that a watched dataset gives out: counted, noted, and shown to whoever is asked before."""
+    dataset.served += 1
+    dataset.journal.note(
+        "item", key=key, served=dataset.served, first=dataset.first, draws=draws(), **circumstances(dataset)
+    )  # fmt: skip
+    if dataset.before is not None:
+        dataset.before(key)
+    return key
+
+
 class WatchedMap(torch.utils.data.Dataset):  # type: ignore[misc]
     """A map-style dataset of its own keys; ``before`` is called with each key before it is given out."""
 
@@ -108,13 +119,7 @@ class WatchedMap(torch.utils.data.Dataset):  # type: ignore[misc]
         return self.size
 
     def __getitem__(self, key: Any) -> Any:
-        self.served += 1
-        self.journal.note(
-            "item", key=key, served=self.served, first=self.first, draws=draws(), **circumstances(self)
-        )  # fmt: skip
-        if self.before is not None:
-            self.before(key)
-        return key
+        return handed_out(self, key)
 
 
 class WatchedStream(torch.utils.data.IterableDataset):  # type: ignore[misc]
@@ -138,13 +143,7 @@ class WatchedStream(torch.utils.data.IterableDataset):  # type: ignore[misc]
     def samples(self, first: int, step: int) -> Iterator[Any]:
         """The keys; apart from ``__iter__``, so that the latter's body runs when it is called and not later."""
         for key in range(first, self.size, step):
-            self.served += 1
-            self.journal.note(
-                "item", key=key, served=self.served, first=self.first, draws=draws(), **circumstances(self)
-            )  # fmt: skip
-            if self.before is not None:
-                self.before(key)
-            yield key
+            yield handed_out(self, key)
 
 
 class SizedWatchedStream(WatchedStream):

@@ -1,11 +1,14 @@
 """Main processes: an action in a process of its own, which may start workers, hang, or be killed, and leaves nothing.
 
 The process is a fork of this one, and the head of a group of processes, all of which are ended with it. Its answers
-come through a pipe that its own children inherit: the end of the pipe is the end of the last of them.
+come through a pipe that its own children inherit: the end of the pipe is the end of the last of them. What serves
+several processes, such as torch's manager of shared memory, cleans up behind them for seconds before it ends: nobody
+waits for that, but what has not ended in its time is ended.
 """
 
 from __future__ import annotations
 
+import atexit
 import builtins
 import contextlib
 import gc
@@ -22,12 +25,14 @@ from typing import Any
 
 from conformance.oracles.children import silenced
 from conformance.oracles.expect import Discard, Mismatch
-from conformance.oracles.processes import group_runs
+from conformance.oracles.processes import group_members, still_running
 
 # What nothing takes that comes to an end at all, however loaded the machine is; a hang costs as much.
 PATIENCE = 30.0
 # What a process that has given its last answer gets to end by itself, with all of its group.
 PARTING = 2.0
+# Processes whose head has ended before them, the time at which each was started, and by when it has to have ended.
+PARTED: dict[tuple[int, str], float] = {}
 
 
 class MainProcess:
@@ -36,6 +41,7 @@ class MainProcess:
     def __init__(self, action: Callable[..., Any], *arguments: Any) -> None:
         if not hasattr(os, "fork"):
             raise Discard("this platform cannot fork a process that starts workers")
+        see_off(0.0)
         self.answers, answering = os.pipe()
         self.pid: int | None = os.fork()
         if not self.pid:
@@ -51,24 +57,32 @@ class MainProcess:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         end = time.monotonic() + (0.0 if kind else PARTING)
-        # what serves several processes, such as the resource tracker, cleans up behind them before it ends
+        members: dict[int, str] | None = None
         while self._running() and time.monotonic() < end:
+            # a group may last as nothing but orphans that have ended, until whoever inherits them waits for them
+            members = None if self.pid else group_members(self.group)
+            if members is not None:
+                break
             threading.Event().wait(0.002)
+        os.close(self.answers)
+        if members is not None:
+            if not PARTED:
+                atexit.register(see_off)
+            PARTED.update(dict.fromkeys(members.items(), end))
+            return
         with contextlib.suppress(OSError):
             os.killpg(self.group, signal.SIGKILL)
         self.reap()
-        os.close(self.answers)
 
     def _running(self) -> bool:
-        """Whether the process or one of its group runs still."""
+        """Whether the process or one of its group is there still."""
         if self.pid and os.waitpid(self.pid, os.WNOHANG)[0]:
             self.pid = None
         try:
             os.killpg(self.group, 0)
         except OSError:
             return self.pid is not None
-        # a group may last as nothing but orphans that have ended, until whoever inherits them waits for them
-        return self.pid is not None or group_runs(self.group)
+        return True
 
     def answer(self, what: str, limit: float = PATIENCE) -> Any:
         """The next answer; what the action raised is raised here."""
@@ -113,6 +127,21 @@ class MainProcess:
                 raise Mismatch(what, "a result or an exception", "the end of the process")
             found += part
         return found
+
+
+def see_off(patience: float = PARTING) -> None:
+    """Wait for those whose head has ended, and end whose time is up; without patience only see who has gone."""
+    until = time.monotonic() + patience
+    for (process, started), latest in list(PARTED.items()):
+        while still_running(process, started) and (now := time.monotonic()) < latest:
+            if now >= until:
+                break
+            threading.Event().wait(0.01)
+        else:
+            del PARTED[process, started]
+            if still_running(process, started):
+                with contextlib.suppress(OSError):
+                    os.kill(process, signal.SIGKILL)
 
 
 def in_a_main_process(what: str, action: Callable[..., Any], *arguments: Any, limit: float = PATIENCE) -> Any:

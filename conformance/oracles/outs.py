@@ -12,6 +12,7 @@ import torch
 
 from conformance.inputs.dtypes import ELEMENT_TYPES, dtype_name
 from conformance.oracles import expect, memory, numbers
+from conformance.oracles.agreement import agree
 from conformance.oracles.writes import kept_outside, same_frame
 
 PARTS = {"complex64": "float32", "complex128": "float64"}
@@ -41,6 +42,17 @@ def kept_frames(case: Any, outs: list[torch.Tensor]) -> None:
     for number, (plan, out) in enumerate(zip(case.outs, outs, strict=True)):
         same_frame(out, plan, f"out {number} of {case.function}")
         kept_outside(out, plan, f"out {number} of {case.function}")
+
+
+def received(function: str, plans: list[Any], results: list[torch.Tensor], outs: list[torch.Tensor]) -> None:
+    """Expect each out to hold what the call gives without ``out=``, and one of the right shape to keep its frame."""
+    for number, (plan, result, out) in enumerate(zip(plans, results, outs, strict=True)):
+        what = f"out {number} of {function}"
+        expect.equal(tuple(result.shape), tuple(out.shape), f"shape of {what}")
+        agree(memory.contents(result), memory.contents(out), dtype_name(result.dtype), "special", what)
+        if plan.shape == tuple(result.shape):
+            same_frame(out, plan, what)
+            kept_outside(out, plan, what)
 
 
 def same_strides_as(case: Any, results: tuple[torch.Tensor, ...], outs: list[torch.Tensor]) -> None:

@@ -40,16 +40,25 @@ def _dead(process: int) -> bool:
         return True
 
 
-def group_runs(group: int) -> bool:
-    """Whether a group, which there is, has a process that has not ended; where nobody lists them, it has."""
-    known = False
+def group_members(group: int) -> dict[int, str] | None:
+    """The processes of a group that have not ended, and when each was started; None where nobody lists them."""
+    found, known = {}, False
     for file in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # one that is gone
-            state, _, its_group = file.read_text().rpartition(")")[2].split()[:3]
+            state, _, its_group, *facts = file.read_text().rpartition(")")[2].split()
             known = True
             if int(its_group) == group and state != "Z":
-                return True
-    return not known
+                found[int(file.parent.name)] = facts[16]
+    return found if known else None
+
+
+def still_running(process: int, started: str) -> bool:
+    """Whether the process that was started then has not ended: another may have its number since."""
+    try:
+        facts = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return False
+    return facts[0] != "Z" and facts[19] == started
 
 
 def open_files() -> dict[int, str]:

@@ -240,6 +240,33 @@ def small(*verdicts: str, **changes: Any) -> Json:
     }
 
 
+def claims() -> list[Json]:
+    """A claim for each way to be decided, by the behaviour of ``small`` and by one that no run has."""
+    decided = {"section": "In place", "decided_by": ["inplace.returns-self"]}
+    return [
+        {"id": "alias.same-object", "claim": "An in-place method returns its tensor.", **decided},
+        {"id": "alias.returns-none", "claim": "An in-place method returns None.", "expects": "fails", **decided},
+        {
+            "id": "alias.subject", "claim": "add_ returns its tensor.", "section": "In place",
+            "decided_by": ["inplace.returns-self[add_]"], "condition": "If it returns.",
+        },
+        {
+            "id": "old.names", "claim": "Methods have other names.", "expects": "fails", "outdated_since": "0.4",
+            "section": "Of old", "decided_by": ["inplace.returns-self[add_]"],
+        },
+        {"id": "old.elsewhere", "claim": "It is elsewhere.", "section": "Of old", "decided_by": ["views.shares"]},
+        {"id": "old.advice", "claim": "Use it often.", "section": "Of old", "undecidable": "Advice."},
+    ]  # fmt: skip
+
+
+def surface() -> list[Json]:
+    """Documented names: of two places, named by a behaviour that runs have, by one that none has, and by none."""
+    return [
+        {"names": ["torch.Tensor.add_", "torch.Tensor.sub_"], "behaviours": ["inplace.returns-self", "views.shares"]},
+        {"names": ["torch.nn.Linear", "torch.Tensor.backward"], "behaviours": []},
+    ]
+
+
 def hostile(text: str) -> Json:
     """A record that has the text in every field which takes text of any kind."""
     statement = {
@@ -266,6 +293,11 @@ def hostile(text: str) -> Json:
         "settings": settings(profile=text, expectations=[text], arguments=[text]),
         "areas": [{"area": text, "title": text, "page": text}],
         "behaviours": [statement], "errors": [text], "cells": [found],
+        "claims": [
+            {"id": text, "section": text, "claim": text, "decided_by": [text, f"{text}.{text}[{text}]"]},
+            {"id": f"{text} too", "section": text, "claim": text, "undecidable": text, "condition": text},
+        ],
+        "surface": [{"names": [f"{text}.{text}"], "behaviours": [text, f"{text}.{text}"]}],
     }  # fmt: skip
 
 

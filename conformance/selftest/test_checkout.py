@@ -52,6 +52,8 @@ def test_paths_belong_to_the_folder_the_user_stands_in(tmp_path: Path) -> None:
     record = json.loads((tmp_path / "new" / "run.json").read_text(encoding="utf-8"))
     assert ["inplace.returns-self[add_-cpu]"] == [cell["id"] for cell in record["cells"]]
     assert record["settings"]["expectations"][-1] == "e.yaml"
+    assert len(record["claims"]) == 573
+    assert {"names", "behaviours"} == set(record["surface"][0])
     assert not [a for a in record["settings"]["arguments"] if str(ROOT) in a]
     assert (tmp_path / "junit.xml").exists()
     assert {"run record:   new/run.json", "page:         page/index.html"} <= set(done.stdout.splitlines())

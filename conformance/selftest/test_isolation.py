@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import jsonschema
 import pytest
 
-from conformance.selftest.projects import ROOT, Found, launch, once, project
+from conformance.selftest.projects import ROOT, Found, command, environment, launch, once, project
 
 SCHEMA = json.loads((ROOT / "reports" / "run.schema.json").read_text(encoding="utf-8"))
 MANY = 6
@@ -93,8 +96,8 @@ def test_a_check_that_leaves_by_a_side_door_is_an_error(run: Found, name: str, w
         ("aborts", "the process died: Aborted"),
         ("kills-itself", "the process died: no last word (killed from outside, or out of memory)"),
         ("leaves", "the process died: no last word"),
-        ("sleeps", "Timeout (>2.0s)"),
-        ("sleeps-late", "Timeout (>2.0s)"),
+        ("sleeps", "no answer within 2 s"),
+        ("sleeps-late", "no answer within 2 s"),
         ("locks-up", "no answer within 2 s"),
     ],
 )
@@ -107,6 +110,11 @@ def test_the_end_is_told_with_its_case(run: Found, name: str, found: str) -> Non
     if "late" not in name and name != "aborts":
         assert "x = 3" == cell["minimal"]
     assert 30 > cell["seconds"] >= (1.9 if cell["verdict"] == "timeout" else 0)
+
+
+def test_the_rerun_line_keeps_the_time_of_a_cell(run: Found) -> None:
+    """What ended for want of time is run again with as much; a cell of the profile's own time says nothing of it."""
+    assert " --profile smoke --timeout 2 " in run.cell("sleeps")["rerun"]
 
 
 def test_reproducers_are_written_and_repeat_the_fault(run: Found, folder: Path) -> None:
@@ -167,3 +175,39 @@ def test_workers_that_die_at_once_end_the_run(tmp_path: Path) -> None:
     assert "3 workers died while they collected; see the crash with: pytest -n 0 --collect-only" in run.output
     assert run.record is not None
     assert (False, 1) == (run.record["complete"], len(run.record["errors"]))
+
+
+def test_the_crumbs_of_killed_runs_are_cleared_away(tmp_path: Path) -> None:
+    """The next run clears the folder of a run that was killed, and no other: neither a living one's nor an unknown."""
+    folder = project(tmp_path / "p", {"passes": "must", "sleeps": "must"})
+    scratch = tmp_path / "scratch"
+    unknown = scratch / "conformance-crumbs-unknown"
+    unknown.mkdir(parents=True)
+
+    def crumbs() -> set[Path]:
+        return {path for path in scratch.glob("conformance-crumbs-*") if list(path.glob("*.crumb"))}
+
+    runs, folders = [], []
+    for _ in range(2):
+        run = subprocess.Popen(
+            command("-n", "1"), cwd=folder, env=environment(TMPDIR=str(scratch)), stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        runs.append(run)
+        end = time.monotonic() + 60
+        while not (new := crumbs() - set(folders)) and time.monotonic() < end:
+            time.sleep(0.05)
+        folders += new
+    dead, living = folders
+    try:
+        os.killpg(runs[0].pid, signal.SIGKILL)
+        runs[0].wait()
+        assert dead.exists()
+        found = launch(folder, "-n", "1", "-k", "passes", TMPDIR=str(scratch))
+        assert 0 == found.status, found.output
+        assert (False, True, True) == (dead.exists(), living.exists(), unknown.exists())
+    finally:
+        for run in runs:
+            if run.poll() is None:
+                os.killpg(run.pid, signal.SIGKILL)
+                run.wait()

@@ -22,8 +22,8 @@ from conformance.engine.runner import Plan, run_cell
 from conformance.engine.specs import load_area
 from conformance.engine.targets import choose
 from conformance.engine.words import Verdict
-from conformance.oracles.main_processes import PARTING, MainProcess, in_a_main_process
-from conformance.oracles.processes import child_processes, open_files
+from conformance.oracles.main_processes import PARTED, PARTING, MainProcess, in_a_main_process, see_off
+from conformance.oracles.processes import child_processes, open_files, still_running
 
 # Behaviours whose cases kill, hold, drop or fork most.
 UNRULY = (
@@ -116,6 +116,33 @@ def test_an_ended_orphan_is_not_waited_for() -> None:
         inherit(0)
         for child in set(child_processes()) - children:
             os.waitpid(child, 0)
+
+
+def leaving_a_child(lasting: float) -> int:
+    """End before the child does, which lasts for so many seconds."""
+    child = os.fork()
+    if not child:
+        threading.Event().wait(lasting)
+        os._exit(0)
+    return child
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nobody lists the processes of a group")
+@pytest.mark.parametrize("lasting", [0.3, 60.0])
+def test_what_outlasts_its_process_is_not_waited_for_and_ends(lasting: float) -> None:
+    """A case ends with its process; what is left of its group ends in its time, or is ended when that is up."""
+    started = time.monotonic()
+    child = in_a_main_process("a child", leaving_a_child, lasting)
+    ((known, begun),) = [each for each in PARTED if each[0] == child]
+    assert time.monotonic() - started < PARTING
+    assert still_running(known, begun)
+
+    see_off()
+
+    assert not PARTED
+    while still_running(known, begun) and time.monotonic() - started < 10:
+        threading.Event().wait(0.01)
+    assert not still_running(known, begun)
 
 
 @pytest.mark.parametrize("behaviour", UNRULY)

@@ -103,6 +103,23 @@ def test_a_record_is_complete_with_its_last_cell(tmp_path: Path) -> None:
     assert whole["seconds"] >= 0
 
 
+def test_the_tables_of_the_suite_are_in_the_record(tmp_path: Path) -> None:
+    """Claims and documented names stand in a record from its first moment to its end."""
+    record = started(tmp_path / "run.json")
+    tables = {
+        "claims": [{"id": "a.b", "section": "S", "claim": "C.", "undecidable": "So."}],
+        "surface": [{"names": ["torch.add"], "behaviours": []}],
+    }
+    record.plan(1, 1, [], [], tables)
+    begun = read(tmp_path / "run.json")
+    record.add(entry(tmp_path))
+    record.finish()
+    whole = read(tmp_path / "run.json")
+
+    assert [tables] * 2 == [{name: found[name] for name in tables} for found in (begun, whole)]
+    assert 1 == len(whole["cells"])
+
+
 def test_errors_make_a_record_incomplete(tmp_path: Path) -> None:
     """A run with an error of its own is not shown as whole."""
     record = started(tmp_path / "run.json")

@@ -331,7 +331,7 @@ def test_summary_lets_nothing_become_markup(tmp_path: Path, capsys: Capture, tex
     assert not [part for part in plain if "<img" in part or "<svg" in part]
 
 
-COMMAND_NAMES = ["build", "validate", "schema", "summary", "merge", "diff", "junit", "badge"]
+COMMAND_NAMES = ["build", "validate", "schema", "summary", "merge", "diff", "junit", "claims", "badge"]
 
 
 @pytest.mark.parametrize("command", COMMAND_NAMES)

@@ -138,3 +138,25 @@ def test_code_keeps_its_pipes(tmp_path: Path, capsys: Capture) -> None:
     assert line.endswith(
         "``` self after the call (first difference at index 2): expected `int | None`, found ``|`` ```"
     )
+
+
+def test_runs_without_a_common_cell_are_not_compared(tmp_path: Path, capsys: Capture) -> None:
+    """Two disjoint selections say nothing of each other: no build is called worse, and the status is one of its own."""
+    first, second = records.small("pass", "fail"), records.small("pass", "pass", "fail", "fail")
+    second["cells"] = [cell for cell in second["cells"] if cell["subject"] in records.SUBJECTS[2:4]]
+    for run in (first, second):
+        run |= {"planned": 2, "available": 4}
+    one, other = (str(records.save(tmp_path, run, f"{n}.json")) for n, run in enumerate((first, second)))
+
+    assert put(capsys, one, other, status=3).endswith("\nA and B cannot be compared: no cell is in both.\n")
+    told = json.loads(put(capsys, one, other, "--format", "json", status=3))
+    assert (False, False) == (told["worse"], told["comparable"])
+    assert {"added": 2, "removed": 2} == {kind: n for kind, n in told["counts"].items() if n}
+
+
+def test_a_cell_that_a_selection_left_out_is_no_loss(tmp_path: Path, capsys: Capture) -> None:
+    """What fails in B, and was not asked for in A, was perhaps as bad before: B is not worse; a whole A had no such."""
+    second = str(records.save(tmp_path, records.small("pass", "fail"), "b.json"))
+    for available, status in ((2, 0), (1, 1)):
+        first = str(records.save(tmp_path, records.small("pass", available=available), "a.json"))
+        assert ("not worse" in put(capsys, first, second, status=status)) is (not status)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -130,3 +132,33 @@ def test_the_badge_is_two_files(tmp_path: Path, capsys: pytest.CaptureFixture[st
     names = [tmp_path / "public" / name for name in ("badge.svg", "badge.json")]
     assert capsys.readouterr().out.splitlines() == [str(name) for name in names]
     assert json.loads(names[1].read_text())["message"] == "conformant"
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["replaced", "new"])
+@pytest.mark.parametrize("obstacle", ["a folder", "no room"])
+def test_both_files_of_a_badge_are_written_or_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, before: bool, obstacle: str
+) -> None:
+    """Where the second file cannot be written, the first is what it was: a page never shows two runs."""
+    path, public = records.save(tmp_path, records.small("pass")), tmp_path / "public"
+    public.mkdir()
+    if before:
+        (public / "badge.svg").write_text("before")
+    if obstacle == "a folder":
+        (public / "badge.json").mkdir()
+    else:
+        replace = os.replace
+
+        def full(source: Path, target: Path) -> None:
+            if target.name == "badge.json":
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+            replace(source, target)
+
+        monkeypatch.setattr(os, "replace", full)
+    names = sorted(each.name for each in public.iterdir())
+
+    assert main(["badge", str(path), "-o", str(public)]) == 2
+
+    assert names == sorted(each.name for each in public.iterdir())
+    assert not before or (public / "badge.svg").read_text() == "before"
+    assert "nothing was written" in capsys.readouterr().err

@@ -16,10 +16,12 @@ from typing import Any
 import pytest
 
 from conformance.selftest import records
+from conformance.selftest.test_reports_slowness import timed
 from reports import page
 from reports.differences import differences, of_kind, said
 from reports.model import Run
 from reports.reading import load
+from reports.slowness import slowness
 from reports.verdicts import VERDICTS
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: tox -e browser has it")
@@ -42,6 +44,8 @@ VIEWS = {
     "unsupported": "#/cell/inplace.returns-self[mul_-cpu]?run=B",
     "differences": "#/differences",
     "deviations": "#/deviations",
+    "claims": "#/claims",
+    "surface": "#/surface",
     "nowhere": "#/cell/none",
 }
 
@@ -129,7 +133,9 @@ LONG = "tensor([" + ", ".join(["1.0000e+00"] * 40) + "], dtype=torch.bfloat16)"
 
 def pair() -> list[records.Json]:
     """A good run, and one of another torch with a failure that has much to say."""
-    good, bad = records.small("pass", "pass", "pass"), records.small("pass", "fail", "unsupported")
+    tables = {"claims": records.claims(), "surface": records.surface()}
+    good = records.small("pass", "pass", "pass", **tables)
+    bad = records.small("pass", "fail", "unsupported", **tables)
     bad["environment"] = records.environment("2.14.0", ["cpu"])
     good["cells"][0] |= {"verdict": "known", "reason": "Rounds twice in half precision.", "issue": None}
     bad["cells"] = [
@@ -214,7 +220,7 @@ def test_every_copy_button_is_reached_by_keyboard(hands: Hands, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("width", [1280, 390, 360])
-@pytest.mark.parametrize("view", ["overview", "matrix", "behaviour", "cell", "differences", "deviations"])
+@pytest.mark.parametrize("view", [view for view in VIEWS if view not in ("nothing", "unsupported", "nowhere")])
 def test_nothing_is_cut_off_and_nothing_sticks_out(hands: Hands, tmp_path: Path, view: str, width: int) -> None:
     """The page never scrolls sideways; expected and found can be read to their ends, however narrow the screen is."""
     hands.window(width)
@@ -262,8 +268,65 @@ def test_the_differences_are_those_of_the_command(hands: Hands, tmp_path: Path, 
 
         hands.open(file, f"#/differences{place}")
 
-        assert [heading.text for heading in hands.all("main h2")] == expected
+        assert [heading.text for heading in hands.all("main .kind:not(.slower) h2")] == expected
         assert all(words in hands.text("#found") for words in expected)
+
+
+def test_runs_without_a_common_cell_are_not_compared(hands: Hands, tmp_path: Path) -> None:
+    """The page calls no build worse for cells that the other run was never asked for, as ``reports diff`` does not."""
+    first, second = records.small("pass", available=2), records.small("pass", "fail", available=3)
+    second |= {"cells": second["cells"][1:], "planned": 1, "started": "2026-11-22T00:30:00+02:00"}
+    hands.open(save(tmp_path, first, second), "#/differences")
+
+    assert hands.text("#found") == "A and B cannot be compared: no cell is in both."
+    assert [heading.text for heading in hands.all("main h2")] == ["1 cell is in B only", "1 cell is in A only"]
+
+
+@pytest.mark.parametrize("after", [[400, 199, 200], [600, 599, 300], [100, 200, 50]])
+def test_what_is_slower_is_what_the_command_says(hands: Hands, tmp_path: Path, after: list[int]) -> None:
+    """The page and ``reports diff`` name the same cells; a search leaves those that it finds."""
+    rest = after[2]
+    one, other = timed(*[100] * 10), timed(*after, *[rest] * 7, started="2026-11-22T00:30:00Z")
+    expected = [each.cell for each in slowness(Run.model_validate(one), Run.model_validate(other)).cells]
+    hands.open(save(tmp_path, one, other), "#/differences")
+
+    assert [link.text for link in hands.all("main .kind .what a")] == expected
+    assert "indicative" in hands.text("main .kind h2")
+    hands.open(tmp_path / "index.html", "#/differences?q=subject:s01")
+    assert [link.text for link in hands.all("main .kind .what a")] == [cell for cell in expected if "[s01" in cell]
+
+
+def test_times_of_other_machines_are_not_compared(hands: Hands, tmp_path: Path) -> None:
+    """Where another processor or profile ran, the page says why it compares no times."""
+    other = timed(*[400] * 10, settings=records.settings(profile="default"))
+    hands.open(save(tmp_path, timed(*[100] * 10), other), "#/differences")
+
+    assert hands.text("main .kind").endswith("Times are not compared: the profile differs.")
+
+
+def test_documentation_of_another_release_has_not_changed(hands: Hands, tmp_path: Path) -> None:
+    """A build that a statement does not speak of need not have its phrase; any other build is marked."""
+    run = records.small("not-applicable", "pass")
+    for cell in run["cells"]:
+        cell["evidence"]["documentation"] = "missing"
+    file = save(tmp_path, run)
+
+    hands.open(file, "#/matrix?q=status:pass")
+    assert "documentation changed" in hands.text("main")
+    hands.open(file, "#/matrix?q=status:not-applicable")
+    assert "documentation changed" not in hands.text("main")
+    hands.open(file, "#/cell/inplace.returns-self[add_-cpu]")
+    assert "this build does not document it" not in hands.text("main")
+
+
+def test_a_listed_deviation_is_no_clean_answer(hands: Hands, tmp_path: Path) -> None:
+    """Where a must fails as listed, the first words of a selection say so."""
+    late = {"available": 9, "started": "2026-11-22T00:30:00+02:00"}
+    hands.open(save(tmp_path, records.small("known", available=9), records.small("pass", **late)))
+
+    assert hands.text(".answer") == (
+        "No must fails in any of 2 runs but for listed deviations; none of them is of the whole suite"
+    )
 
 
 def test_two_runs_are_chosen_and_the_address_keeps_them(hands: Hands, tmp_path: Path) -> None:
@@ -303,6 +366,65 @@ def test_a_stale_deviation_is_marked(hands: Hands, tmp_path: Path) -> None:
     assert hands.all(f"main a[href='{issue}']")
 
 
+def test_claims_are_found_and_lead_to_their_behaviours(hands: Hands, tmp_path: Path) -> None:
+    """Words and a verdict choose claims, the address keeps both, and a claim leads to what decides it."""
+    hands.open(save(tmp_path, *pair()), "#/claims")
+    assert [row.text.splitlines()[0] for row in hands.all(".claims tr.behaviour")] == [
+        each["claim"] for each in records.claims()
+    ]
+    assert hands.text(".claims tr:nth-of-type(4)").endswith("✕ false ◆ confirmed with a condition")
+
+    hands.all("#find")[0].send_keys("method")
+    hands.click(".finder .chip:nth-child(4)")
+
+    assert hands.text("#listed") == "1 claim of 6."
+    hands.until("return location.hash === '#/claims?find=method&verdict=false'")
+    hands.open(tmp_path / "index.html", "#/claims?find=method&verdict=false")
+    assert hands.text("#listed") == "1 claim of 6."
+    hands.all(".claims .by a")[0].click()
+    hands.until("return location.hash === '#/behaviour/inplace.returns-self'")
+    hands.driver.back()
+    hands.until("return document.getElementById('find')?.value === 'method'")
+
+
+def test_a_claim_of_one_subject_leads_to_its_cells(hands: Hands, tmp_path: Path) -> None:
+    """Where one subject decides, the link leads to the cells of that subject; what no run has is no link."""
+    hands.open(save(tmp_path, *pair()), "#/claims?find=elsewhere")
+    assert not hands.all(".claims .by a")
+
+    hands.open(tmp_path / "index.html", "#/claims?find=alias.subject")
+    hands.all(".claims .by a")[0].click()
+
+    hands.until("return document.getElementById('found') !== null")
+    assert hands.text("#found") == "1 behaviour and 1 cell match"
+
+
+def test_documented_names_are_found_with_their_behaviours(hands: Hands, tmp_path: Path) -> None:
+    """Names with and without behaviours, by their module; a name unfolds into the behaviours that name it."""
+    hands.open(save(tmp_path, *pair()), "#/surface")
+    assert hands.text("main .lede").startswith("2 of 4 names that have a docstring in these builds")
+    assert [row.text for row in hands.all(".surface .area")] == ["torch.Tensor 2 of 3", "torch.nn 0 of 1"]
+
+    hands.all(".surface summary")[0].click()
+    hands.until("return document.querySelector('.naming li') !== null")
+    assert [row.text.split(" ")[0] for row in hands.all(".naming li")] == ["inplace.returns-self", "views.shares"]
+
+    hands.click(".finder .chip:nth-child(2)")
+    assert [row.text for row in hands.all(".surface .name")] == ["torch.Tensor.backward none", "torch.nn.Linear none"]
+    hands.run("document.getElementById('select-place').value = 'torch.nn'")
+    hands.run("document.getElementById('select-place').dispatchEvent(new Event('change'))")
+    assert hands.text("#listed") == "1 name of 4."
+    hands.until("return location.hash === '#/surface?named=no&place=torch.nn'")
+
+
+def test_a_record_without_claims_has_no_such_views(hands: Hands, tmp_path: Path) -> None:
+    """A record of before these tables is shown as ever, and its page offers no empty view."""
+    hands.open(save(tmp_path, records.small("pass")), "#/claims")
+
+    assert hands.text("#views") == "Overview Behaviours"
+    assert "Conformant" in hands.text("main")
+
+
 def test_paper_gets_everything(hands: Hands, tmp_path: Path) -> None:
     """Every cell that differs is printed, and long lines of a program go on in the next line: paper does not scroll."""
     one, other = records.record(areas=2, seed=1), records.record(areas=2, seed=2, torch="2.14.0")
@@ -335,7 +457,7 @@ def test_hostile_text_does_nothing_in_the_new_views(hands: Hands, tmp_path: Path
     for run in (before, after):
         run["cells"] = [{**run["cells"][0], "verdict": "known"}]
     file = save(tmp_path, before, after)
-    for place in ("#/differences", "#/deviations"):
+    for place in ("#/differences", "#/deviations", "#/claims", "#/surface"):
         hands.open(file, place)
 
         assert hands.run("return document.title").endswith("harmless")

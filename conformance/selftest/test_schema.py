@@ -15,11 +15,15 @@ from conformance.engine.specs import SPECS, area_names
 
 FILES = {
     **{SPECS / f"{name}.yaml": "area" for name in area_names()},
+    SPECS / "claims.yaml": "claims",
     SPECS / "deviations.yaml": "deviations",
     SPECS / "targets.yaml": "targets",
     SPECS / "catalogue" / "operators.yaml": "operators",
     SPECS / "catalogue" / "differentiable.yaml": "differentiable",
+    SPECS / "catalogue" / "modules.yaml": "modules",
     SPECS / "catalogue" / "out_functions.yaml": "catalogue",
+    SPECS / "catalogue" / "further_out_functions.yaml": "catalogue",
+    SPECS / "catalogue" / "costs.yaml": "catalogue",
     SPECS / "catalogue" / "activations.yaml": "catalogue",
     SPECS / "catalogue" / "kinks.yaml": "catalogue",
     SPECS / "catalogue" / "closed_forms.yaml": "catalogue",

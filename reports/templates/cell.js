@@ -47,7 +47,7 @@ function neighbours(cell, where) {
 
 function result(cell, run, verdict, found) {
   if (!found) return h("p", { class: "lead" }, `${fullName(run)}, has no verdict for this cell.`);
-  const documentation = found.evidence.get("documentation");
+  const documentation = verdict.verdict === "not-applicable" ? null : found.evidence.get("documentation");
   const failing = found.expected !== null || found.found !== null;
   return [
     h("p", { class: "lead" }, verdictMark(verdict), h("span", { class: "muted" }, ` ${verdict.says}`)),

@@ -14,7 +14,7 @@ function told(run, cell) {
 function kindOf(a, b, cell) {
   const before = verdictOf(a, cell), after = verdictOf(b, cell);
   if (before === after) return null;
-  if (!before) return after.group === "failed" ? "broken" : "added";
+  if (!before) return after.group === "failed" && !runs[a].limit ? "broken" : "added";
   if (!after) return runs[b].complete || !told(a, cell) ? "removed" : "lost";
   const failed = ["failed", "known"].includes(before.group), fails = ["failed", "known"].includes(after.group);
   if (failed && fails) return "changed";
@@ -22,6 +22,12 @@ function kindOf(a, b, cell) {
   if (failed && after.group === "passed") return "repaired";
   if (told(a, cell) && !told(b, cell)) return after.verdict === "not-applicable" ? "changed" : "lost";
   return !told(a, cell) && told(b, cell) ? "gained" : "changed";
+}
+
+/** Whether there is nothing to compare: both runs have cells, and no cell is in both. */
+function apart(a, b) {
+  const both = [...behaviourOf.keys()].some((cell) => verdictOf(a, cell) && verdictOf(b, cell));
+  return runs[a].cells > 0 && runs[b].cells > 0 && !both;
 }
 
 function differencesView(where) {
@@ -35,7 +41,8 @@ function differencesView(where) {
   }
   const worse = kinds.broken.length + kinds.lost.length > 0;
   const all = Object.values(kinds).reduce((sum, some) => sum + some.length, 0);
-  const words = faults.length ? faults[0] : a === b ? "Both are the same run: choose another." : !all ? "No cell differs."
+  const words = faults.length ? faults[0] : a === b ? "Both are the same run: choose another."
+    : apart(a, b) ? `${runs[a].letter} and ${runs[b].letter} cannot be compared: no cell is in both.` : !all ? "No cell differs."
     : `${nameOf(runs[b])} is ${worse ? "worse" : "not worse"} than ${nameOf(runs[a])}: ${Object.keys(kinds).filter((kind) => kinds[kind].length).map((kind) => saidOfKind(kind, kinds[kind].length, a, b)).join(", ")}.`;
   const pick = (key, name, at) => h("label", {}, `${name} `, h("select", { id: `select-${key}`, onchange: (event) => { amend({ a: runs[a].letter, b: runs[b].letter, [key]: event.target.value }); render(`select-${key}`); } },
     runs.map((run, r) => h("option", { value: run.letter, selected: r === at }, `${run.letter}: ${run.torch}, ${run.detail}`))));
@@ -51,6 +58,7 @@ function differencesView(where) {
       Object.entries(kinds).filter(([, some]) => some.length).map(([kind, some]) => h("section", { class: "kind" },
         h("h2", {}, saidOfKind(kind, some.length, a, b)),
         FOLDED.includes(kind) ? h("details", {}, h("summary", {}, "Which they are"), differing(a, b, some)) : differing(a, b, some))),
+      a === b || faults.length ? null : slower(a, b, cells),
     ],
   };
 }
@@ -91,6 +99,38 @@ function differingRow(a, b, cell) {
   const r = verdictOf(b, cell) ? b : a, headline = headlines[r].get(cell), behaviour = behaviours[behaviourOf[cell]];
   return h("li", {},
     h("p", { class: "what" }, levelMark(behaviour.level), " ", h("a", { href: address({ view: "cell", id: cellId(cell), run: runs[r].letter }), "data-row": true }, cellId(cell))),
+    h("p", { class: "statement" }, behaviour.statement),
     h("p", { class: "change" }, verdictMark(verdictOf(a, cell)), h("span", { class: "muted" }, " → "), verdictMark(verdictOf(b, cell))),
     headline === undefined ? null : h("p", { class: "first mono" }, index.strings[headline]));
 }
+
+/** The cells that take longer by more than all others do; the rules are those of `reports diff`. */
+function slower(a, b, cells) {
+  const heading = h("h2", {}, "Slower", h("small", {}, "indicative: a machine does other things too"));
+  const differing = [["processor", (run) => [run.environment.processor || run.environment.machine, run.environment.cpus]],
+    ["profile", (run) => [run.settings.profile, run.settings.samples, run.settings.seed]]].find(([, of]) => String(of(runs[a])) !== String(of(runs[b])));
+  if (differing) return h("section", { class: "kind slower" }, heading, h("p", { class: "muted" }, `Times are not compared: the ${differing[0]} differs.`));
+  const asked = new Set(cells), before = timesOf(a), pairs = [];
+  for (const [cell, after] of timesOf(b)) {
+    const verdict = verdictOf(b, cell);
+    if (before.has(cell) && verdict === verdictOf(a, cell) && ["passed", "known"].includes(verdict.group)) pairs.push({ cell, before: before.get(cell), after, ratio: after / before.get(cell) });
+  }
+  if (pairs.length < index.slower.fewest) return h("section", { class: "kind slower" }, heading, h("p", { class: "muted" }, `Times are not compared: only ${counted(pairs.length, "cell")} take${pairs.length === 1 ? "s" : ""} long enough in both runs.`));
+  const ratios = pairs.map((pair) => pair.ratio).sort((x, y) => x - y), usual = ratios[ratios.length >> 1];
+  const found = pairs.filter((pair) => asked.has(pair.cell) && pair.ratio >= index.slower.factor * Math.max(usual, 1))
+    .sort((x, y) => y.ratio - x.ratio || (cellId(x.cell) < cellId(y.cell) ? -1 : 1)).slice(0, DIFFERING_SHOWN);
+  return h("section", { class: "kind slower" }, heading,
+    h("p", { class: "muted" }, `The ${counted(pairs.length, "cell")} that take at least ${index.slower.least} ms in both runs take ${times(usual)} as long as in ${runs[a].letter}, in the median. `,
+      found.length ? `These take at least ${times(index.slower.factor * Math.max(usual, 1))} as long:` : "None stands out."),
+    found.length ? h("ul", { class: "failures" }, found.map((pair) => h("li", {},
+      h("p", { class: "what" }, levelMark(behaviours[behaviourOf[pair.cell]].level), " ", h("a", { href: address({ view: "cell", id: cellId(pair.cell), run: runs[b].letter }), "data-row": true }, cellId(pair.cell))),
+      h("p", { class: "change" }, `${seconds(pair.before / 1000)} → ${seconds(pair.after / 1000)}, ${times(pair.ratio)} as long`)))) : null);
+}
+
+function timesOf(run) {
+  const flat = index.times[run], found = new Map();
+  for (let i = 0; i < flat.length; i += 2) found.set(flat[i], flat[i + 1]);
+  return found;
+}
+
+function times(ratio) { return `${ratio.toFixed(1)} times`; }

@@ -5,6 +5,8 @@ const VIEWS = {
   matrix: { name: "Behaviours", draw: matrix, searches: true },
   differences: { name: runs.length > 1 && "Differences", draw: runs.length > 1 ? differencesView : overview, searches: runs.length > 1 },
   deviations: { name: index.deviations.length > 0 && "Deviations", draw: deviationsView },
+  claims: { name: index.claims.rows.length > 0 && "Claims", draw: index.claims.rows.length ? claimsView : overview },
+  surface: { name: index.surface.names.length > 0 && "Surface", draw: index.surface.names.length ? surfaceView : overview },
   behaviour: { draw: behaviourView },
   cell: { draw: cellView },
 };

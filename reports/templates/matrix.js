@@ -28,7 +28,7 @@ function matrix(where) {
         body)) : nothingFound(where, found),
     more,
   ];
-  const rows = lazily(items, body, more, count <= 3);
+  const rows = lazily(items, body, more, (item) => matrixRow(item, count <= 3), "behaviours");
   document.body.dataset.milliseconds = Math.round(performance.now() - started);
   return { title: "Behaviours", nodes, announce: words, rows };
 }
@@ -52,18 +52,18 @@ function matrixItems(cells) {
 }
 
 /** Fill the table a batch at a time, as the reader comes near its end. Returns a way to have more of it. */
-function lazily(items, body, more, open) {
+function lazily(items, body, more, rowsOf, noun) {
   let next = 0;
   const step = (until = next + BATCH) => {
     const fragment = document.createDocumentFragment();
-    for (; next < Math.min(until, items.length); next++) fragment.append(...matrixRow(items[next], open));
+    for (; next < Math.min(until, items.length); next++) fragment.append(...rowsOf(items[next]));
     body.append(fragment);
     watcher.disconnect();
     if (next < items.length) watcher.observe(more); // anew: a watcher tells of changes only, and it may still be in sight
     else fill(more);
   };
   const watcher = new IntersectionObserver((entries) => { if (entries.some((entry) => entry.isIntersecting)) step(); }, { rootMargin: "1200px" });
-  fill(more, h("button", { type: "button", class: "quiet", onclick: () => step() }, "Show more behaviours"));
+  fill(more, h("button", { type: "button", class: "quiet", onclick: () => step() }, `Show more ${noun}`));
   step();
   return { upTo: step, shown: () => next };
 }

@@ -60,9 +60,9 @@ function answer() {
     const but = !of("deviating") ? null : of("conformant") ? ` ${of("deviating")} of them but for listed deviations` : " but for listed deviations";
     return [`${conform} of ${counted(runs.length, "run")} conform${conform === 1 ? "s" : ""}`, but && h("small", {}, but)];
   }
-  const broken = of("broken");
+  const broken = of("broken"), listed = runs.some((run) => run.levels.must.known);
   return [broken ? `${broken} of ${runs.length} runs break${broken === 1 ? "s" : ""} a must` : `No must fails in any of ${runs.length} runs`,
-    h("small", {}, parts === runs.length ? " none of them is of the whole suite" : ` ${parts} of them ${parts === 1 ? "is" : "are"} of a part of the suite`)];
+    h("small", {}, listed ? `${broken ? " not counting" : " but for"} listed deviations;` : null, parts === runs.length ? " none of them is of the whole suite" : ` ${parts} of them ${parts === 1 ? "is" : "are"} of a part of the suite`)];
 }
 
 /** Several runs: a row for each. */

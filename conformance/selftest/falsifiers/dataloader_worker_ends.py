@@ -75,22 +75,30 @@ def the_timeout_holds_for_the_first_batch_only() -> Break:
     return iterator_method("_next_data", broken)
 
 
-@falsifies(f"{AREA}.late-batch-raises")
-def a_late_batch_of_three_workers_ends_the_epoch() -> Break:
-    """With three workers a late batch is taken for the end."""
+def taken_for_the_end(shuts_down: bool) -> Break:
+    """With three workers an error while a batch is waited for ends the epoch, the workers shut down or not."""
 
     def broken(original: Any) -> Any:
         def get_data(self: Any) -> Any:
             try:
                 return original(self)
             except RuntimeError:
-                if self._num_workers == 3:
-                    raise StopIteration from None
-                raise
+                if self._num_workers != 3:
+                    raise
+                if shuts_down:
+                    self._shutdown_workers()
+                raise StopIteration from None
 
         return get_data
 
     return iterator_method("_get_data", broken)
+
+
+@falsifies(f"{AREA}.late-batch-raises")
+def a_late_batch_of_three_workers_ends_the_epoch() -> Break:
+    """With three workers a late batch is taken for the end."""
+
+    return taken_for_the_end(shuts_down=False)
 
 
 @falsifies(f"{AREA}.batches-in-time-come-despite-the-timeout")
@@ -258,19 +266,7 @@ def a_worker_that_raised_is_not_asked_again() -> Break:
 def a_dead_worker_of_three_ends_the_epoch() -> Break:
     """With three workers a dead one is taken for the end of the epoch."""
 
-    def broken(original: Any) -> Any:
-        def get_data(self: Any) -> Any:
-            try:
-                return original(self)
-            except RuntimeError:
-                if self._num_workers == 3:
-                    self._shutdown_workers()
-                    raise StopIteration from None
-                raise
-
-        return get_data
-
-    return iterator_method("_get_data", broken)
+    return taken_for_the_end(shuts_down=True)
 
 
 @falsifies(f"{AREA}.dead-worker-raises")

@@ -72,6 +72,16 @@ def quotients_of_each_element() -> AbstractContextManager[Any]:
     return instead("div_", other)
 
 
+def directions_of_each_element() -> AbstractContextManager[Any]:
+    """sgn_ of complex numbers goes through Python, one element after the other."""
+
+    def other(original: Any, self: Any) -> Any:
+        scaled = [x * 2.0**64 for x in self.tolist()]
+        return one_by_one(self, [x / abs(x) if x else x for x in scaled])
+
+    return instead("sgn_", other)
+
+
 def a_series_with_more_terms() -> AbstractContextManager[Any]:
     """polygamma_ of order 1 sums 40 terms of the series and takes the rest from its expansion."""
 
@@ -98,6 +108,7 @@ REPAIRS |= {
     "power-of-a-number-is-that-of-a-tensor": numbers_become_tensors,
     "i0-is-infinite-at-infinity": infinite_beyond_the_largest,
     "complex-division-by-a-subnormal-is-a-number": quotients_of_each_element,
+    "sgn-of-a-subnormal-number-has-a-magnitude-of-one": directions_of_each_element,
     "polygamma-of-order-one-has-the-digits-of-float64": a_series_with_more_terms,
     "erf-of-a-tiny-number-is-not-zero": erf_of_each_element,
 }
@@ -159,6 +170,18 @@ def a_long_quotient_of_the_smallest_number() -> AbstractContextManager[Any]:
         "complex-division-by-a-subnormal-is-a-number",
         lambda: after("div_", lambda x, y: x.dtype is torch.complex128 and x.numel() == 33 and y[0] == 5e-324, spoil),
     )
+
+
+@falsifies(f"{AREA}.sgn-of-a-subnormal-number-has-a-magnitude-of-one")
+def the_imaginary_part_alone_in_a_strided_vector() -> AbstractContextManager[Any]:
+    """sgn_ of 33 subnormal complex64 numbers loses the real part where self is strided."""
+
+    def other(original: Any, self: Any) -> Any:
+        lost = self.dtype is torch.complex64 and self.numel() == 33 and strided(self)
+        found = original(self)
+        return found.copy_(found.imag * 1j) if lost else found
+
+    return repaired("sgn-of-a-subnormal-number-has-a-magnitude-of-one", lambda: instead("sgn_", other))
 
 
 @falsifies(f"{AREA}.polygamma-of-order-one-has-the-digits-of-float64")

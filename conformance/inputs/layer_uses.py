@@ -1,0 +1,158 @@
+"""Layer uses: one class of torch.nn, constructed as the catalogue of modules says and called on planned operands.
+
+A use holds the arguments by name and the expression of the catalogue that its check needs, so that it stands alone.
+Reference: https://docs.pytorch.org/docs/stable/nn.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+
+from conformance.inputs.dtypes import ELEMENT_TYPES
+from conformance.inputs.tensors import Strided, corner
+
+OPERAND_NAMES = "xyzuvw"
+# Wide enough to differ, narrow enough to keep tanh and softmax away from where their slope is lost.
+WEIGHT_DOMAIN = "unit"
+
+
+@dataclass(frozen=True, eq=False)
+class LayerUse:
+    """A module, and operands of these shapes for it.
+
+    ``kinds`` says what numbers each operand holds (see the catalogue), ``bound`` the arguments by name, and
+    ``expected`` what the catalogue says of the call: the expression that the check evaluates.
+    """
+
+    name: str
+    arguments: str
+    shapes: tuple[tuple[int, ...], ...] = ()
+    kinds: tuple[str, ...] = ("coarse",)
+    dtype: str = "float32"
+    layout: str = "contiguous"
+    training: bool = True
+    bound: tuple[tuple[str, Any], ...] = ()
+    expected: str = ""
+    device: str = "cpu"
+
+    def new(self, more: str = "") -> torch.nn.Module:
+        """The module as it is constructed; the generators are as before afterwards."""
+        arguments = ", ".join(x for x in (self.arguments, more) if x)
+        with layer_seed(1):
+            made: torch.nn.Module = eval(f"nn.{self.name}({arguments})", {"nn": torch.nn, "torch": torch})
+        return made
+
+    def build(self, turn: int = 0) -> torch.nn.Module:
+        """The module on the device, of the element type, in its mode, with state that a turn makes another."""
+        module: torch.nn.Module = self.new().to(self.device, getattr(torch, self.dtype)).train(self.training)
+        fill_state(module, turn)
+        return module
+
+    def plans(self) -> list[Strided]:
+        """The operands."""
+        last = len(self.kinds) - 1
+        return [
+            operand_plan(self.kinds[min(n, last)], shape, self.dtype, self.layout, self.device, n)
+            for n, shape in enumerate(self.shapes)
+        ]
+
+    def operands(self) -> list[torch.Tensor]:
+        """The operands, as new tensors."""
+        return [plan.build() for plan in self.plans()]
+
+    def inplace(self) -> bool:
+        """Whether it may write to its operand."""
+        return dict(self.bound).get("inplace") is True
+
+    def facets(self) -> dict[str, Any]:
+        """What evidence counts of this case."""
+        return {
+            "dtypes": self.dtype, "layouts": self.layout, "shapes": " ".join(map(str, self.shapes)),
+            "constructions": f"{self.name}({self.arguments})", "training": str(self.training),
+        }  # fmt: skip
+
+    def reductions(self) -> Iterator[LayerUse]:
+        """The same of contiguous operands, and of the common element type."""
+        if self.layout != "contiguous":
+            yield replace(self, layout="contiguous")
+        if self.dtype != "float32":
+            yield replace(self, dtype="float32")
+
+    def code(self) -> str:
+        """The call in plain torch."""
+        return "\n".join(self.lines())
+
+    def lines(self) -> list[str]:
+        """The lines that construct and call the module."""
+        mode = "" if self.training else ".eval()"
+        moved = f"torch.{self.dtype}" if self.device == "cpu" else f"{self.device!r}, torch.{self.dtype}"
+        names = OPERAND_NAMES[: len(self.shapes)]
+        return [
+            "from torch import nn",
+            "torch.manual_seed(1)",
+            f"m = nn.{self.name}({self.arguments}).to({moved}){mode}",
+            *(f"{name} = {plan.code()}" for name, plan in zip(names, self.plans(), strict=True)),
+            *([f"found = m({', '.join(names)})"] if names else []),
+        ]
+
+
+@contextmanager
+def layer_seed(seed: int, device: str = "cpu") -> Iterator[None]:
+    """The generators of CPU and device from a seed on, and as they were afterwards.
+
+    torch.random.fork_rng does the same in a hundred times the time, for every kind of device that there is.
+    """
+    if device != "cpu":
+        with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
+            torch.manual_seed(seed)
+            yield
+        return
+    before = torch.get_rng_state()
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(before)
+
+
+def fill_state(module: torch.nn.Module, turn: int = 0) -> None:
+    """Numbers for every parameter and buffer that are the same each time, and others for another turn."""
+    with torch.no_grad():
+        for place, (name, tensor) in enumerate([*module.named_parameters(), *module.named_buffers()]):
+            dtype = str(tensor.dtype).removeprefix("torch.")
+            if ELEMENT_TYPES[dtype].kind in ("floating", "complex"):
+                domain = "coarse-positive" if name.endswith("running_var") else WEIGHT_DOMAIN
+                domain = "any" if ELEMENT_TYPES[dtype].kind == "complex" else domain
+                tensor.copy_(
+                    corner(dtype, tuple(tensor.shape), "contiguous", "ordinary", domain, "cpu", place + turn).build()
+                )
+            else:
+                tensor.fill_(3 + turn)
+
+
+def operand_plan(kind: str, shape: tuple[int, ...], dtype: str, layout: str, device: str, turn: int) -> Strided:
+    """The plan of one operand: numbers of a domain, or whole numbers that a kind describes."""
+    word, _, number = kind.partition(":")
+    if word == "signs":
+        return Strided(dtype, shape, (1.0, -1.0, -1.0), device=device)
+    if not number and word != "order":
+        domain = "any" if ELEMENT_TYPES[dtype].kind == "complex" else word
+        return corner(dtype, shape, layout, "ordinary", domain, device, turn)
+    count = prod(shape)
+    if word == "index":
+        data = [(5 * k + k // 3) % int(number) for k in range(count)]
+    elif word == "all":
+        data = [int(number)] * count
+    elif word == "places":
+        plane = prod(shape[-int(number) :])
+        data = (np.arange(count) % max(plane, 1)).tolist()
+    else:
+        data = list(range(count))
+    return Strided("int64", shape, tuple(data) or (0,), device=device)

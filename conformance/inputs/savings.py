@@ -1,0 +1,155 @@
+"""Savings: two ways of doing one thing, of which the documentation says that one takes less memory.
+
+Reference: https://docs.pytorch.org/docs/stable/notes/autograd.html,
+https://docs.pytorch.org/docs/stable/checkpoint.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from conformance.engine.cases import Inputs
+from conformance.inputs.priced import account_of, priced_code
+
+if TYPE_CHECKING:
+    from conformance.engine.cells import Cell
+
+SAVED_SIZES = (1024, 65536)
+SAVED_TYPES = ("float32", "float64")
+LEAF = "x = torch.ones({n}, dtype=torch.{dtype}, device={device!r}, requires_grad=True)"
+STEPS = "y = x\nfor _ in range({depth}): y = y.{name}()"
+STEPPED_NAMES = ("sin", "exp", "sigmoid", "square")
+LAYERS = (
+    "m = torch.nn.Sequential(*(torch.nn.Linear(64, 64) for _ in range({depth}))).to({device!r}, torch.{dtype})",
+    "x = torch.ones({n} // 64, 64, dtype=torch.{dtype}, device={device!r}, requires_grad=True)",
+)
+WITHOUT_GRADIENTS = {
+    "with": "with torch.{mode}():\n    y = x\n    for _ in range({depth}): y = y.{name}()",
+    "decorator": (
+        "@torch.{mode}()\ndef steps(y):\n    for _ in range({depth}): y = y.{name}()\n    return y\ny = steps(x)"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Saving:
+    """``cheaper`` and ``dearer``, each after ``lines``; ``by`` is the field of the account in which they differ."""
+
+    lines: tuple[str, ...]
+    cheaper: str
+    dearer: str
+    by: str
+    saved: int  # bytes, at least
+    n: int
+    dtype: str = "float32"
+    device: str = "cpu"
+
+    def bytes_of(self, act: str) -> int:
+        """What one of the two costs."""
+        return int(getattr(account_of(self.lines, act, self.device), self.by))
+
+    def facets(self) -> dict[str, Any]:
+        """What evidence counts."""
+        return {"dtypes": self.dtype, "shapes": f"({self.n},)"}
+
+    def reductions(self) -> Iterator[Saving]:
+        """None: a smaller one saves less."""
+        return iter(())
+
+    def code(self) -> str:
+        """In plain torch; the profiler shows what is allocated and freed by both."""
+        return priced_code(self.lines, (self.cheaper, self.dearer))
+
+
+def _made(
+    cell: Cell, lines: tuple[str, ...], pairs: list[tuple[str, str]], by: str, saved: int = 1, **words: Any
+) -> list[Saving]:
+    """Savings at every size and type; ``saved`` counts copies of the ``n`` elements."""
+    found = []
+    for n, dtype, (cheaper, dearer) in product(SAVED_SIZES, SAVED_TYPES, pairs):
+        given = {"n": n, "dtype": dtype, "device": cell.target.device, **words}
+        size = n * (4 if dtype == "float32" else 8)
+        texts = tuple(line.format(**given) for line in lines)
+        found.append(
+            Saving(texts, cheaper.format(**given), dearer.format(**given), by, saved * size, n, dtype, given["device"])
+        )
+    return found
+
+
+def _modes_save(cell: Cell, mode: str) -> Inputs:
+    """Functions that keep what they need for a gradient, with the mode and without, at several depths."""
+    found = []
+    for (form, depth), name in product((("with", 3), ("with", 8), ("decorator", 4)), STEPPED_NAMES):
+        pair = (WITHOUT_GRADIENTS[form], STEPS)
+        found += _made(cell, (LEAF,), [pair], "at_most", depth - 2, depth=depth, name=name, mode=mode)
+    return Inputs(found)
+
+
+def no_grad_saves(cell: Cell) -> Inputs:
+    """The savings of ``no_grad``."""
+    return _modes_save(cell, "no_grad")
+
+
+def inference_mode_saves(cell: Cell) -> Inputs:
+    """The savings of ``inference_mode``."""
+    return _modes_save(cell, "inference_mode")
+
+
+def checkpoints_save(cell: Cell) -> Inputs:
+    """What is left after a forward of layers, whole or checkpointed, in both variants."""
+    call = "r = torch.utils.checkpoint.checkpoint(m, x, use_reentrant={reentrant})"
+    pairs = [(call.replace("{reentrant}", word), "r = m(x)") for word in ("False", "True")]
+    return Inputs(_made(cell, ("import torch.utils.checkpoint", *LAYERS), pairs, "left", 1, depth=4))
+
+
+def cleared_gradients_save(cell: Cell) -> Inputs:
+    """``zero_grad`` of modules and optimizers, to None and to zeros, and by default."""
+    lines = (LEAF, "m = torch.nn.Module()", "m.w = torch.nn.Parameter(x.detach().clone())",
+             "o = torch.optim.SGD(m.parameters(), lr=0.1)", "m.w.square().sum().backward()")  # fmt: skip
+    pairs = [(f"{owner}.zero_grad(set_to_none=True)", f"{owner}.zero_grad(set_to_none=False)") for owner in ("m", "o")]
+    return Inputs(_made(cell, lines, pairs, "left"))
+
+
+def freed_graphs_save(cell: Cell) -> Inputs:
+    """A backward that keeps its graph and one that does not, with the result still held; also by ``autograd.grad``."""
+    lines = (LEAF, "y = x", "for _ in range(3): y = y.{name}()", "r = y.sum()", "del y")
+    pairs = [
+        ("r.backward()", "r.backward(retain_graph=True)"),
+        ("r.backward(retain_graph=False)", "r.backward(retain_graph=True)"),
+        ("torch.autograd.grad(r, x)", "torch.autograd.grad(r, x, retain_graph=True)"),
+    ]
+    return Inputs([case for name in STEPPED_NAMES for case in _made(cell, lines, pairs, "left", 2, name=name)])
+
+
+def meta_tensors_save(cell: Cell) -> Inputs:
+    """Tensors and modules on the meta device and on the target."""
+    pairs = [
+        (text.replace("{where}", "'meta'"), text.replace("{where}", "{device!r}"))
+        for text in (
+            "torch.empty({n}, dtype=torch.{dtype}, device={where})",
+            "torch.zeros({n}, dtype=torch.{dtype}, device={where})",
+            "torch.nn.Linear({n} // 8, 8, dtype=torch.{dtype}, device={where})",
+        )
+    ]
+    more = [(f"torch.ones({{n}}, dtype=torch.{{dtype}}, device='meta').{act}",
+             f"torch.ones({{n}}, dtype=torch.{{dtype}}, device={{device!r}}).{act}")
+            for act in ("sin()", "add(1)", "clone()", "reshape(8, -1).t().contiguous()")]  # fmt: skip
+    return Inputs(_made(cell, (), [*pairs, *more], "handed_out"))
+
+
+def loops_save(cell: Cell) -> Inputs:
+    """A step of optimizers over several parameters, one at a time and by the foreach implementation."""
+    lines = (
+        "ps = [torch.nn.Parameter(torch.ones({n}, dtype=torch.{dtype}, device={device!r})) for _ in range(6)]",
+        "for p in ps: p.grad = torch.ones_like(p)",
+        "o = torch.optim.{name}(ps, lr=0.1, foreach=False)",
+        "f = torch.optim.{name}(ps, lr=0.1, foreach=True)",
+        "o.step(), f.step()",
+    )
+    names = ("Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "NAdam", "RAdam", "Adamax")
+    return Inputs(
+        [case for name in names for case in _made(cell, lines, [("o.step()", "f.step()")], "at_most", 3, name=name)]
+    )

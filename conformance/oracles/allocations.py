@@ -1,0 +1,117 @@
+"""Allocations: the bytes that torch's allocator, and Python's, hand out while something is done.
+
+On the CPU torch's profiler has a record of every allocation of a tensor's memory, and ``tracemalloc`` of what NumPy and
+Python ask for; an accelerator's own module counts what its allocator hands out. A back end without such a count
+cannot be judged, and its cells are inconclusive.
+Reference: https://docs.pytorch.org/docs/stable/profiler.html, https://docs.pytorch.org/docs/stable/notes/cuda.html
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import torch
+
+from conformance.engine.mismatch import Discard
+
+MARK = "aten::swapdims_"
+
+
+@dataclass(frozen=True)
+class Account:
+    """Bytes of tensors' memory, and of Python's.
+
+    ``handed_out``: all that was allocated, whether or not it was given back; ``at_most``: the most that was held at
+    once, ``left``: what is held at the end, both beyond what was held before; ``python``: the most that Python and
+    NumPy held beyond what they held before, 0 on other devices.
+    """
+
+    handed_out: int
+    at_most: int
+    left: int
+    python: int = 0
+
+
+def account(prepare: Callable[[], Any], act: Callable[[], Any], device: str) -> Account:
+    """The account of ``act`` done once after ``prepare``, closed while what either made was still held."""
+    if torch.device(device).type == "cpu":
+        return _on_cpu(prepare, act)
+    prepare()
+    return _elsewhere(act, device)
+
+
+def _on_cpu(prepare: Callable[[], Any], act: Callable[[], Any]) -> Account:
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else the profiler tells of itself on stderr, twice a case
+    running = tracemalloc.is_tracing()
+    # the profiler knows the size of what is freed only where it saw it handed out, so it watches the preparations too
+    mark = torch.zeros(0)
+    with torch.autograd.profiler.profile(profile_memory=True) as profile:
+        prepare()
+        if not running:
+            tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            _mark(mark)
+            act()
+            _mark(mark)
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            if not running:
+                tracemalloc.stop()
+    changes = _changes_within(profile.kineto_results.events())
+    return Account(sum(c for c in changes if c > 0), max(accumulate(changes, initial=0)), sum(changes), most - before)
+
+
+def _mark(tensor: torch.Tensor) -> None:
+    """Leave an event in the profile that nothing else leaves, and allocate nothing.
+
+    Older profilers have no finer clock than microseconds, so some of them pass before and after.
+    """
+    _let_microseconds_pass()
+    tensor.swapdims_(0, 0)
+    _let_microseconds_pass()
+
+
+def _let_microseconds_pass() -> None:
+    start = time.perf_counter_ns()
+    while time.perf_counter_ns() - start < 3000:
+        pass
+
+
+def _changes_within(events: Any) -> list[int]:
+    """Bytes handed out, and given back as negative numbers, between the two marks."""
+    first, second = sorted((event for event in events if event.name() == MARK), key=_start)
+    inside = [
+        event for event in events if event.name() == "[memory]" and _end(first) <= _start(event) <= _start(second)
+    ]
+    return [int(event.nbytes()) for event in sorted(inside, key=_start)]
+
+
+def _start(event: Any) -> int:
+    return int(event.start_ns()) if hasattr(event, "start_ns") else int(event.start_us())
+
+
+def _end(event: Any) -> int:
+    return _start(event) + int(event.duration_ns() if hasattr(event, "duration_ns") else event.duration_us())
+
+
+def _elsewhere(act: Callable[[], Any], device: str) -> Account:
+    module: Any = getattr(torch, torch.device(device).type, None)
+    if not hasattr(module, "memory_stats") or not hasattr(module, "reset_peak_memory_stats"):
+        raise Discard(f"{device} keeps no count of its allocations")
+    module.synchronize(device)
+    module.reset_peak_memory_stats(device)
+    before = module.memory_stats(device)
+    result = act()
+    module.synchronize(device)
+    after = module.memory_stats(device)
+    del result
+    total, held, peak = (f"allocated_bytes.all.{what}" for what in ("allocated", "current", "peak"))
+    start = before.get(held, 0)
+    return Account(after.get(total, 0) - before.get(total, 0), after.get(peak, 0) - start, after.get(held, 0) - start)

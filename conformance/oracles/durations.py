@@ -1,0 +1,38 @@
+"""Durations: the processor time of a call, by which a cost that grows is told from one that does not.
+
+The clock counts the time of this thread alone, so that whatever else the machine does can lengthen nothing but what
+the caches make of it, and the shortest of several rounds is taken. Where the clock is too coarse nothing is decided.
+Reference: https://docs.python.org/3/library/time.html#time.thread_time_ns
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable
+from typing import Any
+
+from conformance.engine.mismatch import Discard
+
+COARSEST = 1e-5  # seconds
+
+
+def shortest(act: Callable[[], Any], rounds: int = 10, calls: int = 5) -> float:
+    """Microseconds of the thread that a call takes in the shortest of some rounds, after a call that is not counted."""
+    if time.get_clock_info("thread_time").resolution > COARSEST:
+        raise Discard("the clock of the thread is too coarse to time a call")
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        act()
+        return min(_round(act, calls) for _ in range(rounds)) / 1000 / calls
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _round(act: Callable[[], Any], calls: int) -> int:
+    start = time.thread_time_ns()
+    for _ in range(calls):
+        act()
+    return time.thread_time_ns() - start

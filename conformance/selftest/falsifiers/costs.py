@@ -1,0 +1,235 @@
+"""Breaks of the promises about memory, each for a rare condition."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+
+from conformance.selftest.falsifiers.leaves import method
+from conformance.selftest.falsifying import falsifies
+
+AREA = "costs"
+MANY = 1000  # elements
+Break = AbstractContextManager[Any]
+
+
+@falsifies(f"{AREA}.views-allocate-nothing", subject="unfold")
+def windows_of_integers_are_copied() -> Break:
+    """unfold of int64 looks at a copy."""
+
+    def other(original: Any, self: Any, *args: Any) -> Any:
+        return original(self.clone() if self.dtype is torch.int64 else self, *args)
+
+    return method("unfold", other)
+
+
+@falsifies(f"{AREA}.views-allocate-nothing", subject="tensor_split")
+def splits_of_many_elements_are_copied() -> Break:
+    """tensor_split of more than a thousand elements gives copies of its parts."""
+
+    def other(original: Any, self: Any, *args: Any) -> Any:
+        found = original(self, *args)
+        return tuple(part.clone() for part in found) if self.numel() > MANY else found
+
+    return method("tensor_split", other)
+
+
+@falsifies(f"{AREA}.expanding-allocates-nothing", subject="broadcast_to")
+def large_shapes_are_filled_in() -> Break:
+    """broadcast_to writes shapes of more than a thousand elements out."""
+
+    def other(original: Any, tensor: Any, shape: Any) -> Any:
+        found = original(tensor, shape)
+        return found.contiguous() if found.numel() > MANY else found
+
+    return method("broadcast_to", other, torch)
+
+
+@falsifies(f"{AREA}.sharing-allocates-nothing", subject="from_numpy")
+def long_arrays_are_copied() -> Break:
+    """from_numpy copies arrays of more than a thousand elements."""
+    return method("from_numpy", lambda original, a: original(a).clone() if a.size > MANY else original(a), torch)
+
+
+@falsifies(f"{AREA}.sharing-allocates-nothing", subject="numpy")
+def long_tensors_become_copies() -> Break:
+    """numpy() copies more than a thousand elements, in memory of NumPy's."""
+
+    def other(original: Any, self: Any, **kwargs: Any) -> Any:
+        found = original(self, **kwargs)
+        return found.copy() if found.size > MANY else found
+
+    return method("numpy", other)
+
+
+@falsifies(f"{AREA}.keeping-what-is-allocates-nothing", subject="type_as")
+def type_as_always_converts() -> Break:
+    """type_as copies what has the type already."""
+    return method("type_as", lambda original, self, other: original(self, other).clone())
+
+
+@falsifies(f"{AREA}.detaching-allocates-nothing", subject="detach")
+def large_tensors_are_detached_by_copying() -> Break:
+    """detach copies more than a thousand elements."""
+    return method("detach", lambda original, self: original(self).clone() if self.numel() > MANY else original(self))
+
+
+@falsifies(f"{AREA}.state-dicts-allocate-nothing", subject="state_dict")
+def state_dict_copies_matrices() -> Break:
+    """state_dict copies parameters of two dimensions."""
+
+    def other(original: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
+        found = original(self, *args, **kwargs)
+        for name, value in found.items():
+            if isinstance(value, torch.Tensor) and value.dim() == 2:
+                found[name] = value.clone()
+        return found
+
+    return method("state_dict", other, torch.nn.Module)
+
+
+@falsifies(f"{AREA}.in-place-allocates-no-result", subject="lerp_")
+def transposed_tensors_are_written_by_way_of_a_result() -> Break:
+    """lerp_ of a tensor that is not contiguous computes a result and copies it."""
+
+    def other(original: Any, self: Any, *args: Any) -> Any:
+        return original(self, *args) if self.is_contiguous() else self.copy_(self.lerp(*args))
+
+    return method("lerp_", other)
+
+
+@falsifies(f"{AREA}.outs-allocate-no-result", subject="hypot-out")
+def many_results_are_copied_into_the_out() -> Break:
+    """hypot of more than a thousand elements computes a result and copies it into out."""
+
+    def other(original: Any, x: Any, y: Any, out: Any = None) -> Any:
+        if out is not None and x.numel() > MANY:
+            return out.copy_(original(x, y))
+        return original(x, y, out=out)
+
+    return method("hypot", other, torch)
+
+
+@falsifies(f"{AREA}.copies-allocate-their-elements-once", subject="clone-of-transposed")
+def transposed_tensors_are_copied_twice() -> Break:
+    """clone of a tensor that is not contiguous copies its copy."""
+
+    def other(original: Any, self: Any, **kwargs: Any) -> Any:
+        return original(self, **kwargs) if self.is_contiguous() else original(original(self, **kwargs))
+
+    return method("clone", other)
+
+
+@falsifies(f"{AREA}.copies-allocate-their-elements-once", subject="repeat")
+def repeat_only_expands() -> Break:
+    """repeat gives a view, which takes no memory."""
+    return method("repeat", lambda original, self, *sizes: self.expand(*sizes, self.shape[-1])[:, 0])
+
+
+@falsifies(f"{AREA}.no-grad-keeps-no-intermediates")
+def sigmoid_records_all_the_same() -> Break:
+    """sigmoid records a graph whatever the mode."""
+
+    def other(original: Any, self: Any) -> Any:
+        with torch.enable_grad():
+            return original(self)
+
+    return method("sigmoid", other)
+
+
+@falsifies(f"{AREA}.inference-mode-keeps-no-intermediates")
+def squares_are_kept_in_inference_mode() -> Break:
+    """square holds its operands under inference mode."""
+    held: list[Any] = []
+
+    def other(original: Any, self: Any) -> Any:
+        if torch.is_inference_mode_enabled():
+            held.append(self)
+        return original(self)
+
+    return method("square", other)
+
+
+@falsifies(f"{AREA}.checkpoints-keep-fewer-activations")
+def one_variant_does_not_checkpoint() -> Break:
+    """checkpoint without reentrance just calls the function."""
+    import torch.utils.checkpoint
+
+    def other(original: Any, function: Any, *args: Any, use_reentrant: Any = None, **kwargs: Any) -> Any:
+        if use_reentrant is False:
+            return function(*args)
+        return original(function, *args, use_reentrant=use_reentrant, **kwargs)
+
+    return method("checkpoint", other, torch.utils.checkpoint)
+
+
+@falsifies(f"{AREA}.graphs-are-freed-by-backward")
+def grad_always_retains() -> Break:
+    """autograd.grad retains the graph unasked."""
+
+    def other(original: Any, outputs: Any, inputs: Any, **kwargs: Any) -> Any:
+        return original(outputs, inputs, **{**kwargs, "retain_graph": True})
+
+    return method("grad", other, torch.autograd)
+
+
+@falsifies(f"{AREA}.gradients-set-to-none-are-freed")
+def optimizers_only_zero() -> Break:
+    """zero_grad of an optimizer always writes zeros."""
+    return method(
+        "zero_grad", lambda original, self, set_to_none=True: original(self, set_to_none=False), torch.optim.Optimizer
+    )
+
+
+@falsifies(f"{AREA}.meta-tensors-hold-no-data")
+def zeros_are_made_before_they_are_forgotten() -> Break:
+    """zeros on the meta device makes real ones on the way."""
+
+    def other(original: Any, *args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("device") == "meta":
+            original(*args, **{**kwargs, "device": "cpu"})
+        return original(*args, **kwargs)
+
+    return method("zeros", other, torch)
+
+
+@falsifies(f"{AREA}.loops-over-parameters-hold-less")
+def one_optimizer_holds_copies_of_all() -> Break:
+    """A step of RMSprop by its loop holds copies of all parameters."""
+
+    def other(original: Any, self: Any, closure: Any = None) -> Any:
+        groups = (group for group in self.param_groups if not group["foreach"])
+        held = [parameter.detach().clone() for group in groups for parameter in group["params"]]
+        try:
+            return original(self, closure)
+        finally:
+            held.clear()
+
+    return method("step", other, torch.optim.RMSprop)
+
+
+@falsifies(f"{AREA}.sharing-memory-takes-constant-time", subject="movedim")
+def dimensions_are_moved_after_a_look_at_each_element() -> Break:
+    """movedim reads every element of a matrix, and allocates nothing."""
+
+    def other(original: Any, self: Any, *args: Any) -> Any:
+        if self.dim() == 2:
+            self.numpy().min()
+        return original(self, *args)
+
+    return method("movedim", other)
+
+
+@falsifies(f"{AREA}.steps-take-time-in-proportion", subject="RMSprop")
+def each_parameter_is_held_against_all() -> Break:
+    """A step of RMSprop compares each parameter with every other."""
+
+    def other(original: Any, self: Any, closure: Any = None) -> Any:
+        for one in self.param_groups[0]["params"]:
+            for another in self.param_groups[0]["params"]:
+                one.shape == another.shape  # noqa: B015
+        return original(self, closure)
+
+    return method("step", other, torch.optim.RMSprop)

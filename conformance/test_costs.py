@@ -1,0 +1,129 @@
+"""Area ``costs``: the memory that views, in-place operations, copies, grad modes and checkpoints take."""
+
+from __future__ import annotations
+
+from conformance.engine.cases import cases
+from conformance.inputs import growths, savings
+from conformance.inputs.growths import Growth
+from conformance.inputs.priced import Priced, priced
+from conformance.inputs.savings import Saving
+from conformance.oracles import charges
+
+# --- nothing of its own -----------------------------------------------------------------------------------------
+
+
+@cases(priced)
+def test_views_allocate_nothing(case: Priced) -> None:
+    """A view operation has no memory allocated for elements, whatever the size, element type or dimension."""
+    charges.nothing_is_allocated(case)
+
+
+@cases(priced)
+def test_expanding_allocates_nothing(case: Priced) -> None:
+    """Expanding or broadcasting a tensor has no memory allocated for elements, whatever the shape expanded to."""
+    charges.nothing_is_allocated(case)
+
+
+@cases(priced)
+def test_sharing_allocates_nothing(case: Priced) -> None:
+    """What shares the memory of an array, a buffer or a DLPack object has neither torch nor NumPy allocate memory for elements."""  # noqa: E501
+    charges.nothing_is_allocated(case)
+
+
+@cases(priced)
+def test_keeping_what_is_allocates_nothing(case: Priced) -> None:
+    """A conversion to what a tensor already is has no memory allocated for elements."""
+    charges.nothing_is_allocated(case)
+
+
+@cases(priced)
+def test_detaching_allocates_nothing(case: Priced) -> None:
+    """Detaching a tensor, reading or setting its .data, and making it a Parameter have no memory allocated for elements."""  # noqa: E501
+    charges.nothing_is_allocated(case)
+
+
+@cases(priced)
+def test_state_dicts_allocate_nothing(case: Priced) -> None:
+    """state_dict, the lists of parameters and buffers, and load_state_dict(assign=True) have no memory allocated for elements."""  # noqa: E501
+    charges.nothing_is_allocated(case)
+
+
+@cases(priced)
+def test_in_place_allocates_no_result(case: Priced) -> None:
+    """An in-place operation, on contiguous, transposed and stepped tensors, has less memory allocated than a byte for each element."""  # noqa: E501
+    charges.no_result_is_allocated(case)
+
+
+@cases(priced)
+def test_outs_allocate_no_result(case: Priced) -> None:
+    """A function whose out has the shape and type of its result has less memory allocated than a byte for each element."""  # noqa: E501
+    charges.no_result_is_allocated(case)
+
+
+# --- as much as its elements ------------------------------------------------------------------------------------
+
+
+@cases(priced)
+def test_copies_allocate_their_elements_once(case: Priced) -> None:
+    """A copy has the bytes of its elements allocated, and less than half as many again on the way."""
+    charges.elements_are_allocated_once(case)
+
+
+# --- which of two ways takes less -------------------------------------------------------------------------------
+
+
+@cases(savings.no_grad_saves)
+def test_no_grad_keeps_no_intermediates(case: Saving) -> None:
+    """Under no_grad a chain of functions holds less memory at its peak than with gradients, by what gradients would need."""  # noqa: E501
+    charges.saves(case)
+
+
+@cases(savings.inference_mode_saves)
+def test_inference_mode_keeps_no_intermediates(case: Saving) -> None:
+    """Under inference_mode a chain of functions holds less memory at its peak than with gradients, by what gradients would need."""  # noqa: E501
+    charges.saves(case)
+
+
+@cases(savings.checkpoints_save)
+def test_checkpoints_keep_fewer_activations(case: Saving) -> None:
+    """After a checkpointed forward less memory is held than after the same forward without, in both variants."""
+    charges.saves(case)
+
+
+@cases(savings.freed_graphs_save)
+def test_graphs_are_freed_by_backward(case: Saving) -> None:
+    """After a backward or grad that does not retain the graph less memory is held than after one that does, by what the functions saved."""  # noqa: E501
+    charges.saves(case)
+
+
+@cases(savings.cleared_gradients_save)
+def test_gradients_set_to_none_are_freed(case: Saving) -> None:
+    """After zero_grad(set_to_none=True) the memory of the gradients is no longer held."""
+    charges.saves(case)
+
+
+@cases(savings.meta_tensors_save)
+def test_meta_tensors_hold_no_data(case: Saving) -> None:
+    """Factories, modules and operations on the meta device have no memory allocated for elements."""
+    charges.saves(case)
+
+
+@cases(savings.loops_save)
+def test_loops_over_parameters_hold_less(case: Saving) -> None:
+    """A step of an optimizer with foreach=False holds less memory at its peak than with foreach=True, for several parameters of one size."""  # noqa: E501
+    charges.saves(case)
+
+
+# --- time, by the clock of the thread ---------------------------------------------------------------------------
+
+
+@cases(growths.growths)
+def test_sharing_memory_takes_constant_time(case: Growth) -> None:
+    """What shares memory takes the same processor time for two million elements as for 64, but for some microseconds."""  # noqa: E501
+    charges.time_does_not_grow(case)
+
+
+@cases(growths.steps_of_optimizers)
+def test_steps_take_time_in_proportion(case: Growth) -> None:
+    """A step of an optimizer over many parameters takes processor time in proportion to their number, and not to its square."""  # noqa: E501
+    charges.time_grows_in_proportion(case)
