@@ -79,6 +79,7 @@ def test_releases_come_before_the_options_of_the_suite(monkeypatch: pytest.Monke
         list(matrix.planned(["2.99"], [], ["cpu"], [], Path()))
 
 
+@pytest.mark.timeout(600)
 def test_interpreters_are_run_in_turn(tmp_path: Path) -> None:
     """Each has a record and a column of one page; the exit status is that of the worst."""
     area = ROOT / "conformance" / "test_numpy_bridge.py"

@@ -46,6 +46,7 @@ def cut_off(folder: Path, *arguments: str, cells: int = 4) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_a_killed_run_goes_on(tmp_path: Path, workers: str) -> None:
     """Killed twice, it ends complete: every cell once, those decided before word for word, and with their scripts."""

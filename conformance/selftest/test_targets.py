@@ -181,6 +181,7 @@ NAMING = {
     "inputs/loader_pinning.py": "what pinned memory is for, in releases before torch.accelerator",
     "inputs/stored_archives.py": "a device that is not there",
     "inputs/stored_places.py": "a device that is not there",
+    "matrix.py": "the environments of tox",
     "test_dataloader.py": "the documented argument pin_memory_device",
     "test_numpy_bridge.py": "numbers of DLPack; streams, of which only CUDA's are documented there; shared memory",
 }
