@@ -1,4 +1,4 @@
-"""``python -m conformance``: run the suite and its report, list what there is, keep the schemas in step."""
+"""``python -m conformance``: run the suite and its report, list what there is, keep deviations and schemas in step."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from conformance import inventory
+from conformance import inventory, matrix
+from conformance.deviations import parser as deviations
 from conformance.engine.options import FURTHER, OPTIONS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,6 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     listing.add_argument("area", nargs="*", help="only these areas")
     schema = commands.add_parser("schema", help="write the JSON Schemas of the YAML files to specs/schema/")
     schema.add_argument("--check", action="store_true", help="write nothing; exit 1 where one is out of step")
+    deviations.add(commands)
+    matrix.add(commands)
     claims = commands.add_parser("claims", help="list the claims of tutorials, with their verdicts of a run record")
     claims.add_argument("record", nargs="?", metavar="RUN.json", help="a run record (further options: reports claims)")
     surface = commands.add_parser("surface", help="list the documented names of this torch, and what names them")
@@ -45,10 +48,18 @@ def main(arguments: list[str] | None = None) -> int:
     options, rest = parser.parse_known_args(arguments)
     if options.command == "claims" and options.record is not None:
         return inventory.list_claims(options.record, rest)
-    if rest and options.command != "run":
+    if rest and options.command not in ("run", "matrix"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if options.command == "run":
         return run_suite(rest, options.report)
+    if options.command == "matrix":
+        return matrix.run(options, rest)
+    from conformance.engine import prerequisites  # noqa: F401 (says in a line where torch cannot be imported)
+
+    if options.command == "deviations":
+        from conformance.deviations import command
+
+        return command.run(options)
     if options.command == "schema":
         return keep_schemas(options.check)
     if options.command == "claims":

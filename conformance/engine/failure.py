@@ -110,6 +110,10 @@ def rerun_command(cell: Cell, settings: Settings, node: str, stands: Stands | No
     for file in settings.files:
         if file != SHIPPED:
             options += f" --expectations {shlex.quote(os.path.relpath(file, folder))}"
+    for module in settings.plugins:
+        options += f" --plugin {module}"
+    for file in settings.described:
+        options += f" --targets {shlex.quote(os.path.relpath(file, folder))}"
     return f"{program} -n 1 {options} {shlex.quote(named)} --run-record {shlex.quote(record)}"
 
 

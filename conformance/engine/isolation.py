@@ -69,6 +69,8 @@ class Isolation:
         """Tell a worker where its crumbs go, and beside which record its reproducers."""
         node.workerinput["crumbs"] = self.folder.name
         node.workerinput["record"] = str(self.settings.record)
+        # one that replaces another must meet the same cells, however many are decided by then
+        node.workerinput["decided"] = sorted(self.recorder.resumed.decided) if self.recorder.resumed else []
 
     def pytest_xdist_node_collection_finished(self, node: Any) -> None:
         """Note that a worker came to life."""

@@ -33,6 +33,10 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
     "which cells run": (
         Option("--device", "NAME", "device to test, repeatable; default: every device that torch can use here",
                "cuda:0", repeatable=True),
+        Option("--plugin", "MODULE", "import it before devices are looked up, repeatable: what brings a back end along",
+               "torch_npu", repeatable=True),
+        Option("--targets", "FILE", "further types of devices and what they declare, repeatable",
+               "vendor.yaml", repeatable=True),
         Option("--level", "LEVEL", "run behaviours of this level and above: must, should, may (default)",
                "must", "may"),
         Option("--shard", "I/N", "run the I-th of N shards of the cells", "1/4"),
@@ -49,6 +53,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
     ),
     "where and how long": (
         Option("--run-record", "FILE", "where the run record goes (default: reports/runs/latest.json)", "run.json"),
+        Option("--resume", "RUN", "go on with a run that was cut off: decided cells are kept", "run.json"),
         Option("--collection-timeout", "SECONDS", "how long the collection may take, 0 for any time (default: 300)",
                "600", "300"),
     ),

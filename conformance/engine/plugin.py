@@ -5,10 +5,15 @@
 
 from __future__ import annotations
 
+from conformance.engine import prerequisites  # noqa: F401 (says in a line what is missing; so it stands first)
+
+# isort: split
 import atexit
 import faulthandler
 import gc
 import os
+import shutil
+import tempfile
 from argparse import SUPPRESS
 from collections.abc import Generator
 from contextlib import nullcontext
@@ -20,14 +25,15 @@ import pytest
 import pytest_timeout
 import torch
 
-from conformance.engine import crumbs
+from conformance.engine import crumbs, resumption
 from conformance.engine.claim import Claim
 from conformance.engine.isolation import Isolation
 from conformance.engine.items import NOTE, PATIENCE, SETTINGS, AreaModule, CellItem, by_subject, settle
 from conformance.engine.options import OPTIONS
 from conformance.engine.pages import watch_forks
 from conformance.engine.patience import Patience
-from conformance.engine.recorder import EMPTY_SHARD, Recorder
+from conformance.engine.recorder import EMPTY_SHARD, Recorder, header_of
+from conformance.engine.resumption import Resumed
 from conformance.engine.settings import Settings, UsageError, seconds_allowed, seconds_of
 from conformance.engine.specs import is_area_module
 from conformance.engine.terminal import Terminal
@@ -37,6 +43,7 @@ from conformance.engine.words import Level, Verdict
 CRUMBS = pytest.StashKey[crumbs.Crumbs]()
 WATCHDOG = pytest.StashKey[Watchdog]()
 CLAIM = pytest.StashKey[Claim]()
+DECIDED = pytest.StashKey[frozenset[str]]()
 COLLECTOR = pytest.StashKey[tuple[int, int, int]]()
 
 
@@ -49,20 +56,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--record-note", metavar="FILE", help=SUPPRESS)  # where to write which record the run has
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Let ``--tx`` say which workers there are; ``-n auto``, one of the project's own options, would win over it."""
+    if getattr(config.option, "tx", None) and not hasattr(config, "workerinput"):
+        config.option.numprocesses = None
+        config.option.dist = "load" if config.option.dist == "no" else config.option.dist
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Check the options, and prepare this process to be a worker or the one that records."""
     for level in Level:
         config.addinivalue_line(
             "markers", f"{level.value}: cells of behaviours that the documentation states as '{level.value}'"
         )
+    worker = getattr(config, "workerinput", None)
     try:
+        resumed = _resumed(config) if worker is None else None
         given = config.invocation_params
         settings = Settings.of(config.option, tuple(given.args), config.rootpath, given.dir)
         config.option.collection_timeout = seconds_of("--collection-timeout", config.option.collection_timeout)
         seconds_allowed(config)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
-    worker = getattr(config, "workerinput", None)
     if worker is None:
         _check_expressions(config)
     if worker is not None:
@@ -70,7 +86,12 @@ def pytest_configure(config: pytest.Config) -> None:
     claim = None if worker is not None or config.option.collectonly else Claim(settings.record)
     if claim is not None:
         config.stash[CLAIM] = claim
+        if claim.moved and resumed is not None:
+            raise pytest.UsageError(
+                f"--resume: expected a run that has ended; found {resumed.named!r}, still written to"
+            )
         settings = replace(settings, record=claim.path)
+    config.stash[DECIDED] = frozenset(worker["decided"] if worker is not None else resumed.decided if resumed else ())
     _rest_collector(config)
     if config.option.timeout is None and not seconds_allowed(config):
         config.option.timeout = settings.profile.timeout
@@ -81,8 +102,9 @@ def pytest_configure(config: pytest.Config) -> None:
     limit = 0.0 if getattr(config.option, "usepdb", False) else allowed
     if worker is not None:
         torch.set_num_threads(1)
-        config.stash[PATIENCE] = Patience(limit, Path(worker["crumbs"]) / "hangs")
-        trail = crumbs.Crumbs(Path(worker["crumbs"]) / f"{worker['workerid']}.crumb")
+        folder = _folder_of_crumbs(worker["crumbs"])
+        config.stash[PATIENCE] = Patience(limit, folder / "hangs")
+        trail = crumbs.Crumbs(folder / f"{worker['workerid']}.crumb")
         config.stash[CRUMBS], config.stash[NOTE] = trail, trail.note
         config.stash[WATCHDOG] = Watchdog(trail.dump)
     else:
@@ -91,11 +113,38 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[WATCHDOG] = Watchdog(os.dup(2))
         if config.option.__dict__.get("maxworkerrestart") is None:
             config.option.maxworkerrestart = "1000000"  # every crash is a verdict; none may end the run
-        recorder = Recorder(config, settings)
+        try:
+            if resumed is not None:
+                resumed.check(header_of(config, settings))
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from None
+        recorder = Recorder(config, settings, resumed)
         config.pluginmanager.register(recorder, "conformance-recorder")
-        config.pluginmanager.register(Terminal(config, settings, claim), "conformance-terminal")
+        config.pluginmanager.register(Terminal(config, settings, claim, resumed), "conformance-terminal")
         if config.pluginmanager.hasplugin("xdist"):
             config.pluginmanager.register(Isolation(config, settings, recorder), "conformance-isolation")
+
+
+def _resumed(config: pytest.Config) -> Resumed | None:
+    """The run that goes on, whose record is that of this run too; raises UsageError."""
+    named = config.option.resume
+    if named is None:
+        return None
+    found = resumption.load(named)
+    wanted = config.option.run_record
+    if wanted is not None and Path(wanted).resolve() != Path(named).resolve():
+        raise UsageError(f"--run-record: expected none, since --resume {named} goes on in its own; found {wanted!r}")
+    config.option.run_record = named
+    return found
+
+
+def _folder_of_crumbs(named: str) -> Path:
+    """The folder that the controlling process reads, or one of this machine's own where that is another machine's."""
+    if Path(named).is_dir():
+        return Path(named)
+    own = tempfile.mkdtemp(prefix="conformance-crumbs-")
+    atexit.register(shutil.rmtree, own, ignore_errors=True)
+    return Path(own)
 
 
 def _check_expressions(config: pytest.Config) -> None:
@@ -123,11 +172,12 @@ def pytest_collection(session: pytest.Session) -> Generator[None, Any, Any]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the cells that level and shard leave out, of those that ``-k`` and ``-m`` have left."""
-    settings = config.stash[SETTINGS]
-    kept = [item for item in items if not isinstance(item, CellItem) or settings.wants(item.cell)]
-    if settings.shard is not None and items and not kept:
+    """Leave out what level and shard leave out of what ``-k`` and ``-m`` have left, and what is decided already."""
+    settings, decided = config.stash[SETTINGS], config.stash[DECIDED]
+    wanted = [item for item in items if not isinstance(item, CellItem) or settings.wants(item.cell)]
+    if settings.shard is not None and items and not wanted:
         _note_empty_shard(config, sorted({item.nodeid.partition("::")[0] for item in items}))
+    kept = [item for item in wanted if not isinstance(item, CellItem) or item.cell.id not in decided]
     if len(kept) < len(items):
         gone = set(map(id, kept))
         config.hook.pytest_deselected(items=[item for item in items if id(item) not in gone])

@@ -21,8 +21,8 @@ TAIL = b"\n]}\n"
 class RunRecord:
     """The record of one run, written to ``path`` as cells arrive."""
 
-    def __init__(self, path: Path, header: dict[str, Any]) -> None:
-        """Start the file; raises OSError where it cannot be written."""
+    def __init__(self, path: Path, header: dict[str, Any], going_on: dict[str, Any] | None = None) -> None:
+        """Start the file, with the cells of a record that goes on; raises OSError where it cannot be written."""
         self.path = path
         self.header = {
             "schema": SCHEMA,
@@ -32,6 +32,7 @@ class RunRecord:
             "finished": None,
             "seconds": None,
         }
+        self.before = 0.0  # seconds that a run took before it was cut off
         self.cells: dict[str, str] = {}
         self.errors: list[str] = []
         self.planned = 0
@@ -41,17 +42,26 @@ class RunRecord:
         self.areas: list[dict[str, Any]] = []
         self.behaviours: list[dict[str, Any]] = []
         self.tables: dict[str, list[dict[str, Any]]] = {}  # of the suite, whatever was run: claims, surface
+        if going_on is not None:
+            self.header["started"], self.before = going_on["started"], going_on["seconds"]
+            self.planned, self.available = going_on["planned"], going_on["available"]
+            self.areas, self.behaviours = going_on["areas"], going_on["behaviours"]
+            self.tables = going_on["tables"]
+            self.cells = {cell["id"]: json.dumps(cell, allow_nan=False) for cell in going_on["cells"]}
+        self.kept = len(self.cells)
+        self.began = datetime.now(UTC)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._start_file()
 
     def plan(
-        self, cells: int, available: int, areas: list[dict[str, Any]], behaviours: list[dict[str, Any]],
+        self, cells: int, available: int | None, areas: list[dict[str, Any]], behaviours: list[dict[str, Any]],
         tables: dict[str, list[dict[str, Any]]] | None = None,
     ) -> None:  # fmt: skip
         """Say how many cells this run means to have, of how many there are, and of what; before the first of them."""
-        self.planned, self.available, self.areas, self.behaviours = cells, available, areas, behaviours
-        self.tables = tables or {}
-        if not self.cells:
+        self.planned, self.available = cells, available
+        self.areas, self.behaviours = _joined(self.areas, areas, "area"), _joined(self.behaviours, behaviours, "id")
+        self.tables = tables or self.tables
+        if len(self.cells) == self.kept:
             self._start_file()
 
     def add(self, cell: dict[str, Any]) -> None:
@@ -80,11 +90,10 @@ class RunRecord:
         Where there is no room for it, ``lost`` says why, and the file stays as the last cell left it.
         """
         os.close(self.descriptor)
-        started = datetime.fromisoformat(str(self.header["started"]).replace("Z", "+00:00"))
         now = datetime.now(UTC)
         whole = {
             **self.header, "complete": not self.errors and len(self.cells) == self.planned, "finished": _stamp(now),
-            "seconds": round((now - started).total_seconds(), 3), "planned": self.planned,
+            "seconds": round(self.before + (now - self.began).total_seconds(), 3), "planned": self.planned,
             "available": self.available,
             "areas": self.areas, "behaviours": self.behaviours, "errors": self.errors,
         }  # fmt: skip
@@ -104,12 +113,18 @@ class RunRecord:
             **self.header, "planned": self.planned, "available": self.available, "areas": self.areas,
             "behaviours": self.behaviours, "errors": self.errors, **self.tables,
         }  # fmt: skip
-        text = json.dumps(head, default=str).encode()[:-1] + b', "cells": ['
+        cells = ",\n".join(self.cells.values())
+        text = json.dumps(head, default=str).encode()[:-1] + b', "cells": [' + (f"\n{cells}" if cells else "").encode()
         write_atomically(self.path, (text + TAIL).decode())
         if self.descriptor >= 0:
             os.close(self.descriptor)
         self.descriptor = os.open(self.path, os.O_WRONLY)
-        self.end, self.written = len(text), 0
+        self.end, self.written = len(text), len(self.cells)
+
+
+def _joined(old: list[dict[str, Any]], new: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
+    """The rows of two tables, those that are in both once."""
+    return list({row[key]: row for row in [*old, *new]}.values())
 
 
 def _put(descriptor: int, data: bytes, place: int) -> None:

@@ -18,8 +18,10 @@ from conformance.engine.environment import environment, suite
 from conformance.engine.items import CellItem
 from conformance.engine.misgivings import misgivings
 from conformance.engine.record import RunRecord
-from conformance.engine.settings import Settings, seconds_allowed
+from conformance.engine.resumption import Resumed
+from conformance.engine.settings import Settings, UsageError, seconds_allowed
 from conformance.engine.specs import SPECS, area_names, area_of, is_area_module, load_area, specs_of
+from conformance.engine.words import Level, Verdict
 from conformance.engine.yamlfile import SpecError
 
 # Where a worker notes the files of which cells were asked for, and none is in this shard.
@@ -29,8 +31,8 @@ EMPTY_SHARD = "conformance_empty_shard"
 class Recorder:
     """Writes the run record as verdicts arrive, from workers or from this process."""
 
-    def __init__(self, config: pytest.Config, settings: Settings) -> None:
-        self.config, self.settings = config, settings
+    def __init__(self, config: pytest.Config, settings: Settings, resumed: Resumed | None = None) -> None:
+        self.config, self.settings, self.resumed = config, settings, resumed
         self.record: RunRecord | None = None
         self.errors: list[str] = []
         self.misgivings: list[str] = []
@@ -88,12 +90,28 @@ class Recorder:
             self.record.finish()
             if self.record.lost is not None and session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+            if self.resumed is not None and session.exitstatus in (
+                pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED,
+            ):  # fmt: skip
+                session.exitstatus = self._status_of_all()
+
+    def _status_of_all(self) -> pytest.ExitCode:
+        """The exit status by every cell of a run that went on, those that were decided before included."""
+        cells = self.resumed.decided.values() if self.resumed is not None else ()
+        failed = any(self.settings.fails(Level(cell["level"]), Verdict(cell["verdict"])) for cell in cells)
+        return pytest.ExitCode.TESTS_FAILED if failed else pytest.ExitCode.OK
 
     def _plan(self, nodes: list[str], modules: Iterable[str] = ()) -> None:
         """Start the record of these cells; where there are none, of the files of which cells were asked for."""
         modules = _modules(nodes) | set(modules)
-        if not modules or self.record is not None or self.config.option.collectonly:
+        if self.record is not None or self.config.option.collectonly or not (modules or self.resumed):
             return
+        kept = len(self.resumed.decided) if self.resumed is not None else 0
+        if self.resumed is not None:
+            try:
+                self.resumed.check_cells(kept + len(nodes))
+            except UsageError as error:
+                pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
         areas, behaviours = _tables(self.config.rootpath, nodes)
         folders = {specs_of(self.config.rootpath / name) for name in modules}
         around = [
@@ -108,18 +126,19 @@ class Recorder:
         record = self._start()
         tables = {name: rows for each in around for name, rows in each.tables.items()}
         with self._writing():
-            record.plan(len(nodes), len(cells), areas, behaviours, tables)
+            available = len(cells) if modules else record.available
+            record.plan(kept + len(nodes), available, areas, behaviours, tables)
 
     def _start(self) -> RunRecord:
-        timeout = seconds_allowed(self.config)
-        header = {
-            "suite": suite(), "environment": environment(self.settings.targets),
-            "settings": self.settings.record_settings(timeout),
-        }  # fmt: skip
+        header = header_of(self.config, self.settings)
         with self._writing():
-            self.record = RunRecord(self.settings.record, header)
-        # scripts of an earlier run would be taken for this one's
-        shutil.rmtree(self.settings.reproducers, ignore_errors=True)
+            if self.resumed is not None:
+                header["settings"]["arguments"] = self.resumed.document["settings"].get("arguments", [])
+                self.record = RunRecord(self.settings.record, header, self.resumed.going_on())
+            else:
+                self.record = RunRecord(self.settings.record, header)
+                # scripts of an earlier run would be taken for this one's
+                shutil.rmtree(self.settings.reproducers, ignore_errors=True)
         if self.config.option.record_note:
             Path(self.config.option.record_note).write_text(str(self.settings.record), encoding="utf-8")
         return self.record
@@ -133,6 +152,14 @@ class Recorder:
             named = repr(os.path.relpath(self.settings.record, self.settings.stands.folder))
             message = f"--run-record: expected a file that can be written, such as run.json; found {named}"
             pytest.exit(f"{message}: {error.strerror or error}", returncode=pytest.ExitCode.USAGE_ERROR)
+
+
+def header_of(config: pytest.Config, settings: Settings) -> dict[str, Any]:
+    """What a record says of the suite, the build, the machine and the settings."""
+    timeout = seconds_allowed(config)
+    return {
+        "suite": suite(), "environment": environment(settings.targets), "settings": settings.record_settings(timeout)
+    }  # fmt: skip
 
 
 def _modules(nodes: list[str]) -> set[str]:

@@ -39,7 +39,7 @@ from __future__ import annotations
 
 STATEMENT = {text!r}
 LINK = {link!r}
-TARGET = {target!r}
+TARGET = {device!r}
 
 
 {definitions}
@@ -131,6 +131,7 @@ def script(cell: Cell, check: Callable[[Any], Any], case: Any, expected: str, fo
     needed = {"import sys", "import traceback", "import warnings", "import numpy as np", "import torch"}
     needed |= {"import signal", "import subprocess"} if kills else set()
     lines = sorted(needed | set(imports.splitlines()), key=_import_order)
+    lines += [f"import {module}" for module in cell.target.needs]
     main = MAIN.format(check=check.__name__, start="guarded()" if kills else "main()")
     if kills:
         main = main.replace('if __name__ == "__main__"', GUARDED + 'if __name__ == "__main__"')
@@ -140,6 +141,7 @@ def script(cell: Cell, check: Callable[[Any], Any], case: Any, expected: str, fo
         title=_plain(cell.id), statement=_plain(behaviour.statement), text=behaviour.statement,
         link=link, page=_plain(link),
         level=behaviour.level.value, version=torch.__version__, target=cell.target.name,
+        device=cell.target.device,
         code=_plain(_indented(plain_code(case, check))), expected=_plain(expected), found=_plain(found),
         imports="\n".join(lines), definitions=definitions, main=main,
         case=f"def case() -> object:\n    return {case!r}",

@@ -116,7 +116,7 @@ def _decide(cell: Cell, check: Callable[[Any], Any], plan: Plan, before: tuple[A
             if not late:
                 raise
             return Outcome(Verdict.TIMEOUT, reason=f"while the inputs were made: {late}")
-        attempt = _Attempt(check, evidence, plan, before, left)
+        attempt = _Attempt(cell.target.declared(check), evidence, plan, before, left)
         try:
             failure = attempt.corners(corners)
             if failure is None and inputs.samples is not None and plan.samples:

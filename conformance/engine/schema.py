@@ -14,6 +14,7 @@ from conformance.engine.expectations import Deviations
 from conformance.engine.module_catalogue import Modules
 from conformance.engine.specs import SPECS, Area
 from conformance.engine.subjects import Rows
+from conformance.engine.targets import Kinds
 
 FOLDER = SPECS / "schema"
 MODELS: dict[str, type[BaseModel]] = {
@@ -24,6 +25,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "differentiable": DifferentiableFunctions,
     "modules": Modules,
     "catalogue": Rows,
+    "targets": Kinds,
 }
 
 

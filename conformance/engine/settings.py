@@ -13,7 +13,7 @@ from typing import Any
 from conformance.engine.cells import Cell
 from conformance.engine.expectations import SHIPPED, Expectations
 from conformance.engine.standpoint import Stands
-from conformance.engine.targets import Target, choose
+from conformance.engine.targets import Target, choose, plug_in
 from conformance.engine.words import PROFILES, Level, Profile, Verdict
 from conformance.engine.yamlfile import SpecError, shown
 
@@ -40,6 +40,8 @@ class Settings:
     record: Path
     arguments: tuple[str, ...]
     stands: Stands
+    plugins: tuple[str, ...] = ()
+    described: tuple[Path, ...] = ()  # files that describe targets
     timeout: float | None = None  # seconds that a cell may take, where it is not what the profile gives it
 
     @classmethod
@@ -53,7 +55,15 @@ class Settings:
         except SpecError as error:
             raise UsageError(f"--expectations: {error}") from None
         try:
-            targets = choose(option.device or [])
+            for module in option.plugin or ():
+                plug_in(module)
+        except ValueError as error:
+            raise UsageError(f"--plugin: {error}") from None
+        modules, described = tuple(option.plugin or ()), tuple(Path(name) for name in option.targets or ())
+        try:
+            targets = choose(option.device or [], described, modules)
+        except SpecError as error:
+            raise UsageError(f"--targets: {error}") from None
         except ValueError as error:
             raise UsageError(f"--device: {error}") from None
         record = root / "reports" / "runs" / "latest.json" if option.run_record is None else Path(option.run_record)
@@ -61,7 +71,7 @@ class Settings:
             targets, _profile(option.profile), _level("--level", option.level), _fail_on(option.fail_on), _seed(option),
             _shard(option.shard), expectations, tuple(files),
             record.resolve() if option.collectonly else _writable(record, option.run_record), arguments,
-            Stands(folder or root, root),
+            Stands(folder or root, root), modules, described,
         )  # fmt: skip
 
     @property

@@ -1,17 +1,48 @@
-"""Targets: the devices of this machine that a build of torch can use.
+"""Targets: the devices of this machine that a build of torch can use, and what they say of themselves.
 
 Reference: https://docs.pytorch.org/docs/stable/tensor_attributes.html#torch-device
 """
 
 from __future__ import annotations
 
+import importlib
 import platform
-from dataclasses import dataclass
-from functools import lru_cache
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
+
+from conformance.engine.documentation import MISSING, resolve
+from conformance.engine.specs import SPECS, Dotted, Model
+from conformance.engine.yamlfile import load, worded
+
+SHIPPED = SPECS / "targets.yaml"
+Word = Annotated[str, Field(pattern=worded(r"^[a-z][a-z0-9_]*$", "a type of device such as cuda"))]
+
+
+class Kind(Model):
+    """A type of devices."""
+
+    type: Word
+    device: Word | None = Field(None, description="The type as torch.device takes it, where it is another.")
+    available: Dotted | None = Field(None, description="Says whether there are any (torch.<type>.is_available).")
+    count: Dotted | None = Field(None, description="Says how many there are (torch.<type>.device_count).")
+    indexed: bool = Field(True, description="Whether devices have numbers; a type without has one device.")
+    model: str | None = Field(None, description="Name of the model (what torch.<type>.get_device_name says).")
+    driver: Dotted | list[Dotted] = Field(default_factory=list, description="Versions of driver or toolkit; the first.")
+    lacks: list[Word] = Field(default_factory=list, description="Element types that no tensor there can have.")
+    reason: str | None = Field(None, description="Why it lacks them.")
+
+
+class Kinds(Model):
+    """A file of targets."""
+
+    targets: list[Kind]
 
 
 @dataclass(frozen=True)
@@ -23,40 +54,70 @@ class Target:
     type: str
     model: str
     driver: str | None = None
+    lacks: frozenset[str] = frozenset()
+    reason: str | None = None
+    needs: tuple[str, ...] = ()  # modules that bring the device along
 
     def record(self) -> dict[str, Any]:
         """This target as the run record has it."""
         return {"name": self.name, "type": self.type, "device": self.model, "driver": self.driver}
 
+    def declared(self, check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """``check``, which cases with element types that the target declares to lack do not reach."""
+        if not self.lacks:
+            return check
 
-@lru_cache(maxsize=1)
-def available() -> tuple[Target, ...]:
-    """Every device that this torch can use here, the CPU first."""
-    found = [Target("cpu", "cpu", "cpu", processor())]
-    if torch.cuda.is_available():
-        driver = f"hip {torch.version.hip}" if torch.version.hip else f"cuda {torch.version.cuda}"
-        for index in range(torch.cuda.device_count()):
-            found.append(Target(f"cuda:{index}", f"cuda:{index}", "cuda", torch.cuda.get_device_name(index), driver))
-    mps = getattr(torch.backends, "mps", None)
-    if mps is not None and mps.is_available():
-        found.append(Target("mps", "mps", "mps", "Metal Performance Shaders"))
-    for kind in ("xpu", _private_backend()):
-        module = getattr(torch, kind, None) if kind else None
-        if module is not None and _works(module):
-            found += [Target(f"{kind}:{i}", f"{kind}:{i}", kind, kind) for i in range(module.device_count())]
-    return tuple(found)
+        def within(case: Any) -> Any:
+            facets = case.facets() if hasattr(case, "facets") else {}
+            dtypes = facets.get("dtypes", ())
+            absent = self.lacks & {dtypes} if isinstance(dtypes, str) else self.lacks & set(dtypes)
+            if absent:
+                why = f" ({self.reason})" if self.reason else ""
+                raise NotImplementedError(f"{self.name} declares that it has no {min(absent)}{why}")
+            return check(case)
+
+        return within
 
 
-def choose(names: list[str]) -> tuple[Target, ...]:
-    """The targets named, in order, each once; raises ValueError saying which there are."""
-    targets = {target.name: target for target in available()}
+@cache
+def available(files: tuple[Path, ...] = ()) -> tuple[Target, ...]:
+    """Every device that this torch can use here, the CPU first; ``files`` describe further ones; raises SpecError."""
+    kinds = {kind.type: kind for file in (SHIPPED, *files) for kind in load(file, Kinds).targets}
+    own = _private_backend()
+    if own and own not in kinds:
+        kinds[own] = Kind(type=own)
+    return tuple(target for kind in kinds.values() for target in _targets(kind))
+
+
+def choose(names: list[str], files: tuple[Path, ...] = (), modules: tuple[str, ...] = ()) -> tuple[Target, ...]:
+    """The targets named, in order, each once; raises ValueError saying which there are, SpecError for ``files``.
+
+    ``modules`` are plugged in already: devices that torch does not have by itself need them in every process.
+    """
+    targets = {target.name: target for target in (available(files) if files else available())}
+    own = {kind.type for kind in load(SHIPPED, Kinds).targets} if modules else set()
     chosen: dict[str, Target] = {}
     for name in names or list(targets):
         target = targets.get(name) or targets.get(f"{name}:0")
         if target is None:
             raise ValueError(f"expected one of {', '.join(targets)} (what this torch can use here); found {name!r}")
-        chosen[target.name] = target
+        chosen[target.name] = replace(target, needs=modules) if target.type not in own else target
     return tuple(chosen.values())
+
+
+def plug_in(module: str) -> None:
+    """Import what brings a back end along; raises ValueError where it cannot be."""
+    if not re.fullmatch(r"[A-Za-z_]\w*(\.\w+)*", module, re.ASCII):
+        raise ValueError(f"expected the name of a module, such as torch_npu; found {module!r}")
+    try:
+        importlib.import_module(module)
+    except BaseException as error:  # an extension that does not fit this torch may raise anything
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        told = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+        raise ValueError(
+            f"expected a module that can be imported, such as torch_npu; found {module!r} ({told})"
+        ) from error
 
 
 def processor() -> str:
@@ -69,13 +130,36 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def _targets(kind: Kind) -> Iterator[Target]:
+    """The devices of a type, as many as there are."""
+    if kind.type == "cpu":
+        yield Target("cpu", "cpu", "cpu", processor())
+        return
+    if not _asked(kind.available or f"torch.{kind.type}.is_available"):
+        return
+    count = _asked(kind.count or f"torch.{kind.type}.device_count") if kind.indexed else 1
+    versions = [kind.driver] if isinstance(kind.driver, str) else kind.driver
+    said = ((path, resolve(path)) for path in versions)
+    driver = next((f"{path.rpartition('.')[2]} {value}" for path, value in said if value not in (None, MISSING)), None)
+    device = kind.device or kind.type
+    for index in range(int(count or 0)):
+        end = f":{index}" if kind.indexed else ""
+        model = kind.model or _asked(f"torch.{kind.type}.get_device_name", index) or kind.type
+        yield Target(
+            f"{kind.type}{end}", device if device in ("cpu", "meta") else f"{device}{end}", kind.type,
+            str(model), driver, frozenset(kind.lacks), kind.reason,
+        )  # fmt: skip
+
+
+def _asked(path: str, *arguments: Any) -> Any:
+    """What the function at a dotted path says; None where there is none, or it has no answer."""
+    found = resolve(path)
+    try:
+        return None if found is MISSING else found(*arguments)
+    except (AttributeError, RuntimeError, AssertionError, NotImplementedError):
+        return None
+
+
 def _private_backend() -> str:
     name = getattr(torch._C, "_get_privateuse1_backend_name", lambda: "")()
     return "" if name == "privateuseone" else str(name)
-
-
-def _works(module: Any) -> bool:
-    try:
-        return bool(module.is_available())
-    except (AttributeError, RuntimeError):
-        return False

@@ -16,6 +16,7 @@ import torch
 from conformance.engine.claim import Claim
 from conformance.engine.failure import allowed
 from conformance.engine.record import RunRecord
+from conformance.engine.resumption import Resumed
 from conformance.engine.settings import Settings
 from conformance.engine.words import BROKEN, Level, Verdict
 
@@ -28,9 +29,12 @@ COLUMNS = [verdict.value for verdict in Verdict]
 class Terminal:
     """Header, live progress and summary of a run."""
 
-    def __init__(self, config: pytest.Config, settings: Settings, claim: Claim | None) -> None:
-        self.config, self.settings, self.claim = config, settings, claim
-        self.cells: dict[str, dict[str, Any]] = {}
+    def __init__(
+        self, config: pytest.Config, settings: Settings, claim: Claim | None, resumed: Resumed | None = None
+    ) -> None:
+        self.config, self.settings, self.claim, self.resumed = config, settings, claim, resumed
+        self.cells: dict[str, dict[str, Any]] = {} if resumed is None else resumed.decided
+        self.kept = len(self.cells)
         self.total = 0
         self.started = self.shown = time.monotonic()
         self.live = sys.stdout.isatty() and config.get_verbosity() == 0
@@ -43,13 +47,16 @@ class Terminal:
         targets = ", ".join(f"{t.name} ({t.model})" for t in s.targets)
         shard = f", shard {s.shard[0]}/{s.shard[1]}" if s.shard else ""
         workers = getattr(self.config.option, "numprocesses", None)
-        isolation = "" if workers else "; crashes end the run (no -n)"
+        isolation = "" if workers or self.config.option.__dict__.get("tx") else "; crashes end the run (no -n)"
         versions = f"NumPy {numpy.__version__}, Hypothesis {hypothesis.__version__}"
         fails_on = s.fail_on.value if s.fail_on else "none"
         moved = []
         if self.claim is not None and self.claim.moved:
             wanted, own = os.path.relpath(self.claim.wanted), os.path.relpath(self.claim.path)
             moved = [f"run record: {own}, since another run is writing {wanted}"]
+        if self.resumed is not None:
+            planned = self.resumed.document["planned"]
+            moved = [f"goes on with: {self.resumed.named}, where {self.kept} of {planned} cells have their verdict"]
         return [
             f"conformance: torch {torch.__version__} (git {git}), {versions}",
             f"targets: {targets}",
@@ -62,7 +69,7 @@ class Terminal:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Count what is to come, and keep pytest's own names of files out of the progress line."""
-        self.total = self.total or len(session.items)
+        self.total = self.total or self.kept + len(session.items)
         self.started = time.monotonic()
         reporter = self._reporter()
         if reporter is not None and self.config.get_verbosity() == 0 and all(hasattr(i, "cell") for i in session.items):
@@ -73,7 +80,7 @@ class Terminal:
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
         """Count what is to come, where workers collect."""
         if not self.total:
-            self.total = len(ids)
+            self.total = self.kept + len(ids)
             self.started = time.monotonic()
 
     @pytest.hookimpl(tryfirst=True, optionalhook=True)
@@ -251,7 +258,7 @@ class Terminal:
         elapsed = now - self.started
         if done == self.total or elapsed < EARLY or (elapsed < LATE and 100 * done < 3 * self.total):
             return ""
-        return f", about {_duration(elapsed / done * (self.total - done))} left"
+        return f", about {_duration(elapsed / max(done - self.kept, 1) * (self.total - done))} left"
 
     def _clear(self) -> None:
         reporter = self._reporter()

@@ -19,6 +19,7 @@ import torch.utils.checkpoint
 from conformance.engine.cases import Inputs
 from conformance.inputs import listings
 from conformance.inputs.covering import crossed
+from conformance.inputs.generators import generator_state_of, generators_put_back
 from conformance.inputs.layouts import DISJOINT
 from conformance.inputs.regions import REGIONS, Holder
 from conformance.inputs.tensors import Strided, corner
@@ -180,7 +181,7 @@ class WatchedContexts:
 @contextmanager
 def seeded(seed: int, device: str) -> Iterator[None]:
     """Generators with this seed, put back afterwards."""
-    with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
+    with generators_put_back(device):
         if device == "cpu":
             torch.default_generator.manual_seed(seed)  # torch.manual_seed queues a call for each other device
         else:
@@ -190,7 +191,7 @@ def seeded(seed: int, device: str) -> Iterator[None]:
 
 def generator_state(device: str) -> torch.Tensor:
     """The state of the device's generator."""
-    return torch.cuda.get_rng_state(device) if device.startswith("cuda") else torch.get_rng_state()
+    return generator_state_of(device)
 
 
 # --- cases ----------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import torch
 from conformance.engine.cases import Inputs
 from conformance.inputs import listings
 from conformance.inputs.covering import covering
+from conformance.inputs.generators import generators_put_back
 from conformance.inputs.tensors import corner
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Frozen:
 @contextmanager
 def generator_kept(device: str) -> Iterator[None]:
     """Modules draw their parameters, and dropout its mask, from the generators of CPU and device: both are put back."""
-    with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
+    with generators_put_back(device):
         torch.manual_seed(1)
         yield
 

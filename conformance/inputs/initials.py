@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs.generators import generators_put_back
 from conformance.inputs.registrations import compiled_action
 from conformance.inputs.tensors import Strided, corner
 
@@ -71,8 +72,7 @@ class Initial:
 
     def on(self, x: torch.Tensor) -> Any:
         """The result of the call; the default generators are as before afterwards."""
-        cuda = x.device.type == "cuda"
-        with torch.random.fork_rng(devices=[x.device] if cuda else []):
+        with generators_put_back(str(x.device)):
             torch.manual_seed(11)
             space = {"torch": torch, "x": x}
             exec(compiled_action(f"r = {self.call}"), space)

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from conformance.inputs.dtypes import ELEMENT_TYPES
+from conformance.inputs.generators import generators_put_back
 from conformance.inputs.tensors import Strided, corner, strided
 
 OPERAND_NAMES = "xyzuvw"
@@ -135,7 +136,7 @@ def layer_seed(seed: int, device: str = "cpu") -> Iterator[None]:
     torch.random.fork_rng does the same in a hundred times the time, for every kind of device that there is.
     """
     if device != "cpu":
-        with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
+        with generators_put_back(device):
             torch.manual_seed(seed)
             yield
         return

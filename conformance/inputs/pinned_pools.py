@@ -14,6 +14,7 @@ import torch
 
 from conformance.engine.cases import Inputs
 from conformance.inputs import data_listings
+from conformance.inputs.loader_pinning import has_accelerator
 from conformance.oracles.expect import Discard
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ class Pinned:
 
 def load_unpinned(case: Pinned) -> tuple[list[tuple[str, Any, Any]], bool]:
     """The type and the values of each batch and whether they are pinned, and whether there was a warning of it."""
-    if torch.cuda.is_available():
+    if has_accelerator():
         raise Discard("there is an accelerator")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

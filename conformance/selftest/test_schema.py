@@ -17,6 +17,7 @@ FILES = {
     **{SPECS / f"{name}.yaml": "area" for name in area_names()},
     SPECS / "claims.yaml": "claims",
     SPECS / "deviations.yaml": "deviations",
+    SPECS / "targets.yaml": "targets",
     SPECS / "catalogue" / "operators.yaml": "operators",
     SPECS / "catalogue" / "differentiable.yaml": "differentiable",
     SPECS / "catalogue" / "modules.yaml": "modules",

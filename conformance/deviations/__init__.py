@@ -1,0 +1,1 @@
+"""Listed deviations, kept in step with what runs saw."""

@@ -1,0 +1,42 @@
+"""Prerequisites: without a torch and a NumPy that work together there is nothing to test, and one line says so.
+
+Importing this module ends the process where they do not. It is imported before all that needs them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+STATUS = 4  # that of pytest for what it cannot follow
+
+
+def fault() -> str | None:
+    """What is wrong with the torch and the NumPy of this Python, in a line; None where they work."""
+    found = {}
+    for name in ("numpy", "torch"):
+        try:
+            found[name] = importlib.import_module(name)
+        except (Exception, SystemExit) as error:  # a build that is broken may raise anything
+            return f"expected a {name} that can be imported; found {_told(error)} (see it all: {_shown(name)})"
+    try:
+        found["torch"].from_numpy(found["numpy"].zeros(1)).numpy()
+    except Exception as error:
+        versions = f"torch {found['torch'].__version__} and NumPy {found['numpy'].__version__}"
+        return f"expected a NumPy that torch can use; found {versions}: {_told(error)} (early releases need numpy<2)"
+    return None
+
+
+def _told(error: BaseException) -> str:
+    words = " ".join(str(error).split())
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
+def _shown(name: str) -> str:
+    return f"{sys.executable} -c 'import {name}'"
+
+
+_FAULT = fault()
+if _FAULT is not None:
+    print(f"ERROR: conformance: {_FAULT}", file=sys.stderr)
+    raise SystemExit(STATUS)

@@ -1,0 +1,172 @@
+"""Robustness: what is broken around a run costs what hangs on it and nothing else, and is told in a line.
+
+Hangs and aborts in native code, and workers that are killed, are in ``test_isolation.py``; signals in
+``test_interruption.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from conformance.selftest.projects import ROOT, Found, command, environment, found, launch, project
+
+SCHEMA = json.loads((ROOT / "reports" / "run.schema.json").read_text(encoding="utf-8"))
+CRUMBS_OF_ANOTHER_MACHINE = """
+import pytest
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure_node(node):
+    node.workerinput["crumbs"] = "/a/folder/of/another/machine"
+"""
+NO_NUMPY = "raise RuntimeError('Numpy is not available')"
+BROKEN = {
+    "torch": ("torch", "raise ImportError('libtorch.so: undefined symbol:\\n  _ZN3c10')",
+              "expected a torch that can be imported; found ImportError: libtorch.so: undefined symbol: _ZN3c10 (see"),
+    "torch-leaves": ("torch", "raise SystemExit(3)", "expected a torch that can be imported; found SystemExit: 3"),
+    "numpy": ("numpy", "raise ModuleNotFoundError(\"No module named 'numpy'\")",
+              "expected a numpy that can be imported; found ModuleNotFoundError: No module named 'numpy'"),
+    "together": ("torch", f"__version__ = '2.0.1'\ndef from_numpy(array):\n    {NO_NUMPY}\n",
+                 "expected a NumPy that torch can use; found torch 2.0.1 and NumPy"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_torch_that_cannot_be_used_is_told_in_a_line(tmp_path: Path, name: str) -> None:
+    """One line and no traceback, in a run and in a listing, and the last record is left alone."""
+    package, text, expected = BROKEN[name]
+    folder = project(tmp_path / "p", {"passes": "must"})
+    record = folder / "reports" / "runs" / "latest.json"
+    record.parent.mkdir(parents=True)
+    record.write_text('{"schema": 1, "cells": []}')
+    broken = tmp_path / "broken" / package / "__init__.py"
+    broken.parent.mkdir(parents=True)
+    broken.write_text(text)
+    path = f"{broken.parents[1]}:{ROOT}"
+    runs = [launch(folder, "-n", "1", PYTHONPATH=path)]
+    if name == "torch":
+        listing = [sys.executable, "-m", "conformance", "list", "inplace"]
+        done = subprocess.run(listing, cwd=folder, env=environment(PYTHONPATH=path), capture_output=True, text=True)
+        runs.append(Found(done.returncode, done.stdout + done.stderr, None))
+
+    for run in runs:
+        assert 4 == run.status, run.output
+        lines = [line for line in run.output.splitlines() if line.startswith("ERROR: conformance: ")]
+        assert 1 == len(lines), run.output
+        assert expected in lines[0]
+        assert "Traceback" not in run.output
+    assert '{"schema": 1, "cells": []}' == record.read_text()
+
+
+def test_a_worker_of_another_machine_needs_no_folder_of_this_one(tmp_path: Path) -> None:
+    """Where crumbs cannot be shared, cells have their verdicts all the same, and nothing is left behind."""
+    names = {"passes": "must", "fails": "must", "segfaults": "must"}
+    folder = project(tmp_path / "p", names)
+    conftest = folder / "conftest.py"
+    conftest.write_text(conftest.read_text() + CRUMBS_OF_ANOTHER_MACHINE)
+    (tmp_path / "t").mkdir()
+    run = launch(folder, "-n", "1", TMPDIR=str(tmp_path / "t"))
+
+    assert {"passes": "pass", "fails": "fail", "segfaults": "crash"} == run.verdicts(), run.output
+    assert [] == [path for path in (tmp_path / "t").iterdir() if "conformance" in path.name and not _of_dead(path)]
+
+
+def _of_dead(path: Path) -> bool:
+    """Whether a folder is that of a process that was killed: nobody can sweep up behind it there."""
+    return (path / "gw0.crumb").exists()
+
+
+def test_workers_of_a_killed_run_end(tmp_path: Path) -> None:
+    """Where the controlling process is killed, no worker goes on."""
+    folder = project(tmp_path / "p", {"dawdles": "must"}, rows={"dawdles": 400})
+    (tmp_path / "t").mkdir()  # what nobody sweeps up
+    surroundings = environment(TMPDIR=str(tmp_path / "t"))
+    run = subprocess.Popen(
+        command("-n", "2"), cwd=folder, env=surroundings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    path = folder / "reports" / "runs" / "latest.json"
+    while not (path.exists() and json.loads(path.read_text())["cells"]):
+        assert run.poll() is None
+        time.sleep(0.05)
+    workers = [
+        int(line) for line in Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split() if line.isdigit()
+    ]
+    run.send_signal(signal.SIGKILL)
+    run.wait(60)
+    end = time.monotonic() + 30
+    while any(map(_lives, workers)) and time.monotonic() < end:
+        time.sleep(0.1)
+
+    assert 2 <= len(workers)
+    assert [] == [worker for worker in workers if _lives(worker)]
+
+
+def _lives(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
+    except OSError:
+        return False
+
+
+def mounts() -> bool:
+    """Whether a small file system can be mounted here, seen by one process only."""
+    if not hasattr(os, "geteuid") or os.geteuid() != 0:
+        return False
+    trial = "mount -t tmpfs -o size=64k tmpfs /mnt"
+    return not subprocess.call(["unshare", "--mount", "sh", "-c", trial], stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.skipif(not Path("/proc/self/ns/mnt").exists() or not mounts(), reason="no file system can be mounted here")
+@pytest.mark.parametrize(("size", "begun"), [("16k", True), ("4k", False)])
+def test_a_full_disk_costs_what_does_not_fit(tmp_path: Path, size: str, begun: bool) -> None:
+    """The record keeps the cells that fit, each verdict is told, and the run ends with a status that is not good."""
+    folder = project(tmp_path / "p", {"dawdles": "must", "passes": "must"}, rows={"dawdles": 30})
+    runs = folder / "reports" / "runs"
+    runs.mkdir(parents=True)
+    kept = tmp_path / "kept.json"
+    small = f"mount -t tmpfs -o size={size} tmpfs reports/runs && {shlex.join(command('-n', '1'))}"
+    after = f"; status=$?; cp reports/runs/latest.json {shlex.quote(str(kept))}; exit $status"
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", small + after], cwd=folder, env=environment(), capture_output=True,
+        text=True, timeout=300,
+    )  # fmt: skip
+    output = done.stdout + done.stderr
+
+    if not begun:
+        assert 4 == done.returncode, output
+        line = "--run-record: expected a file that can be written, such as run.json; found 'reports/runs/latest.json'"
+        assert f"{line}: No space left on device" in output
+        return
+    record = json.loads(kept.read_text(encoding="utf-8"))
+    jsonschema.validate(record, SCHEMA)
+    count = len(record["cells"])
+    assert (False, 31) == (record["complete"], record["planned"])
+    assert 0 < count < 31
+    assert f"(CUT OFF: No space left on device; it has {count} of 31 cells)" in output
+    assert "31 passed" in output
+    assert 3 == done.returncode
+
+
+@pytest.mark.skipif(not Path("/proc/self/ns/mnt").exists() or not mounts(), reason="no file system can be mounted here")
+def test_a_full_temporary_folder_costs_no_verdict(tmp_path: Path) -> None:
+    """Where workers cannot note down all that they do, cells have their verdicts all the same."""
+    folder = project(tmp_path / "p", {"passes": "must", "segfaults": "must"})
+    (tmp_path / "t").mkdir()
+    small = f"mount -t tmpfs -o size=16k tmpfs {tmp_path / 't'} && {shlex.join(command('-n', '1'))}"
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", small], cwd=folder, env=environment(TMPDIR=str(tmp_path / "t")),
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    run = found(folder, done.returncode, done.stdout + done.stderr)
+
+    assert {"passes": "pass", "segfaults": "crash"} == run.verdicts(), run.output
