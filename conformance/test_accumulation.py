@@ -18,6 +18,7 @@ import torch.utils.checkpoint
 
 from conformance.engine.cases import cases
 from conformance.inputs import (
+    acts,
     anomalies,
     backward_sources,
     backward_threads,
@@ -31,6 +32,7 @@ from conformance.inputs import (
     functions,
     gradchecks,
     kinks,
+    lookups,
     program_sources,
     resetting,
     saved_tensors,
@@ -91,7 +93,8 @@ from conformance.inputs.function_transforms import (
 from conformance.inputs.functionals import HESSIANS, JACOBIANS, Functional
 from conformance.inputs.functions import Containing, FunctionUse, Spy, function_of, refused_elsewhere, with_tangents
 from conformance.inputs.gradchecks import Checked, Demanding, Noting, Restless, Unbatched
-from conformance.inputs.kinks import Division, Kink, Selection, Tie
+from conformance.inputs.kinks import CumulativeTie, Division, Kink, Selection, Tie
+from conformance.inputs.lookups import Lookup
 from conformance.inputs.packings import PACKINGS, Packer
 from conformance.inputs.programs import Program
 from conformance.inputs.regions import (
@@ -245,7 +248,7 @@ def test_leaves_met_through_views_accumulate_apart(case: Pass) -> None:
         hold_gradients([case.summed(factor * count)] * 2, leaves)
 
 
-@cases(backward_sources.repeated_passes)
+@cases(backward_sources.repeated_passes, acts.acted)
 def test_grads_of_leaves_are_apart(case: Pass) -> None:
     """The gradients of two leaves share no memory with each other or with a leaf."""
     leaves = case.leaves()
@@ -254,7 +257,7 @@ def test_grads_of_leaves_are_apart(case: Pass) -> None:
     lie_apart({"x.grad": leaves[0].grad, "other.grad": leaves[1].grad, "x": leaves[0], "other": leaves[1]})
 
 
-@cases(backward_sources.repeated_passes)
+@cases(backward_sources.repeated_passes, acts.acted)
 def test_incoming_gradient_is_left_alone(case: Pass) -> None:
     """Backward passes keep the gradients that they are given as they were, and outside of .grad."""
     leaves = case.leaves()
@@ -337,7 +340,7 @@ def test_complex_root_needs_a_gradient(case: Pass) -> None:
     expect.raises(RuntimeError, action, "backward without a gradient from a complex number")
 
 
-@cases(backward_sources.plain_passes)
+@cases(backward_sources.plain_passes, acts.acted)
 def test_root_without_grad_is_refused(case: Pass) -> None:
     """backward from a tensor that does not require grad raises."""
     root = case.root(case.leaves()).detach()
@@ -359,7 +362,7 @@ def test_root_without_grad_may_have_none(case: Pass) -> None:
         hold_gradients(case.expected, leaves)
 
 
-@cases(backward_sources.plain_passes)
+@cases(backward_sources.plain_passes, acts.acted)
 def test_gradient_edge_serves_as_a_root(case: Pass) -> None:
     """backward and autograd.grad go back from the gradient edge of a tensor as from the tensor."""
     leaves = case.leaves()
@@ -371,7 +374,7 @@ def test_gradient_edge_serves_as_a_root(case: Pass) -> None:
     hold_gradients(case.expected, leaves)
 
 
-@cases(backward_sources.plain_passes)
+@cases(backward_sources.plain_passes, acts.acted)
 def test_each_root_needs_its_gradient(case: Pass) -> None:
     """torch.autograd.backward raises where there are fewer gradients than roots."""
     leaves = case.leaves()
@@ -381,7 +384,7 @@ def test_each_root_needs_its_gradient(case: Pass) -> None:
     expect.equal((None, None), (leaves[0].grad, leaves[1].grad), ".grad after backward that raised")
 
 
-@cases(backward_sources.plain_passes)
+@cases(backward_sources.plain_passes, acts.acted)
 def test_surplus_gradients_are_refused(case: Pass) -> None:
     """torch.autograd.backward raises where there are more gradients than roots."""
     incoming = case.gradient.build()
@@ -392,7 +395,7 @@ def test_surplus_gradients_are_refused(case: Pass) -> None:
 # --- the graph ------------------------------------------------------------------------------------------------
 
 
-@cases(backward_sources.plain_passes)
+@cases(backward_sources.plain_passes, acts.acted)
 def test_graph_is_freed(case: Pass) -> None:
     """A second pass over a graph that saved tensors and was not retained raises."""
     root = backwards.saving_root(case, case.leaves())
@@ -411,7 +414,7 @@ def test_retained_graph_serves_again(case: Pass) -> None:
     expect.raises(RuntimeError, partial(case.run, root), "a pass after the one that freed the graph")
 
 
-@cases(backward_sources.graph_options)
+@cases(backward_sources.graph_options, acts.acted)
 def test_graph_is_retained_as_create_graph_says(case: Pass) -> None:
     """Where retain_graph is not given, the graph is retained if create_graph is true, and freed otherwise."""
     leaves = case.leaves()
@@ -425,7 +428,7 @@ def test_graph_is_retained_as_create_graph_says(case: Pass) -> None:
         expect.raises(RuntimeError, partial(case.run, root), f"second pass after {case.form}")
 
 
-@cases(backward_sources.graph_options)
+@cases(backward_sources.graph_options, acts.acted)
 def test_grad_retains_the_graph_as_create_graph_says(case: Pass) -> None:
     """autograd.grad retains the graph as retain_graph says, and where that is not given, as create_graph says."""
     leaves = case.leaves()
@@ -440,7 +443,7 @@ def test_grad_retains_the_graph_as_create_graph_says(case: Pass) -> None:
         expect.raises(RuntimeError, go, f"second pass after {case.form}")
 
 
-@cases(backward_sources.graph_options)
+@cases(backward_sources.graph_options, acts.acted)
 def test_gradients_have_a_history_as_create_graph_says(case: Pass) -> None:
     """Gradients require grad where create_graph is true, and have no history where it is not."""
     leaves = case.leaves()
@@ -486,7 +489,7 @@ def test_inputs_may_be_no_leaves(case: Pass) -> None:
     expect.equal(None, leaves[0].grad, ".grad of the leaf behind the inputs")
 
 
-@cases(backward_sources.plain_passes)
+@cases(backward_sources.plain_passes, acts.acted)
 def test_empty_inputs_are_refused(case: Pass) -> None:
     """backward and autograd.grad raise where inputs= is empty."""
     leaves = case.leaves()
@@ -499,7 +502,7 @@ def test_empty_inputs_are_refused(case: Pass) -> None:
     expect.equal((None, None), (leaves[0].grad, leaves[1].grad), ".grad after backward that raised")
 
 
-@cases(backward_sources.plain_passes)
+@cases(backward_sources.plain_passes, acts.acted)
 def test_inputs_may_be_a_dict(case: Pass) -> None:
     """backward accumulates into the values of a dict that is given as inputs=, and into nothing else."""
     leaves = case.leaves()
@@ -513,7 +516,7 @@ def test_inputs_may_be_a_dict(case: Pass) -> None:
 # --- autograd.grad --------------------------------------------------------------------------------------------
 
 
-@cases(backward_sources.chosen_inputs)
+@cases(backward_sources.chosen_inputs, acts.acted)
 def test_grad_leaves_grad_alone(case: Pass) -> None:
     """autograd.grad changes .grad of no leaf, whether one is there or not."""
     leaves = case.leaves()
@@ -528,7 +531,7 @@ def test_grad_leaves_grad_alone(case: Pass) -> None:
         kept_grad(state, leaf, f".grad of leaf {number} after autograd.grad")
 
 
-@cases(backward_sources.inner_inputs)
+@cases(backward_sources.inner_inputs, acts.acted)
 def test_grad_returns_a_gradient_for_each_input(case: Pass) -> None:
     """autograd.grad returns the gradients by its inputs, leaves or not, in their order, one given twice included."""
     leaves = case.leaves()
@@ -542,7 +545,7 @@ def test_grad_returns_a_gradient_for_each_input(case: Pass) -> None:
         same_gradient(case.summed(factor), gradient, tensor, f"gradient by input {number}")
 
 
-@cases(backward_sources.several_roots)
+@cases(backward_sources.several_roots, acts.acted)
 def test_grad_sums_over_its_outputs(case: Pass) -> None:
     """autograd.grad of several outputs returns the sums of their gradients."""
     leaves = case.leaves()
@@ -552,7 +555,7 @@ def test_grad_sums_over_its_outputs(case: Pass) -> None:
         same_gradient(case.summed(factor), gradient, leaf, f"gradient by leaf {number}")
 
 
-@cases(backward_sources.plain_passes)
+@cases(backward_sources.plain_passes, acts.acted)
 def test_grad_by_itself_is_the_incoming_gradient(case: Pass) -> None:
     """autograd.grad of a tensor by itself is its grad_outputs."""
     root = case.root(case.leaves())
@@ -561,7 +564,7 @@ def test_grad_by_itself_is_the_incoming_gradient(case: Pass) -> None:
         same_gradient(case.summed(1), found, tensor, "gradient of a tensor by itself")
 
 
-@cases(backward_sources.single_element_passes)
+@cases(backward_sources.single_element_passes, acts.acted)
 def test_grad_outputs_may_be_left_out(case: Pass) -> None:
     """For outputs of one element autograd.grad takes None, or no grad_outputs at all, as ones."""
     leaf = case.leaves()[0]
@@ -572,7 +575,7 @@ def test_grad_outputs_may_be_left_out(case: Pass) -> None:
         same_gradient(ones, found, leaf, f"gradient with {options}")
 
 
-@cases(backward_sources.unused_passes)
+@cases(backward_sources.unused_passes, acts.acted)
 def test_unused_inputs_are_refused(case: Pass) -> None:
     """autograd.grad raises for an input that its outputs do not depend on."""
     leaves = case.leaves()
@@ -582,7 +585,7 @@ def test_unused_inputs_are_refused(case: Pass) -> None:
         expect.raises(RuntimeError, action, f"autograd.grad by an unused input with {options}")
 
 
-@cases(backward_sources.unused_passes)
+@cases(backward_sources.unused_passes, acts.acted)
 def test_allow_unused_gives_none(case: Pass) -> None:
     """With allow_unused=True autograd.grad returns None for an unused input, and the gradients by the others."""
     leaves = case.leaves()
@@ -594,7 +597,7 @@ def test_allow_unused_gives_none(case: Pass) -> None:
         same_gradient(expected, gradient, leaf, "gradient by a used input")
 
 
-@cases(backward_sources.unused_passes)
+@cases(backward_sources.unused_passes, acts.acted)
 def test_materialize_grads_gives_zeros(case: Pass) -> None:
     """With materialize_grads=True autograd.grad returns zeros for an unused input, also without allow_unused."""
     leaves = case.leaves()
@@ -607,7 +610,7 @@ def test_materialize_grads_gives_zeros(case: Pass) -> None:
         same_gradient(expected, gradient, leaf, "gradient by a used input")
 
 
-@cases(backward_sources.unused_passes)
+@cases(backward_sources.unused_passes, acts.acted)
 def test_materialize_grads_needs_allow_unused(case: Pass) -> None:
     """autograd.grad raises for materialize_grads=True beside allow_unused=False."""
     leaves = case.leaves()
@@ -637,7 +640,7 @@ def test_batched_grads_equal_a_loop(case: Pass) -> None:
         same_gradient(representable(expected, case.plan.dtype), gradient.detach(), stacked, what)
 
 
-@cases(backward_sources.plain_passes)
+@cases(backward_sources.plain_passes, acts.acted)
 def test_only_inputs_is_ignored(case: Pass) -> None:
     """autograd.grad ignores only_inputs: it accumulates into no leaf, whatever its value."""
     leaves = case.leaves()
@@ -647,7 +650,7 @@ def test_only_inputs_is_ignored(case: Pass) -> None:
     expect.equal((None, None), (leaves[0].grad, leaves[1].grad), ".grad after autograd.grad")
 
 
-@cases(backward_sources.plain_passes)
+@cases(backward_sources.plain_passes, acts.acted)
 def test_grad_by_a_dict_is_a_dict(case: Pass) -> None:
     """autograd.grad by a dict of tensors returns a dict of their gradients with the same keys, in the same order."""
     leaves = case.leaves()
@@ -658,7 +661,7 @@ def test_grad_by_a_dict_is_a_dict(case: Pass) -> None:
         same_gradient(expected, found[name], leaf, f"gradient under {name!r}")
 
 
-@cases(backward_sources.plain_passes)
+@cases(backward_sources.plain_passes, acts.acted)
 def test_inputs_without_grad_are_refused(case: Pass) -> None:
     """autograd.grad raises for an input that does not require grad, also with allow_unused=True."""
     leaves = case.leaves()
@@ -671,21 +674,21 @@ def test_inputs_without_grad_are_refused(case: Pass) -> None:
 # --- torch.autograd.functional --------------------------------------------------------------------------------
 
 
-@cases(functionals.mappings)
+@cases(functionals.mappings, acts.acted)
 def test_jacobian_holds_every_derivative(case: Functional) -> None:
     """jacobian returns the derivative of every result by every input, in the documented shape and type."""
     found = torch.autograd.functional.jacobian(case.function, case.inputs(), **JACOBIANS[case.way])
     same_nest(as_nested(case, case.jacobians), found, case.plans[0].dtype, f"jacobian ({case.way})")
 
 
-@cases(functionals.empty_mappings)
+@cases(functionals.empty_mappings, acts.acted)
 def test_jacobian_of_an_empty_result_is_empty(case: Functional) -> None:
     """jacobian of a function whose result has no element is empty, of the documented shape."""
     found = torch.autograd.functional.jacobian(case.function, case.inputs(), **JACOBIANS[case.way])
     same_nest(case.jacobians[0][0], found, case.plans[0].dtype, f"jacobian ({case.way})")
 
 
-@cases(functionals.pairs_of_inputs)
+@cases(functionals.pairs_of_inputs, acts.acted)
 def test_nested_derivatives_are_tuples(case: Functional) -> None:
     """jacobian and hessian of several inputs or results return tuples, or tuples of tuples."""
     name, _, forward = case.way.partition(", ")
@@ -697,7 +700,7 @@ def test_nested_derivatives_are_tuples(case: Functional) -> None:
     expect.equal({"tuple"}, kinds_of_nest(found) or {"tuple"}, f"levels of what {case.way} returns")
 
 
-@cases(functionals.scalar_functions)
+@cases(functionals.scalar_functions, acts.acted)
 def test_hessian_holds_every_second_derivative(case: Functional) -> None:
     """hessian returns the second derivative by every pair of inputs, in the documented shape and type."""
     found = torch.autograd.functional.hessian(case.function, case.inputs(), **HESSIANS[case.way])
@@ -705,7 +708,7 @@ def test_hessian_holds_every_second_derivative(case: Functional) -> None:
     same_nest(expected, found, case.plans[0].dtype, f"hessian ({case.way})")
 
 
-@cases(functionals.products_of_mappings)
+@cases(functionals.products_of_mappings, acts.acted)
 def test_vjp_and_jvp_are_products_with_the_jacobian(case: Functional) -> None:
     """vjp and jvp return the value of the function, and the product of the vector and the Jacobian."""
     name, _, recorded = case.way.partition(", ")
@@ -717,7 +720,7 @@ def test_vjp_and_jvp_are_products_with_the_jacobian(case: Functional) -> None:
     same_nest(or_alone(product, case.count > 1 if name == "vjp" else several(case)), found, dtype, name)
 
 
-@cases(functionals.products_of_scalars)
+@cases(functionals.products_of_scalars, acts.acted)
 def test_hvp_and_vhp_are_products_with_the_hessian(case: Functional) -> None:
     """hvp and vhp return the value of the function, and the product of the Hessian and the vector."""
     name, _, recorded = case.way.partition(", ")
@@ -729,7 +732,7 @@ def test_hvp_and_vhp_are_products_with_the_hessian(case: Functional) -> None:
     same_nest(or_alone(times_hessian(case, vector), case.count > 1), found, dtype, name)
 
 
-@cases(functionals.numbers_of_one)
+@cases(functionals.numbers_of_one, acts.acted)
 def test_vector_of_one_element_may_be_left_out(case: Functional) -> None:
     """vjp, jvp, hvp and vhp take one as the vector where that has a single element and is left out."""
     found = getattr(torch.autograd.functional, case.way)(case.function, case.inputs())[1]
@@ -738,7 +741,7 @@ def test_vector_of_one_element_may_be_left_out(case: Functional) -> None:
     same_nest(matrix.reshape(shape), found, case.plans[0].dtype, f"{case.way} without a vector")
 
 
-@cases(functionals.aside_inputs)
+@cases(functionals.aside_inputs, acts.acted)
 def test_functional_of_an_independent_input_is_zero(case: Functional) -> None:
     """Where a result is independent of an input, its derivatives by it are zeros of the documented shape."""
     found = derivative_part(case.way, called(case, case.way))
@@ -754,13 +757,13 @@ def test_functional_of_an_independent_input_is_zero(case: Functional) -> None:
         same_nest(list(expected), found, dtype, case.way)
 
 
-@cases(functionals.aside_inputs)
+@cases(functionals.aside_inputs, acts.acted)
 def test_strict_functional_refuses_an_independent_input(case: Functional) -> None:
     """With strict=True a functional raises where all results are independent of one of the inputs."""
     expect.raises(RuntimeError, partial(called, case, case.way, strict=True), f"{case.way} with strict=True")
 
 
-@cases(functionals.recorded_cubes)
+@cases(functionals.recorded_cubes, acts.acted)
 def test_functional_is_recorded_as_create_graph_says(case: Functional) -> None:
     """What a functional returns can be differentiated with create_graph=True, and has no history without."""
     plain = expect.tensor(derivative_part(case.way, called(case, case.way)), case.way)
@@ -781,7 +784,7 @@ def test_functional_is_recorded_as_create_graph_says(case: Functional) -> None:
 # --- the layout of .grad --------------------------------------------------------------------------------------
 
 
-@cases(resetting.dense_leaves)
+@cases(resetting.dense_leaves, acts.acted)
 def test_first_grad_has_the_strides_of_a_dense_leaf(case: Pass) -> None:
     """The first .grad of a leaf whose memory is dense and does not overlap has the leaf's strides."""
     leaf, other = case.leaves()
@@ -790,7 +793,7 @@ def test_first_grad_has_the_strides_of_a_dense_leaf(case: Pass) -> None:
     layout.row_major_steps(expect.tensor(other.grad, "other.grad"), "other.grad")
 
 
-@cases(resetting.scattered_leaves)
+@cases(resetting.scattered_leaves, acts.acted)
 def test_first_grad_of_another_leaf_is_row_major(case: Pass) -> None:
     """The first .grad of a leaf whose memory has gaps or overlaps is contiguous in row-major order."""
     leaves = case.leaves()
@@ -799,7 +802,7 @@ def test_first_grad_of_another_leaf_is_row_major(case: Pass) -> None:
     hold_gradients(case.expected, leaves)
 
 
-@cases(resetting.preset_passes)
+@cases(resetting.preset_passes, acts.acted)
 def test_accumulation_keeps_the_grad_object(case: Pass) -> None:
     """Without create_graph, backward adds into the .grad that is there: the same object, memory and strides."""
     leaf, other = leaves_of_a_kind(case)
@@ -813,7 +816,7 @@ def test_accumulation_keeps_the_grad_object(case: Pass) -> None:
     memory.same_bytes(outside, memory.guards(given, preset_plan(case, case.form)), "memory around x.grad")
 
 
-@cases(resetting.preset_passes)
+@cases(resetting.preset_passes, acts.acted)
 def test_create_graph_replaces_the_grad(case: Pass) -> None:
     """With create_graph=True, backward replaces .grad by a new tensor, the sum, and leaves the old one as it was."""
     leaf, other = case.leaves()
@@ -827,7 +830,7 @@ def test_create_graph_replaces_the_grad(case: Pass) -> None:
     lie_apart({"old x.grad": given, "new x.grad": leaf.grad})
 
 
-@cases(resetting.preset_passes)
+@cases(resetting.preset_passes, acts.acted)
 def test_create_graph_tries_to_keep_the_strides(case: Pass) -> None:
     """With create_graph=True, the new .grad has the strides of a dense old one."""
     leaf, other = case.leaves()
@@ -839,7 +842,7 @@ def test_create_graph_tries_to_keep_the_strides(case: Pass) -> None:
         layout.same_steps(plan.strides, expect.tensor(leaf.grad, "x.grad"), "x.grad")
 
 
-@cases(resetting.dense_leaves)
+@cases(resetting.dense_leaves, acts.acted)
 def test_layout_policy_is_of_its_context(case: Pass) -> None:
     """enforce_grad_layout_policy(False) changes no gradient, and the layout contract holds again after it."""
     leaves = case.leaves()
@@ -851,7 +854,7 @@ def test_layout_policy_is_of_its_context(case: Pass) -> None:
     layout.same_steps(case.plan.strides, expect.tensor(again[0].grad, "x.grad"), "x.grad after the context")
 
 
-@cases(resetting.dense_leaves)
+@cases(resetting.dense_leaves, acts.acted)
 def test_decorating_changes_no_layout_policy(case: Pass) -> None:
     """Decorating a function with enforce_grad_layout_policy leaves the layout contract as it is outside of it."""
     policy = torch.autograd.grad_mode.enforce_grad_layout_policy
@@ -869,7 +872,7 @@ def test_decorating_changes_no_layout_policy(case: Pass) -> None:
 # --- resetting and assigning ----------------------------------------------------------------------------------
 
 
-@cases(resetting.gradients_to_reset)
+@cases(resetting.gradients_to_reset, acts.acted)
 def test_zero_grad_drops_the_gradients(case: Pass) -> None:
     """zero_grad(set_to_none=True) sets .grad of each parameter to None."""
     leaves = parameters_of(case)
@@ -878,7 +881,7 @@ def test_zero_grad_drops_the_gradients(case: Pass) -> None:
     expect.equal((None, None), (leaves[0].grad, leaves[1].grad), ".grad after zero_grad(set_to_none=True)")
 
 
-@cases(resetting.gradients_to_reset)
+@cases(resetting.gradients_to_reset, acts.acted)
 def test_dropped_gradients_stay_none(case: Pass) -> None:
     """After zero_grad(set_to_none=True) .grad stays None for a parameter that the next pass does not reach."""
     leaves = parameters_of(case)
@@ -889,7 +892,7 @@ def test_dropped_gradients_stay_none(case: Pass) -> None:
     expect.equal(None, leaves[1].grad, ".grad of a parameter that got no gradient")
 
 
-@cases(resetting.gradients_to_reset)
+@cases(resetting.gradients_to_reset, acts.acted)
 def test_zero_grad_leaves_zeros(case: Pass) -> None:
     """zero_grad(set_to_none=False) leaves zeros in each .grad, whatever it held and wherever it came from."""
     leaves = parameters_of(case)
@@ -900,7 +903,7 @@ def test_zero_grad_leaves_zeros(case: Pass) -> None:
         holds_gradient(np.zeros(case.plan.shape), leaf)
 
 
-@cases(resetting.gradients_to_reset)
+@cases(resetting.gradients_to_reset, acts.acted)
 def test_zero_grad_zeroes_in_place(case: Pass) -> None:
     """zero_grad(set_to_none=False) fills each .grad that is there with zeros: the same tensor, memory and strides."""
     leaves = parameters_of(case)
@@ -916,7 +919,7 @@ def test_zero_grad_zeroes_in_place(case: Pass) -> None:
         holds_gradient(np.zeros(case.plan.shape), leaf)
 
 
-@cases(resetting.gradients_to_reset)
+@cases(resetting.gradients_to_reset, acts.acted)
 def test_zero_grad_drops_by_default(case: Pass) -> None:
     """zero_grad() sets .grad of each parameter to None."""
     leaves = parameters_of(case)
@@ -925,7 +928,7 @@ def test_zero_grad_drops_by_default(case: Pass) -> None:
     expect.equal((None, None), (leaves[0].grad, leaves[1].grad), ".grad after zero_grad()")
 
 
-@cases(resetting.gradients_to_reset)
+@cases(resetting.gradients_to_reset, acts.acted)
 def test_zero_grad_zeroes_by_default(case: Pass) -> None:
     """zero_grad() fills each .grad with zeros."""
     leaves = parameters_of(case)
@@ -934,7 +937,7 @@ def test_zero_grad_zeroes_by_default(case: Pass) -> None:
     hold_gradients([np.zeros(case.plan.shape)] * 2, leaves)
 
 
-@cases(resetting.gradients_to_reset)
+@cases(resetting.gradients_to_reset, acts.acted)
 def test_zero_grad_resets_its_own_parameters_only(case: Pass) -> None:
     """zero_grad of an optimizer or a module leaves .grad of every other parameter as it is."""
     leaves = parameters_of(case)
@@ -944,7 +947,7 @@ def test_zero_grad_resets_its_own_parameters_only(case: Pass) -> None:
     kept_grad(before, leaves[1], ".grad of a parameter of something else")
 
 
-@cases(resetting.preset_passes)
+@cases(resetting.preset_passes, acts.acted)
 def test_assigned_grad_is_the_grad(case: Pass) -> None:
     """A tensor assigned to .grad is what .grad then is, and None takes it away for the next pass to begin anew."""
     leaf, other = case.leaves()
@@ -956,7 +959,7 @@ def test_assigned_grad_is_the_grad(case: Pass) -> None:
     holds_gradient(case.expected[0], leaf)
 
 
-@cases(resetting.wrong_assignments)
+@cases(resetting.wrong_assignments, acts.acted)
 def test_assigned_grad_must_match(case: Pass) -> None:
     """Assigning to .grad what is no tensor of the leaf's shape, type and device raises, and changes no .grad."""
     leaf, other = case.leaves()
@@ -1103,6 +1106,49 @@ def test_extreme_along_a_dimension_feeds_one_element(case: Tie) -> None:
     takes_one_of([expected], np.zeros(case.plan.shape, bool), leaf, found, f"gradient of {case.function}")
 
 
+@cases(kinks.cumulative_ties)
+def test_cumulative_extreme_feeds_the_elements_that_it_names(case: CumulativeTie) -> None:
+    """cummax and cummin hand the gradient to the elements whose indices they return."""
+    leaf = case.leaf()
+    values, indices = case.call(leaf)
+    incoming = np.resize(np.array([2.0, -4.0, 1.0]), tuple(values.shape))
+    (found,) = torch.autograd.grad(values, leaf, torch.from_numpy(incoming).to(values.device, values.dtype))
+    dim = case.dim or 0
+    at, expected = memory.contents(indices), np.zeros(case.plan.shape)
+    for place in np.ndindex(*case.plan.shape):
+        target = list(place)
+        target[dim] = int(at[place])
+        expected[tuple(target)] += incoming[place]
+    same_gradient(expected, found, leaf, f"gradient of {case.function}")
+
+
+@cases(lookups.scaled_lookups)
+def test_embedding_scales_gradients_by_frequency(case: Lookup) -> None:
+    """With scale_grad_by_freq an embedding divides the gradient of a row by how often its index occurs."""
+    same_gradient(case.expected, case.gradient(), case.plan.build(), "gradient of the weight")
+
+
+@cases(lookups.scaled_bags)
+def test_embedding_bag_scales_gradients_by_frequency(case: Lookup) -> None:
+    """With scale_grad_by_freq a bag divides the gradient of a row by how often its index occurs."""
+    same_gradient(case.expected, case.gradient(), case.plan.build(), "gradient of the weight")
+
+
+@cases(lookups.padded_lookups)
+def test_embedding_padding_gathers_no_gradient(case: Lookup) -> None:
+    """The row at padding_idx gathers no gradient, however often it is looked up, and the others theirs."""
+    found = expect.tensor(case.gradient(), "gradient of the weight").to_dense()
+    same_gradient(case.expected, found, case.plan.build(), "gradient of the weight")
+
+
+@cases(lookups.sparse_lookups)
+def test_embedding_gradient_may_be_sparse(case: Lookup) -> None:
+    """With sparse=True the gradient of an embedding's weight is a sparse tensor, with the numbers of a dense one."""
+    found = expect.tensor(case.gradient(), "gradient of the weight")
+    expect.equal(True, found.is_sparse, "is_sparse of the gradient of the weight")
+    same_gradient(case.expected, found.to_dense(), case.plan.build(), "gradient of the weight")
+
+
 @cases(kinks.random_corners)
 def test_random_function_has_no_gradient(case: Kink) -> None:
     """Backward through a function that draws random numbers raises."""
@@ -1152,7 +1198,7 @@ def test_masking_after_a_division_by_zero_leaves_nan(case: Division) -> None:
     takes_one_of([case.trapped_gradient], nowhere, x, x.grad, "x.grad")
 
 
-@cases(kinks.divisions)
+@cases(kinks.divisions, acts.acted)
 def test_masking_before_a_division_by_zero_is_safe(case: Division) -> None:
     """Dividing only where the divisor is not zero gives zero gradients elsewhere."""
     x, divisor, mask = case.operands()
@@ -1228,7 +1274,7 @@ def test_set_detect_anomaly_is_a_function_too(case: Anomaly) -> None:
 # --- threads --------------------------------------------------------------------------------------------------
 
 
-@cases(backward_threads.threaded_passes)
+@cases(backward_threads.threaded_passes, acts.acted)
 def test_backward_runs_in_threads(case: Pass) -> None:
     """backward called in several threads at once gives each its leaves' gradients."""
     leaves = [case.leaves() for _ in range(int(case.form))]
@@ -1237,7 +1283,7 @@ def test_backward_runs_in_threads(case: Pass) -> None:
         hold_gradients(case.expected, pair)
 
 
-@cases(backward_threads.threaded_passes)
+@cases(backward_threads.threaded_passes, acts.acted)
 def test_threads_accumulate_into_one_leaf(case: Pass) -> None:
     """Passes in one thread after another, over graphs of their own, add up in the leaves that they share."""
     leaves = case.leaves()
@@ -1246,7 +1292,7 @@ def test_threads_accumulate_into_one_leaf(case: Pass) -> None:
         hold_gradients((case.summed(USES_OF_LEAF[case.use] * count), case.summed(-count)), leaves)
 
 
-@cases(backward_threads.threaded_passes)
+@cases(backward_threads.threaded_passes, acts.acted)
 def test_grad_in_threads_is_deterministic(case: Pass) -> None:
     """autograd.grad in several threads at once returns each its gradients by leaves that all share."""
     leaves = case.leaves()
@@ -1259,7 +1305,7 @@ def test_grad_in_threads_is_deterministic(case: Pass) -> None:
     expect.equal((None, None), (leaves[0].grad, leaves[1].grad), ".grad after autograd.grad")
 
 
-@cases(backward_threads.threaded_passes)
+@cases(backward_threads.threaded_passes, acts.acted)
 def test_freed_shared_graph_is_refused_in_another_thread(case: Pass) -> None:
     """A pass through a part of a graph that a pass in another thread has freed raises."""
     leaves = case.leaves()
@@ -1269,7 +1315,7 @@ def test_freed_shared_graph_is_refused_in_another_thread(case: Pass) -> None:
     expect.raises(RuntimeError, action, "pass in another thread through the shared part of the graph")
 
 
-@cases(backward_threads.threaded_passes)
+@cases(backward_threads.threaded_passes, acts.acted)
 def test_retained_shared_graph_serves_threads(case: Pass) -> None:
     """A part of a graph that threads share serves each of them where the passes before retain it."""
     leaves = case.leaves()
@@ -1279,7 +1325,7 @@ def test_retained_shared_graph_serves_threads(case: Pass) -> None:
         hold_gradients(backwards.saved_gradients(case, count), leaves)
 
 
-@cases(backward_sources.plain_passes)
+@cases(backward_sources.plain_passes, acts.acted)
 def test_backward_without_multithreading_stays_in_its_thread(case: Pass) -> None:
     """With multithreaded backward switched off, backward runs on the calling thread and gives the same gradients."""
     leaves, noter = case.leaves(), ThreadNoter()
@@ -1291,7 +1337,7 @@ def test_backward_without_multithreading_stays_in_its_thread(case: Pass) -> None
     expect.equal([threading.get_ident()], noter.threads, "threads in which the hook ran")
 
 
-@cases(saved_tensors.nested_switches)
+@cases(saved_tensors.nested_switches, acts.acted)
 def test_multithreading_mode_ends_with_its_context(case: Nest) -> None:
     """set_multithreading_enabled holds to the end of its block, however left, or as a function until called again."""
     switch, enabled = torch.autograd.grad_mode.set_multithreading_enabled, torch._C._is_multithreading_enabled
@@ -1316,7 +1362,7 @@ def test_multithreading_mode_ends_with_its_context(case: Nest) -> None:
 # --- saved tensors --------------------------------------------------------------------------------------------
 
 
-@cases(saved_tensors.input_uses)
+@cases(saved_tensors.input_uses, acts.acted)
 def test_saved_input_is_shown_by_the_node(case: SavedUse) -> None:
     """The attribute of a node that holds a saved input shows that very tensor object."""
     _, x = case.start()
@@ -1324,7 +1370,7 @@ def test_saved_input_is_shown_by_the_node(case: SavedUse) -> None:
     expect.same_object(x, y.grad_fn._saved_self, "the saved input")
 
 
-@cases(saved_tensors.result_uses)
+@cases(saved_tensors.result_uses, acts.acted)
 def test_saved_result_is_shown_by_the_node(case: SavedUse) -> None:
     """The attribute of a node that holds its saved result shows another tensor object with the same memory."""
     _, x = case.start()
@@ -1336,7 +1382,7 @@ def test_saved_result_is_shown_by_the_node(case: SavedUse) -> None:
     expect.same_object(y.grad_fn, saved.grad_fn, "grad_fn of the saved result")
 
 
-@cases(saved_tensors.builtin_uses)
+@cases(saved_tensors.builtin_uses, acts.acted)
 def test_saved_tensors_are_gone_after_backward(case: SavedUse) -> None:
     """Reading the saved tensors of a node raises once backward has freed them."""
     _, x = case.start()
@@ -1350,7 +1396,7 @@ def test_saved_tensors_are_gone_after_backward(case: SavedUse) -> None:
 # --- hooks for saved tensors ----------------------------------------------------------------------------------
 
 
-@cases(saved_tensors.logged_uses)
+@cases(saved_tensors.logged_uses, acts.acted)
 def test_pack_hook_runs_once_for_each_saved_tensor(case: SavedUse) -> None:
     """The pack hook is called exactly once for each tensor that is saved within its context."""
     packer = Packer(case.way)
@@ -1364,7 +1410,7 @@ def test_pack_hook_runs_once_for_each_saved_tensor(case: SavedUse) -> None:
     expect.equal(count, len(packer.packed), "calls of the pack hook after backward passes")
 
 
-@cases(saved_tensors.logged_uses)
+@cases(saved_tensors.logged_uses, acts.acted)
 def test_pack_hook_gets_what_is_saved(case: SavedUse) -> None:
     """The pack hook is given tensors with the values that the operation saves."""
     packer = Packer(case.way)
@@ -1378,7 +1424,7 @@ def test_pack_hook_gets_what_is_saved(case: SavedUse) -> None:
         memory.same_elements(one, other, "what the pack hook was given")
 
 
-@cases(saved_tensors.packed_uses)
+@cases(saved_tensors.packed_uses, acts.acted)
 def test_pack_hook_records_no_gradients(case: SavedUse) -> None:
     """Gradient tracking is disabled while a pack hook runs."""
     packer = Packer(case.way)
@@ -1389,7 +1435,7 @@ def test_pack_hook_records_no_gradients(case: SavedUse) -> None:
     expect.equal(True, torch.is_grad_enabled(), "is_grad_enabled() afterwards")
 
 
-@cases(saved_tensors.packed_uses)
+@cases(saved_tensors.packed_uses, acts.acted)
 def test_unpack_hook_gets_what_was_packed(case: SavedUse) -> None:
     """The unpack hook is given the very object that the pack hook returned."""
     packer = Packer(case.way)
@@ -1403,7 +1449,7 @@ def test_unpack_hook_gets_what_was_packed(case: SavedUse) -> None:
     expect.that(bool(packer.unpacked), "calls of the unpack hook", "at least one", "none")
 
 
-@cases(saved_tensors.logged_uses)
+@cases(saved_tensors.logged_uses, acts.acted)
 def test_unpack_hook_runs_in_each_pass(case: SavedUse) -> None:
     """Each backward pass calls the unpack hook for each tensor that it needs, and none is packed again."""
     packer = Packer(case.way)
@@ -1418,7 +1464,7 @@ def test_unpack_hook_runs_in_each_pass(case: SavedUse) -> None:
         expect.equal([True] * len(before), more, f"saved tensors unpacked by the {turn} pass")
 
 
-@cases(saved_tensors.packed_uses)
+@cases(saved_tensors.packed_uses, acts.acted)
 def test_hooks_of_forward_unpack_in_backward(case: SavedUse) -> None:
     """A backward pass under another pair of hooks unpacks with the pair under which the tensors were packed."""
     packer, other = Packer(case.way), Packer()
@@ -1431,7 +1477,7 @@ def test_hooks_of_forward_unpack_in_backward(case: SavedUse) -> None:
     expect.that(bool(packer.unpacked), "calls of the unpack hook that was set in forward", "at least one", "none")
 
 
-@cases(saved_tensors.packed_uses)
+@cases(saved_tensors.packed_uses, acts.acted)
 def test_packing_leaves_the_gradients_equal(case: SavedUse) -> None:
     """However saved tensors are packed, gradients are equal as long as the same content is unpacked."""
     packer = Packer(case.way)
@@ -1441,7 +1487,7 @@ def test_packing_leaves_the_gradients_equal(case: SavedUse) -> None:
     same_derivatives(case, derivatives(case, leaf, y), f"through {case.way}")
 
 
-@cases(saved_tensors.input_uses)
+@cases(saved_tensors.input_uses, acts.acted)
 def test_unpacked_history_is_overwritten(case: SavedUse) -> None:
     """A saved tensor has the history of the tensor that was saved, whatever history the unpack hook returned."""
     for way in ("detached", "history"):
@@ -1453,7 +1499,7 @@ def test_unpacked_history_is_overwritten(case: SavedUse) -> None:
         expect.same_object(x.grad_fn, saved.grad_fn, "grad_fn when unpacked")
 
 
-@cases(saved_tensors.builtin_uses)
+@cases(saved_tensors.builtin_uses, acts.acted)
 def test_unpacked_object_must_be_a_tensor(case: SavedUse) -> None:
     """Backward raises where an unpack hook returns something other than a tensor."""
     _, x = case.start()
@@ -1465,7 +1511,7 @@ def test_unpacked_object_must_be_a_tensor(case: SavedUse) -> None:
     )
 
 
-@cases(saved_tensors.changing_uses)
+@cases(saved_tensors.changing_uses, acts.acted)
 def test_modified_pack_input_raises(case: SavedUse) -> None:
     """An operation raises where the pack hook modifies its input in place."""
     _, x = case.start()
@@ -1491,7 +1537,7 @@ def test_only_the_innermost_hooks_apply(case: Nest) -> None:
     expect.equal([count] * case.depth, [len(packer.packed) for packer in packers], "calls of each pack hook at the end")
 
 
-@cases(saved_tensors.nested_hooks)
+@cases(saved_tensors.nested_hooks, acts.acted)
 def test_saved_tensor_hooks_are_thread_local(case: Nest) -> None:
     """A pair of hooks applies to the thread that set it, and to no other."""
     here, there = Packer(), Packer()
@@ -1507,7 +1553,7 @@ def test_saved_tensor_hooks_are_thread_local(case: Nest) -> None:
     expect.that(bool(here.packed), "calls of the pack hook in its own thread", "at least one", "none")
 
 
-@cases(saved_tensors.nested_hooks)
+@cases(saved_tensors.nested_hooks, acts.acted)
 def test_saved_tensor_hooks_object_serves_again(case: Nest) -> None:
     """One context manager object of a pair of hooks can be entered again after it was left."""
     packer = Packer()
@@ -1522,7 +1568,7 @@ def test_saved_tensor_hooks_object_serves_again(case: Nest) -> None:
         expect.equal(turn * count, len(packer.packed), f"calls of the pack hook after block {turn}")
 
 
-@cases(saved_tensors.builtin_uses)
+@cases(saved_tensors.builtin_uses, acts.acted)
 def test_packing_without_a_copy_shares_the_memory(case: SavedUse) -> None:
     """Where the pack hook detaches, the saved tensor is another object with the memory of the original."""
     _, x = case.start()
@@ -1534,7 +1580,7 @@ def test_packing_without_a_copy_shares_the_memory(case: SavedUse) -> None:
         expect.equal(memory.storage_address(source), memory.storage_address(saved), "storage of the saved tensor")
 
 
-@cases(stochastic.packed_stochastic_uses)
+@cases(stochastic.packed_stochastic_uses, acts.acted)
 def test_packing_leaves_random_steps_equal(case: StochasticUse) -> None:
     """Packing by copies leaves the results and the gradients of a random step equal."""
     with seeded(case.seed, case.plan.device):
@@ -1549,7 +1595,7 @@ def test_packing_leaves_random_steps_equal(case: StochasticUse) -> None:
 # --- hooks on one saved tensor --------------------------------------------------------------------------------
 
 
-@cases(saved_tensors.builtin_uses)
+@cases(saved_tensors.builtin_uses, acts.acted)
 def test_registered_pack_hook_runs_at_once(case: SavedUse) -> None:
     """The pack hook that is registered on one saved tensor is called at once, and once, with its values."""
     leaf, x = case.start()
@@ -1564,7 +1610,7 @@ def test_registered_pack_hook_runs_at_once(case: SavedUse) -> None:
         expect.equal(1, len(packer.packed), "calls of the pack hook after backward")
 
 
-@cases(saved_tensors.builtin_uses)
+@cases(saved_tensors.builtin_uses, acts.acted)
 def test_registered_unpack_hook_runs_at_each_access(case: SavedUse) -> None:
     """The unpack hook of one saved tensor is called each time that it is read by name or by a backward pass."""
     _, x = case.start()
@@ -1584,7 +1630,7 @@ def test_registered_unpack_hook_runs_at_each_access(case: SavedUse) -> None:
         expect.that(more, f"calls of the unpack hook of {name} in backward", "at least one", "none")
 
 
-@cases(saved_tensors.builtin_uses)
+@cases(saved_tensors.builtin_uses, acts.acted)
 def test_registered_hooks_leave_the_gradients_equal(case: SavedUse) -> None:
     """Hooks registered on the saved tensors of a node leave gradients equal."""
     leaf, x = case.start()
@@ -1595,7 +1641,7 @@ def test_registered_hooks_leave_the_gradients_equal(case: SavedUse) -> None:
     same_derivatives(case, derivatives(case, leaf, y), f"through {case.way}")
 
 
-@cases(saved_tensors.builtin_uses)
+@cases(saved_tensors.builtin_uses, acts.acted)
 def test_registering_after_release_raises(case: SavedUse) -> None:
     """Registering hooks on a saved tensor raises once backward has freed it."""
     _, x = case.start()
@@ -1606,7 +1652,7 @@ def test_registering_after_release_raises(case: SavedUse) -> None:
         expect.raises(RuntimeError, partial(handle.register_hooks, *PACKINGS[case.way]), f"hooks on freed {name}")
 
 
-@cases(saved_tensors.builtin_uses)
+@cases(saved_tensors.builtin_uses, acts.acted)
 def test_registering_twice_raises(case: SavedUse) -> None:
     """Registering a second pair of hooks on a saved tensor raises."""
     _, x = case.start()
@@ -1619,7 +1665,7 @@ def test_registering_twice_raises(case: SavedUse) -> None:
 # --- saving on the CPU ----------------------------------------------------------------------------------------
 
 
-@cases(saved_tensors.pinned_uses)
+@cases(saved_tensors.pinned_uses, acts.acted)
 def test_save_on_cpu_leaves_the_gradients_equal(case: SavedUse) -> None:
     """Gradients are equal where saved tensors are kept on the CPU, in pinned memory or not."""
     leaf, x = case.start()
@@ -1628,7 +1674,7 @@ def test_save_on_cpu_leaves_the_gradients_equal(case: SavedUse) -> None:
     same_derivatives(case, derivatives(case, leaf, y), f"saved on the CPU, {case.way}")
 
 
-@cases(saved_tensors.pageable_uses)
+@cases(saved_tensors.pageable_uses, acts.acted)
 def test_save_on_cpu_copies_nothing_that_is_there(case: SavedUse) -> None:
     """Where the graph is on the CPU already, save_on_cpu keeps saved tensors in the memory that they have."""
     _, x = case.start()
@@ -1642,7 +1688,7 @@ def test_save_on_cpu_copies_nothing_that_is_there(case: SavedUse) -> None:
         )
 
 
-@cases(saved_tensors.pinned_uses)
+@cases(saved_tensors.pinned_uses, acts.acted)
 def test_save_on_cpu_gives_the_device_back(case: SavedUse) -> None:
     """A saved tensor that save_on_cpu moved away is on its own device again, with its values, when it is read."""
     expected = saved_for(case.act(case.start()[1]))
@@ -1656,7 +1702,7 @@ def test_save_on_cpu_gives_the_device_back(case: SavedUse) -> None:
 # --- switching hooks off --------------------------------------------------------------------------------------
 
 
-@cases(saved_tensors.nested_hooks)
+@cases(saved_tensors.nested_hooks, acts.acted)
 def test_disabled_hooks_raise_with_the_message(case: Nest) -> None:
     """Setting default hooks raises a RuntimeError with the given message while they are disabled."""
     disable = torch.autograd.graph.disable_saved_tensors_hooks
@@ -1670,7 +1716,7 @@ def test_disabled_hooks_raise_with_the_message(case: Nest) -> None:
         expect.that(said, "the message", f"disabled at {case.depth - 1}", str(error).split("\n")[0])
 
 
-@cases(saved_tensors.nested_hooks)
+@cases(saved_tensors.nested_hooks, acts.acted)
 def test_disabling_hooks_ends_with_its_context(case: Nest) -> None:
     """Default hooks can be set again after the context that disabled them, or raise with the outer one's message."""
     packer = Packer()
@@ -1693,7 +1739,7 @@ def test_disabling_hooks_ends_with_its_context(case: Nest) -> None:
 # --- mutation of saved tensors --------------------------------------------------------------------------------
 
 
-@cases(saved_tensors.mutating_uses)
+@cases(saved_tensors.mutating_uses, acts.acted)
 def test_mutated_saved_tensors_keep_their_gradients(case: SavedUse) -> None:
     """Where mutation is allowed, gradients are those of the values that were saved, whatever was written since."""
     with torch.autograd.graph.allow_mutation_on_saved_tensors():
@@ -1706,7 +1752,7 @@ def test_mutated_saved_tensors_keep_their_gradients(case: SavedUse) -> None:
     same_derivatives(case, found, f"after a change by {case.way}")
 
 
-@cases(saved_tensors.mutating_uses)
+@cases(saved_tensors.mutating_uses, acts.acted)
 def test_allowed_mutation_reaches_the_tensor(case: SavedUse) -> None:
     """Where mutation is allowed, a saved tensor that is modified has its new values."""
     plain = case.start()[1].detach()
@@ -1718,7 +1764,7 @@ def test_allowed_mutation_reaches_the_tensor(case: SavedUse) -> None:
     memory.same_elements(memory.contents(plain), memory.contents(x), f"x after a change by {case.way}")
 
 
-@cases(saved_tensors.mutating_uses)
+@cases(saved_tensors.mutating_uses, acts.acted)
 def test_allowing_mutation_ends_with_its_context(case: SavedUse) -> None:
     """A graph recorded after the context that allowed mutation is checked for mutation as ever."""
     with suppress(Escape), torch.autograd.graph.allow_mutation_on_saved_tensors():
@@ -1739,7 +1785,7 @@ def test_allowing_mutation_ends_with_its_context(case: SavedUse) -> None:
 # --- custom functions: gradients ------------------------------------------------------------------------------
 
 
-@cases(functions.applied_functions)
+@cases(functions.applied_functions, acts.acted)
 def test_custom_gradient_is_what_backward_returns(case: FunctionUse) -> None:
     """The gradient by an input of a custom function is the one that its backward returns for that input."""
     leaves, inputs = case.start()
@@ -1747,7 +1793,7 @@ def test_custom_gradient_is_what_backward_returns(case: FunctionUse) -> None:
     leaves_gathered(case, leaves)
 
 
-@cases(functions.applied_functions)
+@cases(functions.applied_functions, acts.acted)
 def test_backward_gets_a_gradient_for_each_output(case: FunctionUse) -> None:
     """The backward of a custom function is called once with the gradient by each of its outputs."""
     spy = Spy(case.outputs)
@@ -1755,7 +1801,7 @@ def test_backward_gets_a_gradient_for_each_output(case: FunctionUse) -> None:
     given_gradients(case, spy, "zeros")
 
 
-@cases(functions.objects_of_functions)
+@cases(functions.objects_of_functions, acts.acted)
 def test_backward_gets_none_for_other_objects(case: FunctionUse) -> None:
     """Backward is given None for an output of forward that is no tensor, and the output comes out as it is."""
     other = next(k for k in range(case.outputs) if k not in case.chosen())
@@ -1766,14 +1812,14 @@ def test_backward_gets_none_for_other_objects(case: FunctionUse) -> None:
     expect.equal(None, spy.gradients[0][other], f"gradient of output {other} that backward is given")
 
 
-@cases(functions.miscounting_functions)
+@cases(functions.miscounting_functions, acts.acted)
 def test_miscounted_gradients_raise(case: FunctionUse) -> None:
     """Backward raises where a custom function returns fewer gradients than it has inputs, or a further one."""
     found = case.apply(Spy(case.outputs, answer=case.way), *case.start()[1])
     expect.raises(RuntimeError, lambda: case.go_back(found), f"backward that returns {case.way} gradients")
 
 
-@cases(functions.applied_functions)
+@cases(functions.applied_functions, acts.acted)
 def test_further_nones_are_ignored(case: FunctionUse) -> None:
     """A backward may return more gradients than there are inputs where those are None."""
     leaves, inputs = case.start()
@@ -1781,7 +1827,7 @@ def test_further_nones_are_ignored(case: FunctionUse) -> None:
     leaves_gathered(case, leaves)
 
 
-@cases(functions.mixed_functions)
+@cases(functions.mixed_functions, acts.acted)
 def test_unwanted_gradients_are_ignored(case: FunctionUse) -> None:
     """A gradient that backward returns for an input that requires none goes nowhere and is no error."""
     leaves, inputs = case.start()
@@ -1789,7 +1835,7 @@ def test_unwanted_gradients_are_ignored(case: FunctionUse) -> None:
     leaves_gathered(case, leaves)
 
 
-@cases(functions.applied_functions)
+@cases(functions.applied_functions, acts.acted)
 def test_no_gradient_leaves_none(case: FunctionUse) -> None:
     """An input for which backward returns None gathers no gradient."""
     leaves, inputs = case.start()
@@ -1797,21 +1843,21 @@ def test_no_gradient_leaves_none(case: FunctionUse) -> None:
     expect.equal([None] * len(leaves), [leaf.grad for leaf in leaves], "gradients of the leaves")
 
 
-@cases(functions.misshaping_functions)
+@cases(functions.misshaping_functions, acts.acted)
 def test_misshapen_gradient_raises(case: FunctionUse) -> None:
     """Backward raises where a custom function returns a gradient that cannot have its input's shape."""
     found = case.apply(Spy(case.outputs, answer="shape"), *case.start()[1])
     expect.raises(RuntimeError, lambda: case.go_back(found), "backward that returns a gradient of another shape")
 
 
-@cases(functions.applied_functions)
+@cases(functions.applied_functions, acts.acted)
 def test_gradient_of_an_object_raises(case: FunctionUse) -> None:
     """Backward raises where a custom function returns a gradient for an input that is no tensor."""
     found = case.apply(Spy(case.outputs, answer="object"), *case.start()[1])
     expect.raises(RuntimeError, lambda: case.go_back(found), "backward that returns a gradient of an object")
 
 
-@cases(functions.tracked_functions)
+@cases(functions.tracked_functions, acts.acted)
 def test_backward_records_with_create_graph(case: FunctionUse) -> None:
     """Gradients are recorded within the backward of a custom function where create_graph is set, and only there."""
     spy = Spy(case.outputs)
@@ -1824,7 +1870,7 @@ def test_backward_records_with_create_graph(case: FunctionUse) -> None:
 # --- custom functions: forward --------------------------------------------------------------------------------
 
 
-@cases(functions.applied_functions)
+@cases(functions.applied_functions, acts.acted)
 def test_forward_takes_any_object(case: FunctionUse) -> None:
     """An argument of any Python type reaches the forward of a custom function as the object that it is."""
     spy = Spy(case.outputs)
@@ -1835,7 +1881,7 @@ def test_forward_takes_any_object(case: FunctionUse) -> None:
     expect.same_object(spy, spy.setups[0][0][0], "the argument that is no tensor")
 
 
-@cases(functions.applied_functions)
+@cases(functions.applied_functions, acts.acted)
 def test_forward_records_nothing(case: FunctionUse) -> None:
     """Nothing is recorded within the forward of a custom function, whether or not its inputs require grad."""
     spy = Spy(case.outputs)
@@ -1846,7 +1892,7 @@ def test_forward_records_nothing(case: FunctionUse) -> None:
     expect.equal(True, torch.is_grad_enabled(), "is_grad_enabled() afterwards")
 
 
-@cases(functions.tracked_functions)
+@cases(functions.tracked_functions, acts.acted)
 def test_custom_function_is_one_node(case: FunctionUse) -> None:
     """The results of a custom function have one node, which leads to those of the inputs."""
     _, inputs = case.start()
@@ -1861,7 +1907,7 @@ def test_custom_function_is_one_node(case: FunctionUse) -> None:
             expect.same_object(x.grad_fn, node, "node that the node leads to")
 
 
-@cases(functions.tracked_functions)
+@cases(functions.tracked_functions, acts.acted)
 def test_custom_function_names_its_node(case: FunctionUse) -> None:
     """The node of a custom function is named after the class."""
     _, inputs = case.start()
@@ -1870,7 +1916,7 @@ def test_custom_function_names_its_node(case: FunctionUse) -> None:
         expect.equal("SpreadBackward", output.grad_fn.name(), "name of the node")
 
 
-@cases(functions.mixed_functions)
+@cases(functions.mixed_functions, acts.acted)
 def test_containers_are_not_traversed(case: FunctionUse) -> None:
     """Tensors within lists, tuples, dicts and objects that a custom function is given are not tracked."""
     leaves, inputs = case.start()
@@ -1888,7 +1934,7 @@ def test_containers_are_not_traversed(case: FunctionUse) -> None:
         hidden[0].grad = None
 
 
-@cases(function_kinds.optional_functions)
+@cases(function_kinds.optional_functions, acts.acted)
 def test_optional_arguments_may_be_left_out(case: FunctionKind) -> None:
     """Arguments of forward with default values may be left out."""
     leaf, x = case.start()
@@ -1899,7 +1945,7 @@ def test_optional_arguments_may_be_left_out(case: FunctionKind) -> None:
     nearly(np.full_like(case.plan.array, factor), expect.tensor(leaf.grad, "gradient"), "gradient of the leaf")
 
 
-@cases(function_kinds.keyword_functions)
+@cases(function_kinds.keyword_functions, acts.acted)
 def test_optional_arguments_may_be_given_by_keyword(case: FunctionKind) -> None:
     """Arguments of forward with default values may be given by keyword."""
     leaf, x = case.start()
@@ -1914,7 +1960,7 @@ def test_optional_arguments_may_be_given_by_keyword(case: FunctionKind) -> None:
     nearly(np.full_like(case.plan.array, 4), expect.tensor(leaf.grad, "gradient"), "gradient of the leaf")
 
 
-@cases(functions.constant_functions)
+@cases(functions.constant_functions, acts.acted)
 def test_no_graph_without_a_tracked_input(case: FunctionUse) -> None:
     """Under no_grad, and where no input requires grad, a custom function gives tensors that require none."""
     _, inputs = case.start()
@@ -1925,7 +1971,7 @@ def test_no_graph_without_a_tracked_input(case: FunctionUse) -> None:
         in_the_graph(output, False, f"output {k}")
 
 
-@cases(functions.setup_functions)
+@cases(functions.setup_functions, acts.acted)
 def test_setup_context_gets_inputs_and_output(case: FunctionUse) -> None:
     """The setup_context of a custom function is given a tuple of all inputs, and what forward returned."""
     spy = Spy(case.outputs)
@@ -1943,7 +1989,7 @@ def test_setup_context_gets_inputs_and_output(case: FunctionUse) -> None:
 # --- custom functions: outputs --------------------------------------------------------------------------------
 
 
-@cases(functions.applied_functions)
+@cases(functions.applied_functions, acts.acted)
 def test_float_outputs_require_grad(case: FunctionUse) -> None:
     """Outputs of a custom function of floating or complex type require grad unless they are marked."""
     found = case.apply(Spy(case.outputs), *case.start()[1])
@@ -1951,7 +1997,7 @@ def test_float_outputs_require_grad(case: FunctionUse) -> None:
         in_the_graph(output, True, f"output {k}")
 
 
-@cases(functions.kinds_of_functions)
+@cases(functions.kinds_of_functions, acts.acted)
 def test_integral_outputs_require_no_grad(case: FunctionUse) -> None:
     """Outputs of a custom function of integral or bool type never require grad."""
     other = next(k for k in range(case.outputs) if k not in case.chosen())
@@ -1964,7 +2010,7 @@ def test_integral_outputs_require_no_grad(case: FunctionUse) -> None:
     leaves_gathered(case, leaves)
 
 
-@cases(functions.marked_functions)
+@cases(functions.marked_functions, acts.acted)
 def test_marked_outputs_require_no_grad(case: FunctionUse) -> None:
     """Outputs that are marked as not differentiable require no grad, and the others do."""
     marked = tuple(k for k in range(case.outputs) if k not in case.chosen())
@@ -1973,7 +2019,7 @@ def test_marked_outputs_require_no_grad(case: FunctionUse) -> None:
         in_the_graph(output, k not in marked, f"output {k}")
 
 
-@cases(functions.marked_functions)
+@cases(functions.marked_functions, acts.acted)
 def test_marked_outputs_get_zeros(case: FunctionUse) -> None:
     """Backward is given a zero tensor of its output's shape for an output that is marked as not differentiable."""
     marked = tuple(k for k in range(case.outputs) if k not in case.chosen())
@@ -1982,7 +2028,7 @@ def test_marked_outputs_get_zeros(case: FunctionUse) -> None:
     given_gradients(case, spy, "zeros")
 
 
-@cases(functions.partly_used_functions)
+@cases(functions.partly_used_functions, acts.acted)
 def test_undefined_gradients_come_as_zeros(case: FunctionUse) -> None:
     """Backward is given zeros for an output that no gradient came back to."""
     spy = Spy(case.outputs)
@@ -1990,7 +2036,7 @@ def test_undefined_gradients_come_as_zeros(case: FunctionUse) -> None:
     given_gradients(case, spy, "zeros")
 
 
-@cases(functions.partly_used_functions)
+@cases(functions.partly_used_functions, acts.acted)
 def test_undefined_gradients_come_as_none(case: FunctionUse) -> None:
     """With set_materialize_grads(False) backward is given None for an output that no gradient came back to."""
     spy = Spy(case.outputs, materialize=False)
@@ -1998,7 +2044,7 @@ def test_undefined_gradients_come_as_none(case: FunctionUse) -> None:
     given_gradients(case, spy, "none")
 
 
-@cases(function_kinds.returning_functions)
+@cases(function_kinds.returning_functions, acts.acted)
 def test_returned_input_is_an_output(case: FunctionKind) -> None:
     """An input that forward returns as it is comes out as another tensor of the same memory, with its own gradient."""
     leaf, x = case.start()
@@ -2012,7 +2058,7 @@ def test_returned_input_is_an_output(case: FunctionKind) -> None:
     nearly(np.full_like(case.plan.array, 5), expect.tensor(leaf.grad, "gradient"), "gradient of the leaf")
 
 
-@cases(function_kinds.passing_functions)
+@cases(function_kinds.passing_functions, acts.acted)
 def test_returned_view_keeps_the_memory(case: FunctionKind) -> None:
     """A view of an input that forward returns shares its memory, and has the gradient that backward returns."""
     leaf, x = case.start()
@@ -2025,7 +2071,7 @@ def test_returned_view_keeps_the_memory(case: FunctionKind) -> None:
     nearly(np.full_like(case.plan.array, 5), expect.tensor(leaf.grad, "gradient"), "gradient of the leaf")
 
 
-@cases(function_kinds.passing_functions)
+@cases(function_kinds.passing_functions, acts.acted)
 def test_returned_view_refuses_writes(case: FunctionKind) -> None:
     """A view that a custom function returned cannot be modified in place while gradients are recorded."""
     _, x = case.start()
@@ -2034,7 +2080,7 @@ def test_returned_view_refuses_writes(case: FunctionKind) -> None:
     expect.raises(RuntimeError, lambda: found[...].zero_(), "zero_ of a view of it")
 
 
-@cases(function_kinds.returning_functions)
+@cases(function_kinds.returning_functions, acts.acted)
 def test_dirty_leaf_raises(case: FunctionKind) -> None:
     """A custom function that marks a leaf that requires grad as dirty raises."""
     leaf = case.plan.build().requires_grad_()
@@ -2043,7 +2089,7 @@ def test_dirty_leaf_raises(case: FunctionKind) -> None:
     expect.raises(RuntimeError, lambda: function.apply(Keeper("returned"), x), "a custom function that dirties a leaf")
 
 
-@cases(function_kinds.stale_functions)
+@cases(function_kinds.stale_functions, acts.acted)
 def test_dirty_input_must_be_returned(case: FunctionKind) -> None:
     """A custom function that marks an input as dirty and does not return it raises."""
     _, x = case.start()
@@ -2054,7 +2100,7 @@ def test_dirty_input_must_be_returned(case: FunctionKind) -> None:
 # --- custom functions: context --------------------------------------------------------------------------------
 
 
-@cases(functions.applied_functions)
+@cases(functions.applied_functions, acts.acted)
 def test_needs_input_grad_mirrors_the_inputs(case: FunctionUse) -> None:
     """ctx.needs_input_grad holds a bool for each input, which says whether it requires grad."""
     spy = Spy(case.outputs)
@@ -2063,7 +2109,7 @@ def test_needs_input_grad_mirrors_the_inputs(case: FunctionUse) -> None:
     expect.equal(expected, spy.needs[0], "ctx.needs_input_grad in backward")
 
 
-@cases(function_kinds.saving_functions)
+@cases(function_kinds.saving_functions, acts.acted)
 def test_saved_tensors_come_back_in_order(case: FunctionKind) -> None:
     """ctx.saved_tensors holds what save_for_backward was given, in order, with None for None."""
     keeper = Keeper(case.way)
@@ -2081,7 +2127,7 @@ def test_saved_tensors_come_back_in_order(case: FunctionKind) -> None:
             memory.same_elements(one, memory.contents(other), f"ctx.saved_tensors[{k}]")
 
 
-@cases(function_kinds.stale_functions)
+@cases(function_kinds.stale_functions, acts.acted)
 def test_stale_saved_tensor_raises(case: FunctionKind) -> None:
     """Reading ctx.saved_tensors raises where one of them has been modified in place since."""
     for change in CHANGES.values():
@@ -2095,7 +2141,7 @@ def test_stale_saved_tensor_raises(case: FunctionKind) -> None:
         expect.equal([], keeper.seen, "what ctx.saved_tensors gave")
 
 
-@cases(function_kinds.array_functions)
+@cases(function_kinds.array_functions, acts.acted)
 def test_saved_tensors_are_freed_by_backward(case: FunctionKind) -> None:
     """A tensor that only save_for_backward held is freed once backward is done."""
     keeper = Keeper(case.way)
@@ -2108,7 +2154,7 @@ def test_saved_tensors_are_freed_by_backward(case: FunctionKind) -> None:
     expect.that(keeper.memory[0]() is None, "what was saved, after backward", "freed", "still held")
 
 
-@cases(function_kinds.saving_functions)
+@cases(function_kinds.saving_functions, acts.acted)
 def test_cleared_saved_tensors_raise(case: FunctionKind) -> None:
     """With clear_saved_tensors_on_access a second access to ctx.saved_tensors raises."""
     for parts, flag in ((Saving, True), (SavingTwice, False)):
@@ -2121,7 +2167,7 @@ def test_cleared_saved_tensors_raise(case: FunctionKind) -> None:
     expect.raises(RuntimeError, lambda: torch.autograd.backward(found, upstream), "second access to ctx.saved_tensors")
 
 
-@cases(function_kinds.array_functions)
+@cases(function_kinds.array_functions, acts.acted)
 def test_cleared_saved_tensors_are_freed_in_backward(case: FunctionKind) -> None:
     """With clear_saved_tensors_on_access a saved tensor is freed as soon as backward drops it."""
     for flag in (True, False):
@@ -2133,7 +2179,7 @@ def test_cleared_saved_tensors_are_freed_in_backward(case: FunctionKind) -> None
         expect.equal([not flag], keeper.seen[1], says)
 
 
-@cases(function_kinds.plain_kinds)
+@cases(function_kinds.plain_kinds, acts.acted)
 def test_boxed_gradients_come_as_a_list(case: FunctionKind) -> None:
     """With boxed_grads_call backward is given its gradients as one list, and returns as ever."""
     keeper = Keeper()
@@ -2147,7 +2193,7 @@ def test_boxed_gradients_come_as_a_list(case: FunctionKind) -> None:
     nearly(np.full_like(case.plan.array, 19), expect.tensor(leaf.grad, "gradient"), "gradient of the leaf")
 
 
-@cases(function_kinds.combined_kinds)
+@cases(function_kinds.combined_kinds, acts.acted)
 def test_vjp_stands_for_backward(case: FunctionKind) -> None:
     """A custom function may define vjp in place of backward."""
     leaf, x = case.start()
@@ -2156,7 +2202,7 @@ def test_vjp_stands_for_backward(case: FunctionKind) -> None:
     nearly(np.full_like(case.plan.array, 3), expect.tensor(leaf.grad, "gradient"), "gradient of the leaf")
 
 
-@cases(function_kinds.combined_kinds)
+@cases(function_kinds.combined_kinds, acts.acted)
 def test_vjp_beside_backward_raises(case: FunctionKind) -> None:
     """Backward raises through a custom function that defines both vjp and backward."""
     _, x = case.start()
@@ -2168,7 +2214,7 @@ def test_vjp_beside_backward_raises(case: FunctionKind) -> None:
 # --- custom functions: higher orders --------------------------------------------------------------------------
 
 
-@cases(function_kinds.once_cubes)
+@cases(function_kinds.once_cubes, acts.acted)
 def test_once_differentiable_keeps_the_gradient(case: FunctionKind) -> None:
     """once_differentiable leaves the first gradient as it is, with create_graph and without."""
     for flag in (False, True):
@@ -2179,7 +2225,7 @@ def test_once_differentiable_keeps_the_gradient(case: FunctionKind) -> None:
         nearly(np.conj(6 * case.plan.array**2), gradient, f"gradient with create_graph={flag}")
 
 
-@cases(function_kinds.once_cubes)
+@cases(function_kinds.once_cubes, acts.acted)
 def test_once_differentiable_refuses_a_second_time(case: FunctionKind) -> None:
     """Double backward through a backward that is once_differentiable raises."""
     for tracked in (True, False):
@@ -2191,7 +2237,7 @@ def test_once_differentiable_refuses_a_second_time(case: FunctionKind) -> None:
         expect.raises(RuntimeError, partial(torch.autograd.grad, total, leaf), "double backward")
 
 
-@cases(function_kinds.cubes)
+@cases(function_kinds.cubes, acts.acted)
 def test_custom_function_is_differentiated_again(case: FunctionKind) -> None:
     """Derivatives of higher order are right where backward is made of differentiable operations."""
     leaf, x = case.start()
@@ -2203,7 +2249,7 @@ def test_custom_function_is_differentiated_again(case: FunctionKind) -> None:
         nearly(np.conj(derivative), value, f"gradient of order {order}")
 
 
-@cases(function_kinds.constant_cubes)
+@cases(function_kinds.constant_cubes, acts.acted)
 def test_intermediate_on_ctx_is_constant(case: FunctionKind) -> None:
     """An intermediate that forward leaves on ctx without saving it is a constant to double backward."""
     leaf, x = case.start()
@@ -2216,7 +2262,7 @@ def test_intermediate_on_ctx_is_constant(case: FunctionKind) -> None:
 # --- custom functions: forward mode, vmap and torch.func ------------------------------------------------------
 
 
-@cases(function_transforms.dual_functions)
+@cases(function_transforms.dual_functions, acts.acted)
 def test_forward_mode_uses_jvp(case: FunctionUse) -> None:
     """The tangent of a result of a custom function is the one that its jvp returns, called within apply."""
     spy = Spy(case.outputs)
@@ -2228,7 +2274,7 @@ def test_forward_mode_uses_jvp(case: FunctionUse) -> None:
             memory.same_elements(expected_tangent(case, k), memory.contents(tangent), f"tangent of output {k}")
 
 
-@cases(function_transforms.dual_functions)
+@cases(function_transforms.dual_functions, acts.acted)
 def test_jvp_sees_what_was_saved_for_forward(case: FunctionUse) -> None:
     """In jvp ctx.saved_tensors holds what save_for_forward was given."""
     spy = Spy(case.outputs)
@@ -2240,7 +2286,7 @@ def test_jvp_sees_what_was_saved_for_forward(case: FunctionUse) -> None:
             memory.same_elements(memory.contents(x), memory.contents(found), f"ctx.saved_tensors[{k}] in jvp")
 
 
-@cases(function_transforms.partly_dual_functions)
+@cases(function_transforms.partly_dual_functions, acts.acted)
 def test_missing_tangents_come_as_zeros(case: FunctionUse) -> None:
     """Of a tensor input that has no tangent jvp is given zeros, and None with set_materialize_grads(False)."""
     for materialize in (True, False):
@@ -2257,7 +2303,7 @@ def test_missing_tangents_come_as_zeros(case: FunctionUse) -> None:
                 memory.same_elements(expected, memory.contents(tangent), f"tangent {i} that jvp is given")
 
 
-@cases(function_kinds.plain_kinds)
+@cases(function_kinds.plain_kinds, acts.acted)
 def test_missing_jvp_raises(case: FunctionKind) -> None:
     """Forward mode through a custom function without a jvp raises."""
     function = function_of(CubeWithSlope, case.style)
@@ -2266,7 +2312,7 @@ def test_missing_jvp_raises(case: FunctionKind) -> None:
         expect.raises((NotImplementedError, RuntimeError), lambda: function.apply(x), "forward mode without a jvp")
 
 
-@cases(function_transforms.mapped_functions)
+@cases(function_transforms.mapped_functions, acts.acted)
 def test_generated_vmap_rule_maps_the_function(case: FunctionKind) -> None:
     """With generate_vmap_rule vmap of a custom function computes it for each slice."""
     dim = -1 if case.way == "-1" else 0
@@ -2277,7 +2323,7 @@ def test_generated_vmap_rule_maps_the_function(case: FunctionKind) -> None:
     nearly(np.conj(3 * case.plan.array**2), expect.tensor(leaf.grad, "gradient"), "gradient through vmap")
 
 
-@cases(function_transforms.mapped_functions)
+@cases(function_transforms.mapped_functions, acts.acted)
 def test_vmap_method_is_given_the_batch(case: FunctionKind) -> None:
     """vmap calls the vmap method of a custom function with the batch's size, the dimensions and the whole tensors."""
     dim, shape = (-1 if case.way == "-1" else 0), case.plan.shape
@@ -2294,7 +2340,7 @@ def test_vmap_method_is_given_the_batch(case: FunctionKind) -> None:
     nearly(np.full_like(array, 2), expect.tensor(leaf.grad, "gradient"), "gradient through vmap")
 
 
-@cases(function_transforms.mapped_functions)
+@cases(function_transforms.mapped_functions, acts.acted)
 def test_vmap_needs_a_rule(case: FunctionKind) -> None:
     """vmap raises for a custom function without a rule, and for one with two."""
     x = case.plan.build()
@@ -2302,14 +2348,14 @@ def test_vmap_needs_a_rule(case: FunctionKind) -> None:
         expect.raises(RuntimeError, partial(torch.vmap(function), x), "vmap of a custom function")
 
 
-@cases(function_transforms.transformed_functions)
+@cases(function_transforms.transformed_functions, acts.acted)
 def test_transforms_follow_a_custom_function(case: FunctionKind) -> None:
     """The transforms of torch.func give the derivatives of a custom function that has a setup_context."""
     x, array = case.plan.build(), case.plan.array
     nearly(expected_of_transform(case.way, array), transform(case.way, cube(), x), f"{case.way} of a custom function")
 
 
-@cases(function_transforms.combined_transforms)
+@cases(function_transforms.combined_transforms, acts.acted)
 def test_transforms_refuse_a_combined_forward(case: FunctionKind) -> None:
     """The transforms of torch.func raise for a custom function whose forward takes ctx."""
     x = case.plan.build()
@@ -2433,7 +2479,7 @@ def test_gradcheck_needs_a_tracked_input(case: Checked) -> None:
     expect.raises((ValueError, RuntimeError), check, "gradcheck without an input that requires grad")
 
 
-@cases(gradchecks.twice_right_functions)
+@cases(gradchecks.twice_right_functions, acts.acted)
 def test_gradgradcheck_passes_right_gradients(case: Checked) -> None:
     """gradgradcheck returns True for a function whose second derivatives are right."""
     inputs = case.inputs()
@@ -2443,7 +2489,7 @@ def test_gradgradcheck_passes_right_gradients(case: Checked) -> None:
         expect.equal(True, found, f"gradgradcheck with {list(options)}")
 
 
-@cases(gradchecks.twice_wrong_functions)
+@cases(gradchecks.twice_wrong_functions, acts.acted)
 def test_gradgradcheck_finds_a_wrong_second_derivative(case: Checked) -> None:
     """gradgradcheck raises, or returns False, where gradients are right and their derivatives wrong."""
     inputs = case.inputs()
@@ -2609,7 +2655,7 @@ def test_non_reentrant_stops_early(case: CheckpointUse) -> None:
     expect.equal(["begin", "middle", "end", "begin", "middle"], function.steps, "steps of both runs")
 
 
-@cases(checkpoints.disabled_early_stops)
+@cases(checkpoints.disabled_early_stops, acts.acted)
 def test_early_stop_can_be_disabled(case: CheckpointUse) -> None:
     """Within set_checkpoint_early_stop(False) a function runs again to its end, also in a backward that comes later."""
     function = Noted()
@@ -2759,7 +2805,7 @@ def test_non_reentrant_takes_detached_tensors(case: CheckpointUse) -> None:
 # --- checkpoint: arguments ------------------------------------------------------------------------------------
 
 
-@cases(checkpoints.non_reentrant_checkpoints)
+@cases(checkpoints.non_reentrant_checkpoints, acts.acted)
 def test_checkpoint_without_a_mode_is_noticed(case: CheckpointUse) -> None:
     """A call without use_reentrant warns or raises."""
     _, x = case.start()
@@ -2774,7 +2820,7 @@ def test_checkpoint_without_a_mode_is_noticed(case: CheckpointUse) -> None:
         expect.that("use_reentrant" in said, "a call without use_reentrant", "a warning or an error", "neither")
 
 
-@cases(checkpoints.non_reentrant_checkpoints)
+@cases(checkpoints.non_reentrant_checkpoints, acts.acted)
 def test_checkpoint_without_a_mode_raises(case: CheckpointUse) -> None:
     """A call without use_reentrant raises."""
     _, x = case.start()
@@ -2923,7 +2969,7 @@ def test_gradients_have_the_type_of_their_leaves(case: Program) -> None:
             expect.equal(expected, (leaf.grad.dtype, tuple(leaf.grad.shape), leaf.grad.device), name)
 
 
-@cases(program_sources.some_programs)
+@cases(program_sources.some_programs, acts.acted)
 def test_backward_and_grad_agree(case: Program) -> None:
     """What backward leaves in ``.grad`` is what ``autograd.grad`` returns."""
     live, other = case.run(), case.run()
@@ -2934,7 +2980,7 @@ def test_backward_and_grad_agree(case: Program) -> None:
             close_values(case, numbers_of(leaf.grad), numbers_of(expect.tensor(gradient, name)), name)
 
 
-@cases(program_sources.some_programs)
+@cases(program_sources.some_programs, acts.acted)
 def test_grad_of_a_program_leaves_grad_alone(case: Program) -> None:
     """autograd.grad of a program leaves ``.grad`` of its leaves as it was: None, or what backward has put there."""
     passed, fresh = case.run(), case.new_leaves()
@@ -3005,7 +3051,7 @@ def test_view_of_a_constant_that_joined_the_graph_can_be_written(case: Program) 
     close_to_duals(case, slopes_of(case), [leaf.grad for leaf in live.leaves], leaf_names(case))
 
 
-@cases(program_sources.retaining_programs)
+@cases(program_sources.retaining_programs, acts.acted)
 def test_retained_gradients_are_the_derivatives(case: Program) -> None:
     """A value inside a program that retains its gradient holds the derivative by it after backward."""
     retained = case.retainable()

@@ -14,6 +14,7 @@ import torch
 
 from conformance.engine.cases import cases
 from conformance.inputs import (
+    acts,
     disguises,
     element_copies,
     extremes,
@@ -24,8 +25,10 @@ from conformance.inputs import (
     inplace_kinks,
     inplace_program_sources,
     lazy_operands,
+    lazy_outs,
     masks,
     named_calls,
+    numpy_numbers,
     outs,
     positions,
     random_fills,
@@ -34,6 +37,7 @@ from conformance.inputs import (
     resizing,
     scattering,
     selections,
+    silent_writes,
 )
 from conformance.inputs.activations import Activation, activations
 from conformance.inputs.aliases import (
@@ -68,7 +72,9 @@ from conformance.inputs.further_outs import FurtherOut
 from conformance.inputs.inplace_programs import InplaceProgram, saved, used, viewed, weighted, weights_of, write
 from conformance.inputs.layouts import place, places, row_major
 from conformance.inputs.lazy_operands import LazyCall
+from conformance.inputs.lazy_outs import LazyOut
 from conformance.inputs.named_calls import NamedCall
+from conformance.inputs.numpy_numbers import NumpyNumber
 from conformance.inputs.outs import OutCall
 from conformance.inputs.refusals import Doomed, Overlapping
 from conformance.inputs.resizing import Resize, Setting
@@ -78,6 +84,7 @@ from conformance.inputs.rewrites import (
     operand_tensors,
     with_a_tensor_for_the_number,
 )
+from conformance.inputs.silent_writes import SilentWrite
 from conformance.oracles import expect, frames, memory, numbers, ranges, references, writes
 from conformance.oracles import indexing as loops
 from conformance.oracles.activated import overwritten
@@ -197,6 +204,7 @@ def test_takes_its_arguments_by_name(case: NamedCall) -> None:
     expect.same_object(named.self_, found, f"result of {case.call.method} with its arguments by name")
     for part, of in (("shape", torch.Tensor.size), ("strides", torch.Tensor.stride)):
         expect.equal(tuple(of(placed.self_)), tuple(of(named.self_)), f"{part} of {what}")
+    expect.equal(placed.self_.storage_offset(), named.self_.storage_offset(), f"storage offset of {what}")
     memory.same_bytes(memory.storage_bytes(placed.self_), memory.storage_bytes(named.self_), f"memory of {what}")
 
 
@@ -228,7 +236,7 @@ def test_activation_with_an_underscore_overwrites_its_input(case: Activation) ->
     overwritten(case)
 
 
-@cases(selections.small_inputs)
+@cases(selections.small_inputs, acts.acted)
 def test_function_with_an_underscore_does_as_the_method(case: Call) -> None:
     """A function of torch that ends in an underscore does to its first argument what the method of that name does."""
     method, live = case.build(), case.build()
@@ -291,7 +299,7 @@ def test_leaves_its_operands_alone(case: Call) -> None:
     expect.equal(versions, [x._version for x in operands], f"versions of the operands of {case.method}")
 
 
-@cases(selections.paired_inputs)
+@cases(selections.paired_inputs, acts.acted)
 def test_counterpart_leaves_self_alone(case: Call) -> None:
     """The counterpart without an underscore computes its result in a new tensor and leaves self unchanged."""
     live = case.build()
@@ -358,6 +366,26 @@ def test_complex_division_by_a_subnormal_is_a_number(case: Call) -> None:
     live.apply()
     expected = np.where(case.self_.array == 0, 0j, 1 + 0j)
     numbers.close(expected, memory.contents(live.self_), case.self_.dtype, "fused", f"self after {case.method}")
+
+
+@cases(numpy_numbers.numpy_numbers)
+def test_augmented_assignment_takes_numpy_numbers(case: NumpyNumber) -> None:
+    """An augmented assignment of a scalar of NumPy computes what that of the Python number does, in place."""
+    plain, x = case.self_.build(), case.self_.build()
+    case.apply(plain, case.value)
+    what = f"x {numpy_numbers.NUMPY_SYMBOLS[case.function]} np.{case.kind}(…)"
+    expect.same_object(x, case.apply(x, case.number()), what)
+    agree(memory.contents(plain), memory.contents(x), case.self_.dtype, "exact", f"x after {what}")
+
+
+@cases(silent_writes.silent_writes)
+def test_value_that_requires_grad_is_written_without_grad(case: SilentWrite) -> None:
+    """Where no gradients are recorded, a value that requires grad is written as its numbers, and self does not require grad."""  # noqa: E501
+    x = case.self_.build()
+    case.run(x)
+    expect.equal(False, x.requires_grad, f"requires_grad after {case.write}")
+    expect.equal(None, x.grad_fn, f"grad_fn after {case.write}")
+    numbers.close(case.expected(), memory.contents(x), case.self_.dtype, "fused", f"x after {case.write}")
 
 
 @cases(extremes.subnormal_numbers)
@@ -634,7 +662,7 @@ def test_leaf_refuses(case: Call) -> None:
     expect.raises(RuntimeError, live.apply, f"{case.method} on a leaf that requires grad")
 
 
-@cases(leaf_view_calls)
+@cases(leaf_view_calls, acts.acted)
 def test_view_of_a_leaf_refuses(case: Alias) -> None:
     """A view of a leaf that requires grad cannot be modified in place while gradients are recorded."""
     live = case.call.build()
@@ -642,7 +670,7 @@ def test_view_of_a_leaf_refuses(case: Alias) -> None:
     expect.raises(RuntimeError, live.apply, f"{case.call.method} on a view ({case.form}) of a leaf that requires grad")
 
 
-@cases(leaf_augmented_assignments)
+@cases(leaf_augmented_assignments, acts.acted)
 def test_augmented_assignment_to_a_leaf_is_refused(case: Alias) -> None:
     """An augmented assignment to a leaf that requires grad, or a view of one, raises while gradients are recorded."""
     live = case.call.build()
@@ -672,7 +700,7 @@ def test_leaf_can_be_written_without_grad(case: Call) -> None:
     expect.equal((True, True), (leaf.is_leaf, leaf.requires_grad), f"is_leaf and requires_grad after {case.method}")
 
 
-@cases(selections.grad_inputs)
+@cases(selections.grad_inputs, acts.acted)
 def test_data_reaches_the_tensor(case: Call) -> None:
     """A write through .data may go by autograd unseen, but reaches the tensor's memory or is refused."""
     plain, live = case.build(), case.build()
@@ -688,7 +716,7 @@ def test_data_reaches_the_tensor(case: Call) -> None:
     )
 
 
-@cases(split_calls)
+@cases(split_calls, acts.acted)
 def test_one_of_several_views_refuses(case: Alias) -> None:
     """An output of a function that returns several views cannot be modified in place while gradients are recorded."""
     live = case.call.build()
@@ -710,7 +738,7 @@ def test_bumps_the_version(case: Call | Overlapping) -> None:
         expect.that(after > before, f"version of self after {case.method}", f"more than {before}", after)
 
 
-@cases(viewed_calls)
+@cases(viewed_calls, acts.acted)
 def test_views_share_the_version(case: Alias) -> None:
     """A tensor and its views have one version counter, whichever of them is written."""
     live = case.call.build()
@@ -728,7 +756,7 @@ def test_views_share_the_version(case: Alias) -> None:
     expect.equal(x._version, alias._version, f"version of its view ({case.form}) after {case.call.method}")
 
 
-@cases(detached_calls)
+@cases(detached_calls, acts.acted)
 def test_detached_tensor_shares_the_version(case: Alias) -> None:
     """A tensor and what detach made of it have one version counter, whichever of them is written."""
     live = case.call.build()
@@ -898,7 +926,7 @@ def test_earlier_hook_gets_the_gradient_of_the_old_value(case: InplaceProgram) -
     check_gradient(case.value, case.start, found, what, case.call.self_.dtype)
 
 
-@cases(inplace_program_sources.hooked_view_programs)
+@cases(inplace_program_sources.hooked_view_programs, acts.acted)
 def test_later_hook_gets_the_gradient_of_the_new_value(case: InplaceProgram) -> None:
     """A hook registered after an in-place operation gets the gradient by the value that the tensor then has."""
     live = case.call.build()
@@ -915,7 +943,7 @@ def test_later_hook_gets_the_gradient_of_the_new_value(case: InplaceProgram) -> 
     )
 
 
-@cases(inplace_program_sources.hooked_view_programs)
+@cases(inplace_program_sources.hooked_view_programs, acts.acted)
 def test_retained_grad_is_that_of_the_current_value(case: InplaceProgram) -> None:
     """A retain_grad from before an in-place operation keeps the gradient by the value that the tensor has then."""
     live = case.call.build()
@@ -930,7 +958,7 @@ def test_retained_grad_is_that_of_the_current_value(case: InplaceProgram) -> Non
 # --- custom functions -----------------------------------------------------------------------------------------
 
 
-@cases(dirtying_functions)
+@cases(dirtying_functions, acts.acted)
 def test_mark_dirty_lets_stale_use_be_detected(case: Dirtying) -> None:
     """Backward raises where a saved tensor has been modified by a custom function that marks it dirty."""
     x = case.plan.build().requires_grad_().clone()
@@ -940,7 +968,7 @@ def test_mark_dirty_lets_stale_use_be_detected(case: Dirtying) -> None:
     expect.raises(RuntimeError, lambda: torch.autograd.backward(before, torch.ones_like(before)), what)
 
 
-@cases(dirtying_functions)
+@cases(dirtying_functions, acts.acted)
 def test_mark_dirty_puts_the_function_into_the_graph(case: Dirtying) -> None:
     """A custom function that marks its input dirty and returns it is part of the input's gradient from then on."""
     leaf = case.plan.build().requires_grad_()
@@ -1031,7 +1059,7 @@ def test_assignment_refuses_an_index_that_is_not_there(case: Assignment) -> None
 # --- augmented assignments ------------------------------------------------------------------------------------
 
 
-@cases(augmented_assignments)
+@cases(augmented_assignments, acts.acted)
 def test_augmented_assignment_keeps_the_tensor(case: Call) -> None:
     """An augmented assignment leaves the name bound to the very tensor that it was bound to, in the same memory."""
     live = case.build()
@@ -1041,7 +1069,7 @@ def test_augmented_assignment_keeps_the_tensor(case: Call) -> None:
     expect.equal(address, found.data_ptr(), f"address of the tensor after {symbol_of(case)}")
 
 
-@cases(augmented_assignments)
+@cases(augmented_assignments, acts.acted)
 def test_augmented_assignment_computes_the_operator(case: Call) -> None:
     """An augmented assignment leaves in the tensor the values of the operator that it is written with."""
     live = case.build()
@@ -1249,7 +1277,7 @@ def test_index_put_writes(case: Call) -> None:
     wrote(loops.index_put_at(case.self_, *case.args), live.self_, case.self_, "self after index_put_")
 
 
-@cases(positions.index_put_cases)
+@cases(positions.index_put_cases, acts.acted)
 def test_index_put_is_assignment(case: Call) -> None:
     """index_put_(indices, values) does what the assignment self[indices] = values does."""
     live, other = case.build(), case.build()
@@ -1660,6 +1688,15 @@ def test_out_whose_elements_share_memory_is_refused(case: OutCall) -> None:
     expect.raises(RuntimeError, lambda: case.apply(case.build()), f"{case.function} to an expanded out")
 
 
+@cases(lazy_outs.lazy_outs)
+def test_out_with_a_lazy_bit_receives_the_result(case: LazyOut) -> None:
+    """An out with its conjugate or negative bit set stands for the result afterwards, and is returned."""
+    out = case.build()
+    found = case.apply(out)
+    expect.same_object(out, found, f"result of {case.function}")
+    numbers.close(case.expected(), memory.contents(out), case.out.dtype, "fused", f"out of {case.function}")
+
+
 @cases(further_outs.further_calls)
 def test_further_out_receives_the_result(case: FurtherOut) -> None:
     """An out of the right shape, or without elements, receives what the function returns without one."""
@@ -1700,8 +1737,10 @@ def test_further_out_that_requires_grad_is_refused(case: FurtherOut) -> None:
 
 @cases(outs.empty_cases)
 def test_out_without_elements_is_resized(case: OutCall) -> None:
-    """An out without elements is resized to the shape of the result and receives it."""
+    """An out without elements is resized to the shape of the result and receives it, and so again in a second call."""
     given = case.build()
+    case.apply(given)
+    holds_results(case, given)
     case.apply(given)
     holds_results(case, given)
 
@@ -1877,6 +1916,8 @@ def test_random_without_bounds_spans_the_type(case: Call) -> None:
         ranges.both_halves(low, high, found, "numbers drawn by random_")
         if not case.args:
             ranges.every_bit_varies(high.bit_length(), found, "numbers drawn by random_")
+    if found.size >= 16 * (high - low + 1):
+        expect.equal((low, high), (found.min(), found.max()), f"ends of {found.size} numbers drawn by random_")
     ranges.follows(ranges.discrete_law(low, high + 1), found, case.self_.dtype, "numbers drawn by random_")
 
 

@@ -13,6 +13,7 @@ import torch
 
 from conformance.engine.cases import cases
 from conformance.inputs import (
+    acts,
     chains,
     decorated_modes,
     dual_tensors,
@@ -98,7 +99,7 @@ def test_recorded_result_is_no_leaf(case: Applied) -> None:
     expect.equal(before, graph_state(x), f"graph of x after {case.expression}")
 
 
-@cases(leaves.recorded_calls)
+@cases(leaves.recorded_calls, acts.acted)
 def test_grad_fn_is_a_node(case: Applied) -> None:
     """The grad_fn of a recorded result is a node of the graph, and that of a leaf is None."""
     x = case.build()
@@ -176,7 +177,7 @@ def test_requires_grad_can_be_set(case: Applied) -> None:
     memory.same_elements(elements, memory.contents(x), f"x after {case.expression}")
 
 
-@cases(leaves.setters)
+@cases(leaves.setters, acts.acted)
 def test_requires_grad_begins_recording(case: Applied) -> None:
     """Once a tensor has been made to require grad, autograd records what is computed from it."""
     x = case.build()
@@ -296,7 +297,7 @@ def test_frozen_parameters_get_no_gradient(case: Frozen) -> None:
             numbers.close(expected, found, "float64", "accumulated", f".grad of {what}", both_rounded=True)
 
 
-@cases(modules_to_switch)
+@cases(modules_to_switch, acts.acted)
 def test_module_requires_grad_sets_every_parameter(case: Frozen) -> None:
     """Module.requires_grad_ sets the flag of all of the module's parameters, and returns the module."""
     with generator_kept(case.device):
@@ -338,7 +339,7 @@ def test_retain_grad_keeps_the_gradient(case: Chain) -> None:
     chain_has_gradients(case, values, case.kept)
 
 
-@cases(chains.keeping_chains)
+@cases(chains.keeping_chains, acts.acted)
 def test_retained_grad_equals_autograd_grad(case: Chain) -> None:
     """The gradient that a non-leaf retains is the one that autograd.grad computes by it."""
     values = case.build()
@@ -383,7 +384,7 @@ def test_retain_grad_of_a_leaf_does_nothing(case: Chain) -> None:
     expect.equal(False, values[0].retains_grad, "retains_grad of the leaf after backward")
 
 
-@cases(chains.keeping_chains)
+@cases(chains.keeping_chains, acts.acted)
 def test_retains_grad_tells(case: Chain) -> None:
     """retains_grad is True for a non-leaf that was told to retain its gradient, before and after backward, and for no other tensor."""  # noqa: E501
     values = case.build()
@@ -401,7 +402,7 @@ def test_retains_grad_is_false_once_detached(case: Applied) -> None:
     expect.equal((True, False), (y.detach_().is_leaf, y.retains_grad), "is_leaf and retains_grad after detach_")
 
 
-@cases(leaves.plain_tensors)
+@cases(leaves.plain_tensors, acts.acted)
 def test_retain_grad_needs_a_gradient(case: Applied) -> None:
     """retain_grad of a tensor that does not require grad raises."""
     x = case.build()
@@ -503,7 +504,7 @@ def test_detach_in_place_drops_tangents(case: DualCall) -> None:
 # --- edges and versions -----------------------------------------------------------------------------------------
 
 
-@cases(chains.plain_chains)
+@cases(chains.plain_chains, acts.acted)
 def test_gradient_edge_gives_the_gradient(case: Chain) -> None:
     """autograd.grad by the gradient edge of a tensor is autograd.grad by the tensor, a leaf or not."""
     values = case.build()
@@ -514,7 +515,7 @@ def test_gradient_edge_gives_the_gradient(case: Chain) -> None:
         numbers.close(expected, memory.contents(gradient.resolve_conj()), case.plan.dtype, "value", what)
 
 
-@cases(leaves.all_states)
+@cases(leaves.all_states, acts.acted)
 def test_increment_version_counts(case: Applied) -> None:
     """increment_version moves the version that a tensor shows, and that of what shares its memory, each time."""
     x = case.build()
@@ -527,7 +528,7 @@ def test_increment_version_counts(case: Applied) -> None:
     memory.same_elements(elements, memory.contents(x), "x after increment_version")
 
 
-@cases(leaves.all_states)
+@cases(leaves.all_states, acts.acted)
 def test_increment_version_takes_several(case: Applied) -> None:
     """increment_version takes a list of tensors, and moves the version of each."""
     tensors = [case.build() for _ in range(4)]
@@ -538,7 +539,7 @@ def test_increment_version_takes_several(case: Applied) -> None:
     expect.equal(before[3], tensors[3]._version, "version of a tensor that is not in the list")
 
 
-@cases(leaves.sampled_tensor)
+@cases(leaves.sampled_tensor, acts.acted)
 def test_increment_version_lets_foreign_writes_be_noticed(case: Applied) -> None:
     """Backward raises where increment_version has been called since of a tensor that was saved for it."""
     x = case.build()
@@ -549,7 +550,7 @@ def test_increment_version_lets_foreign_writes_be_noticed(case: Applied) -> None
     second.backward(torch.ones_like(y))
 
 
-@cases(inference_tensors.kept_tensors)
+@cases(inference_tensors.kept_tensors, acts.acted)
 def test_increment_version_passes_over_inference_tensors(case: Inferred) -> None:
     """increment_version of an inference tensor does nothing."""
     x = case.build()
@@ -562,7 +563,7 @@ def test_increment_version_passes_over_inference_tensors(case: Inferred) -> None
 # --- grad modes -------------------------------------------------------------------------------------------------
 
 
-@cases(grad_modes.results_without_grad)
+@cases(grad_modes.results_without_grad, acts.acted)
 def test_no_grad_results_do_not_require_grad(case: Under) -> None:
     """In no-grad mode the result of an operation does not require grad, though its inputs do, and is not recorded."""
     x = case.build()
@@ -571,7 +572,7 @@ def test_no_grad_results_do_not_require_grad(case: Under) -> None:
     expect.equal(before, graph_state(x), "graph of x")
 
 
-@cases(grad_modes.views_without_grad)
+@cases(grad_modes.views_without_grad, acts.acted)
 def test_no_grad_views_do_not_require_grad(case: Under) -> None:
     """In no-grad mode a view does not require grad, though the tensor that it views does."""
     in_state(PLAIN_STATE, case.on(case.build()), f"{case.call.expression} under {case.modes}")
@@ -612,7 +613,7 @@ def test_enable_grad_records_again(case: Under) -> None:
     expect.equal(tuple(x.shape), tuple(gradient.shape), "shape of the gradient")
 
 
-@cases(grad_modes.flag_sequences)
+@cases(grad_modes.flag_sequences, acts.acted)
 def test_set_grad_enabled_works_as_a_function(case: ModeNest) -> None:
     """set_grad_enabled called as a function sets the mode by its argument, until it is set again."""
     x = planned_leaf()
@@ -624,7 +625,7 @@ def test_set_grad_enabled_works_as_a_function(case: ModeNest) -> None:
             expect.equal(expected.gradients, (x + x).requires_grad, "requires_grad of a second result")
 
 
-@cases(grad_modes.modes_with_a_switch)
+@cases(grad_modes.modes_with_a_switch, acts.acted)
 def test_leaving_a_mode_undoes_what_was_set_inside(case: ModeNest) -> None:
     """Leaving a mode puts back the one before also where set_grad_enabled was called inside."""
     x = planned_leaf()
@@ -669,7 +670,7 @@ def test_an_exception_restores_the_mode(case: ModeNest) -> None:
             shows_mode(ModeState(), seen, "after all")
 
 
-@cases(grad_modes.reused_modes)
+@cases(grad_modes.reused_modes, acts.acted)
 def test_mode_object_serves_again(case: ModeNest) -> None:
     """One context manager object can be entered again after it was left, in another mode than before."""
     x = planned_leaf()
@@ -782,7 +783,7 @@ def test_modes_of_other_threads_do_not_reach_this_one(case: ModeThreads) -> None
 # --- inference mode ---------------------------------------------------------------------------------------------
 
 
-@cases(grad_modes.results_in_inference)
+@cases(grad_modes.results_in_inference, acts.acted)
 def test_inference_results_do_not_require_grad(case: Under) -> None:
     """In inference mode the result of an operation does not require grad, whatever else is switched on."""
     x = case.build()
@@ -791,20 +792,20 @@ def test_inference_results_do_not_require_grad(case: Under) -> None:
     expect.equal(before, graph_state(x), "graph of x")
 
 
-@cases(grad_modes.views_in_inference)
+@cases(grad_modes.views_in_inference, acts.acted)
 def test_inference_views_do_not_require_grad(case: Under) -> None:
     """In inference mode a view does not require grad, though the tensor that it views does."""
     in_state(PLAIN_STATE, case.on(case.build()), f"{case.call.expression} under {case.modes}")
 
 
-@cases(inference_tensors.kept_tensors)
+@cases(inference_tensors.kept_tensors, acts.acted)
 def test_inference_tensors_have_no_version(case: Inferred) -> None:
     """Reading the version of an inference tensor raises."""
     x = case.build()
     expect.raises(RuntimeError, lambda: x._version, f"_version of {case.origin} from inference mode")
 
 
-@cases(grad_modes.results_in_inference)
+@cases(grad_modes.results_in_inference, acts.acted)
 def test_what_inference_mode_allocates_are_inference_tensors(case: Under) -> None:
     """A tensor that is no view is an inference tensor if it was allocated in inference mode, and not otherwise."""
     x = case.build()
@@ -815,7 +816,7 @@ def test_what_inference_mode_allocates_are_inference_tensors(case: Under) -> Non
     expect.equal(False, torch.ones_like(found).is_inference(), "is_inference() of a tensor made of it outside")
 
 
-@cases(grad_modes.views_in_inference)
+@cases(grad_modes.views_in_inference, acts.acted)
 def test_views_of_normal_tensors_stay_normal_in_inference_mode(case: Under) -> None:
     """A view of a normal tensor is a normal tensor, also where it is taken in inference mode."""
     x = case.build()
@@ -825,7 +826,7 @@ def test_views_of_normal_tensors_stay_normal_in_inference_mode(case: Under) -> N
     expect.equal(x._version, found._version, f"version of {case.call.expression}")
 
 
-@cases(inference_tensors.kept_tensors)
+@cases(inference_tensors.kept_tensors, acts.acted)
 def test_views_of_inference_tensors_are_inference_tensors(case: Inferred) -> None:
     """A view of an inference tensor is an inference tensor, wherever it is taken."""
     x = case.build()
@@ -841,7 +842,7 @@ def test_inference_tensors_cannot_be_saved(case: Inferred) -> None:
     expect.raises(RuntimeError, lambda: case.on(x, y), f"{case.expression} of an inference tensor x")
 
 
-@cases(inference_tensors.used_outside)
+@cases(inference_tensors.used_outside, acts.acted)
 def test_inference_tensors_are_refused_or_used_rightly(case: Inferred) -> None:
     """A recorded operation that need not save an inference tensor raises, or passes on the right gradient."""
     x, y = case.build(), case.other()
@@ -861,7 +862,7 @@ def test_writing_an_inference_tensor_outside_raises(case: Inferred) -> None:
     expect.raises(RuntimeError, lambda: case.on(x), f"{case.expression} of an inference tensor")
 
 
-@cases(inference_tensors.written_outside)
+@cases(inference_tensors.written_outside, acts.acted)
 def test_inference_tensors_are_immutable_outside(case: Inferred) -> None:
     """Writing to an inference tensor outside inference mode changes none of its elements."""
     x = case.build()
@@ -871,7 +872,7 @@ def test_inference_tensors_are_immutable_outside(case: Inferred) -> None:
     memory.same_elements(elements, memory.contents(x), f"x after {case.expression} was refused")
 
 
-@cases(inference_tensors.written_through_detach)
+@cases(inference_tensors.written_through_detach, acts.acted)
 def test_detached_inference_tensors_are_immutable_outside(case: Inferred) -> None:
     """What detach makes of an inference tensor has no version, and writing to it outside inference mode raises."""
     x = case.build()
@@ -881,7 +882,7 @@ def test_detached_inference_tensors_are_immutable_outside(case: Inferred) -> Non
     expect.raises(RuntimeError, lambda: case.on(x), f"{case.expression} of an inference tensor")
 
 
-@cases(inference_tensors.written_inside)
+@cases(inference_tensors.written_inside, acts.acted)
 def test_inference_tensors_can_be_written_inside(case: Inferred) -> None:
     """In inference mode an inference tensor is written like any other, and stays one."""
     x, plain = case.build(), case.plan.build()
@@ -899,7 +900,7 @@ def test_inference_tensors_cannot_come_to_require_grad(case: Inferred) -> None:
     expect.equal(False, x.requires_grad, "requires_grad of x")
 
 
-@cases(inference_tensors.cloned_outside)
+@cases(inference_tensors.cloned_outside, acts.acted)
 def test_clone_of_an_inference_tensor_is_normal(case: Inferred) -> None:
     """A clone of an inference tensor made outside is a normal tensor: written, saved and required to have gradients."""
     x = case.build()
@@ -925,7 +926,7 @@ def test_writes_in_inference_mode_are_noticed(case: Under) -> None:
     expect.raises(RuntimeError, lambda: product.backward(torch.ones_like(y)), "backward of x * y from before")
 
 
-@cases(inference_tensors.computed_without_grad)
+@cases(inference_tensors.computed_without_grad, acts.acted)
 def test_inference_tensors_serve_where_nothing_is_recorded(case: Inferred) -> None:
     """Inference tensors can be used in any computation that is not recorded."""
     x, y = case.build(), case.other()
@@ -1055,7 +1056,7 @@ def test_tensor_hook_of_an_uncomputed_gradient_does_not_run(case: HookedGraph) -
     hook_model.same_gradients(case, expected, found)
 
 
-@cases(hook_case_sources.split_hooks)
+@cases(hook_case_sources.split_hooks, acts.acted)
 def test_tensor_hook_is_not_called_without_a_gradient(case: SplitHook) -> None:
     """A hook on an output of a function that gives several is not called where only the others are used."""
     parts = case.parts()
@@ -1074,7 +1075,7 @@ def test_tensor_hooks_run_in_registration_order(case: HookedGraph) -> None:
     hook_model.same_gradients(case, expected, found)
 
 
-@cases(hook_case_sources.tracked_tensors)
+@cases(hook_case_sources.tracked_tensors, acts.acted)
 def test_function_registered_twice_is_called_twice(case: HookTarget) -> None:
     """A function that is registered as a hook twice is called twice, and once after one of the two is removed."""
     tensor, found = case.tensor(), list[torch.Tensor]()
@@ -1089,14 +1090,14 @@ def test_function_registered_twice_is_called_twice(case: HookTarget) -> None:
         del handles[:1]
 
 
-@cases(hook_case_sources.untracked_tensors)
+@cases(hook_case_sources.untracked_tensors, acts.acted)
 def test_tensor_hook_refuses_a_tensor_without_grad(case: HookRefusal) -> None:
     """A hook cannot be registered on a tensor that requires no grad."""
     tensor = case.tensor()
     expect.raises(RuntimeError, lambda: tensor.register_hook(print), "register_hook of a tensor that requires no grad")
 
 
-@cases(hook_case_sources.wrong_results)
+@cases(hook_case_sources.wrong_results, acts.acted)
 def test_tensor_hook_must_return_such_a_gradient(case: WrongResult) -> None:
     """Backward raises where a hook on a tensor returns another shape, another element type, or no tensor."""
     result = case.leaf().mul(2)
@@ -1105,7 +1106,7 @@ def test_tensor_hook_must_return_such_a_gradient(case: WrongResult) -> None:
     expect.raises((RuntimeError, TypeError), lambda: result.backward(torch.ones_like(result)), what)
 
 
-@cases(hook_case_sources.differentiated_hooks)
+@cases(hook_case_sources.differentiated_hooks, acts.acted)
 def test_tensor_hook_result_is_differentiated(case: DifferentiatedHook) -> None:
     """With create_graph, what a hook on a tensor computes from the gradient is part of the second derivative."""
     leaf = case.leaf()
@@ -1176,7 +1177,7 @@ def test_hook_can_be_removed_twice(case: HookedGraph) -> None:
     hook_model.same_seen(case, expected, found, "tensor")
 
 
-@cases(hook_sources.removed_by_a_block)
+@cases(hook_sources.removed_by_a_block, acts.acted)
 def test_hook_is_removed_by_the_end_of_a_block(case: HookedGraph) -> None:
     """The handle of a hook is a context manager, which removes the hook at its end, by an exception too."""
     expected, found = expected_run(case), found_run(case.run())
@@ -1195,7 +1196,7 @@ def test_tensor_hook_keeps_to_the_value_of_its_registration(case: HookedGraph) -
     hook_model.same_gradients(case, expected, found)
 
 
-@cases(hook_case_sources.views_written_through)
+@cases(hook_case_sources.views_written_through, acts.acted)
 def test_hook_on_a_base_keeps_to_its_value_through_views(case: WrittenView) -> None:
     """Hooks on a base get the gradient by its value from before and from after a write through a view of it."""
     live = case.build()
@@ -1204,7 +1205,7 @@ def test_hook_on_a_base_keeps_to_its_value_through_views(case: WrittenView) -> N
     hook_model.same_lists(case.plan.dtype, live.expected(), live.log, "old base", "new base", "new view")
 
 
-@cases(hook_case_sources.views_written_through)
+@cases(hook_case_sources.views_written_through, acts.acted)
 def test_hook_on_a_view_keeps_to_the_value_before_its_write(case: WrittenView) -> None:
     """A hook on a view from before the view is written gets the gradient by the value from before."""
     live = case.build()
@@ -1212,7 +1213,7 @@ def test_hook_on_a_view_keeps_to_the_value_before_its_write(case: WrittenView) -
     hook_model.same_lists(case.plan.dtype, live.expected(), live.log, "old view")
 
 
-@cases(hook_case_sources.bases_written)
+@cases(hook_case_sources.bases_written, acts.acted)
 def test_hook_on_a_view_stays_with_what_used_it(case: WrittenView) -> None:
     """A hook on a view from before its base is written gets the gradient of what used the view before, or none."""
     live = case.build()
@@ -1225,7 +1226,7 @@ def test_hook_on_a_view_stays_with_what_used_it(case: WrittenView) -> None:
     hook_model.same_lists(case.plan.dtype, expected, live.log, *names)
 
 
-@cases(hook_case_sources.unread_views)
+@cases(hook_case_sources.unread_views, acts.acted)
 def test_hook_on_a_view_of_a_written_base_is_called(case: WrittenView) -> None:
     """A hook that is registered on a view after its base was written gets the gradient by the new value."""
     outlives((), case.build().listen, "register_hook of a view whose base was written")
@@ -1269,7 +1270,7 @@ def test_post_accumulate_hook_does_not_run_without_accumulation(case: HookedGrap
     hook_model.same_gradients(case, expected, found)
 
 
-@cases(hook_case_sources.results_and_views)
+@cases(hook_case_sources.results_and_views, acts.acted)
 def test_post_accumulate_hook_refuses_a_result(case: HookRefusal) -> None:
     """A post-accumulate hook cannot be registered on a tensor that is no leaf."""
     tensor = case.tensor()
@@ -1277,7 +1278,7 @@ def test_post_accumulate_hook_refuses_a_result(case: HookRefusal) -> None:
     expect.raises(RuntimeError, lambda: tensor.register_post_accumulate_grad_hook(print), what)
 
 
-@cases(hook_case_sources.untracked_tensors)
+@cases(hook_case_sources.untracked_tensors, acts.acted)
 def test_post_accumulate_hook_refuses_a_tensor_without_grad(case: HookRefusal) -> None:
     """A post-accumulate hook cannot be registered on a tensor that requires no grad."""
     tensor = case.tensor()
@@ -1285,7 +1286,7 @@ def test_post_accumulate_hook_refuses_a_tensor_without_grad(case: HookRefusal) -
     expect.raises(RuntimeError, lambda: tensor.register_post_accumulate_grad_hook(print), what)
 
 
-@cases(hook_case_sources.accumulation_changes)
+@cases(hook_case_sources.accumulation_changes, acts.acted)
 def test_post_accumulate_hook_may_change_its_tensor(case: AccumulationChange) -> None:
     """A post-accumulate hook may modify its tensor in place, and modify, replace or drop the .grad of it."""
     leaf = case.leaf()
@@ -1356,7 +1357,7 @@ def test_node_hook_runs_only_with_its_node(case: HookedGraph) -> None:
     hook_model.same_gradients(case, expected, found)
 
 
-@cases(hook_case_sources.split_hooks)
+@cases(hook_case_sources.split_hooks, acts.acted)
 def test_node_hooks_get_one_gradient_per_output(case: SplitHook) -> None:
     """Hooks of a node with several outputs get a gradient for each, and None for those that are not used."""
     parts = case.parts()
@@ -1372,7 +1373,7 @@ def test_node_hooks_get_one_gradient_per_output(case: SplitHook) -> None:
     expect.equal((None,) * (len(parts) - 1), gradients[1:], "gradients by the outputs that are not used")
 
 
-@cases(hook_case_sources.wrong_node_results)
+@cases(hook_case_sources.wrong_node_results, acts.acted)
 def test_node_hook_must_return_such_gradients(case: WrongResult) -> None:
     """Backward raises where a hook or pre-hook of a node returns no tuple, or one of another length."""
     result = case.leaf().clone()
@@ -1381,7 +1382,7 @@ def test_node_hook_must_return_such_gradients(case: WrongResult) -> None:
     expect.raises((RuntimeError, TypeError), lambda: result.backward(torch.ones_like(result)), what)
 
 
-@cases(leaves.clones)
+@cases(leaves.clones, acts.acted)
 def test_clone_node_has_the_documented_name(case: Applied) -> None:
     """The node of a clone is named CloneBackward0."""
     expect.equal("CloneBackward0", case.on(case.build()).grad_fn.name(), f"name() of the node of {case.expression}")
@@ -1448,7 +1449,7 @@ def test_multi_grad_hook_of_any_gets_the_first_gradient(case: HookedGraph) -> No
     hook_model.first_seen(case, expected_run(case), found_run(case.run()))
 
 
-@cases(hook_case_sources.nested_calls)
+@cases(hook_case_sources.nested_calls, acts.acted)
 def test_multi_grad_hook_keeps_backward_calls_apart(case: NestedCall) -> None:
     """A multi-grad hook waits for all gradients of its backward call also where another goes on in the meantime."""
     found: list[list[bool]] = []
@@ -1456,7 +1457,7 @@ def test_multi_grad_hook_keeps_backward_calls_apart(case: NestedCall) -> None:
     expect.equal([[True, False, False], [True, True, True]], found, "which gradients the hook got, in each call")
 
 
-@cases(hook_case_sources.results_and_views)
+@cases(hook_case_sources.results_and_views, acts.acted)
 def test_multi_grad_hook_refuses_another_mode(case: HookRefusal) -> None:
     """register_multi_grad_hook raises for a mode that is neither all nor any."""
     tensor = case.tensor()
@@ -1465,7 +1466,7 @@ def test_multi_grad_hook_refuses_another_mode(case: HookRefusal) -> None:
     expect.raises(ValueError, lambda: register([tensor], print, mode="first"), what)
 
 
-@cases(hook_case_sources.tracked_tensors)
+@cases(hook_case_sources.tracked_tensors, acts.acted)
 def test_multi_grad_hook_refuses_or_ignores_a_tensor_without_grad(case: HookTarget) -> None:
     """register_multi_grad_hook may refuse a tensor that requires no grad, or pass None for it and await the rest."""
     tensor, found = case.tensor(), list[list[bool]]()
@@ -1523,7 +1524,7 @@ def test_exception_in_a_post_accumulate_hook_reaches_the_caller(case: HookedGrap
     hook_model.raises_and_recovers(case)
 
 
-@cases(hook_case_sources.threaded_hooks)
+@cases(hook_case_sources.threaded_hooks, acts.acted)
 def test_tensor_hook_runs_for_each_thread(case: ThreadedHook) -> None:
     """Backward calls in two threads call a hook once each, with the gradient of that call."""
     seen, results, errors = case.run()

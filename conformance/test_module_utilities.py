@@ -2,15 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 
 from conformance.engine.cases import cases
-from conformance.inputs import parametrized_modules, sequence_batches
+from conformance.inputs import (
+    fused_layers,
+    gradient_sets,
+    initials,
+    module_casts,
+    normed_weights,
+    parametrized_modules,
+    pruned_layers,
+    sequence_batches,
+    tied_calls,
+    tree_sources,
+)
+from conformance.inputs.fused_layers import FusedPair
+from conformance.inputs.gradient_sets import GradientSet
+from conformance.inputs.initials import Initial
+from conformance.inputs.module_casts import ModuleCast
+from conformance.inputs.module_trees import Tree, reach
+from conformance.inputs.normed_weights import NormedLayer
 from conformance.inputs.parametrized_modules import Parametrized
+from conformance.inputs.pruned_layers import PrunedLayer
 from conformance.inputs.sequence_batches import SequenceBatch
-from conformance.oracles import expect, memory, parametrized_model
+from conformance.inputs.tied_calls import TiedCall, TiedSum
+from conformance.oracles import (
+    expect,
+    fused_model,
+    memory,
+    module_conversion,
+    module_state,
+    module_utilities,
+    normed_model,
+    parametrized_model,
+    pruned_model,
+)
 from conformance.oracles.packed_model import gradients_by_step, packs, same_rows, same_tensor
 
 # --- packed sequences -------------------------------------------------------------------------------------------
@@ -237,3 +268,220 @@ def test_parametrized_state_is_loaded(case: Parametrized) -> None:
 def test_parametrized_module_is_copied(case: Parametrized) -> None:
     """A deep copy of a parametrized module is parametrized alike, over originals of its own."""
     parametrized_model.copied(case)
+
+
+# --- normed weights ---------------------------------------------------------------------------------------------
+
+
+@cases(normed_weights.parametrized_norms)
+def test_weight_norm_is_the_formula(case: NormedLayer) -> None:
+    """parametrizations.weight_norm leaves the weight, and makes it g v / ||v|| of magnitudes and directions that learn."""  # noqa: E501
+    normed_model.is_normed(case)
+
+
+@cases(normed_weights.hooked_norms)
+def test_hooked_weight_norm_is_the_formula(case: NormedLayer) -> None:
+    """torch.nn.utils.weight_norm leaves the weight, and makes it g v / ||v|| of weight_g and weight_v before each forward."""  # noqa: E501
+    normed_model.is_normed(case)
+
+
+@cases(normed_weights.parametrized_norms)
+def test_parts_of_weight_norm_get_gradients(case: NormedLayer) -> None:
+    """Magnitude and direction of a normed weight get the gradients of the formula."""
+    normed_model.parts_learn(case)
+
+
+@cases(normed_weights.hooked_norms)
+def test_hooked_parts_of_weight_norm_get_gradients(case: NormedLayer) -> None:
+    """weight_g and weight_v get the gradients of the formula."""
+    normed_model.parts_learn(case)
+
+
+@cases(normed_weights.hooked_norms)
+def test_removed_weight_norm_leaves_a_plain_weight(case: NormedLayer) -> None:
+    """After remove_weight_norm the layer has its weight as a Parameter, and nothing recomputes it."""
+    normed_model.is_plain_again(case)
+
+
+@cases(normed_weights.parametrized_norms)
+def test_weight_norm_loads_the_old_state(case: NormedLayer) -> None:
+    """parametrizations.weight_norm loads a state_dict of torch.nn.utils.weight_norm."""
+    old, new = replace(case, way="hook").build(), case.build()
+    with torch.no_grad():
+        old.weight_g.mul_(3)
+    found = new.load_state_dict(old.state_dict())
+    expect.equal(([], []), (found.missing_keys, found.unexpected_keys), "missing and unexpected keys")
+    normed_model.near_weight(case, case.weight() * 3, new.weight, "weight")
+
+
+@cases(normed_weights.spectral_weights)
+def test_spectral_norm_divides_by_the_largest_singular_value(case: NormedLayer) -> None:
+    """A weight with spectral norm is divided by its largest singular value, as many iterations find it, and evaluation changes nothing."""  # noqa: E501
+    normed_model.has_unit_norm(case)
+
+
+@cases(normed_weights.spectral_weights)
+def test_removed_spectral_norm_leaves_a_plain_weight(case: NormedLayer) -> None:
+    """After the removal of a spectral norm the layer has its weight as a Parameter, and nothing recomputes it."""
+    normed_model.is_plain_again(case)
+
+
+# --- pruning ----------------------------------------------------------------------------------------------------
+
+
+@cases(pruned_layers.pruned_layers)
+def test_pruning_takes_the_lowest(case: PrunedLayer) -> None:
+    """Each call of torch.nn.utils.prune takes as many of the remaining numbers or slices as it is told, by their norm or by chance, and keeps mask and original."""  # noqa: E501
+    pruned_model.is_pruned_by_steps(case)
+
+
+@cases(pruned_layers.scored_layers)
+def test_pruning_goes_by_importance_scores(case: PrunedLayer) -> None:
+    """With importance_scores what has the lowest score is taken away."""
+    pruned_model.is_pruned_by_steps(case)
+
+
+@cases(pruned_layers.pruned_layers)
+def test_pruned_weight_is_computed_before_each_forward(case: PrunedLayer) -> None:
+    """Before each forward a pruned weight is the original where the mask is 1 and zero elsewhere, and so is the original's gradient."""  # noqa: E501
+    pruned_model.stays_pruned(case)
+
+
+@cases(pruned_layers.pruned_layers)
+def test_removed_pruning_is_permanent(case: PrunedLayer) -> None:
+    """prune.remove leaves the pruned weight as the parameter, without mask, original and hook."""
+    pruned_model.is_removed(case)
+
+
+@cases(pruned_layers.pruned_layers)
+def test_global_pruning_compares_all_weights(case: PrunedLayer) -> None:
+    """global_unstructured takes away the lowest of all weights together."""
+    pruned_model.is_pruned_together(case)
+
+
+# --- fused layers -----------------------------------------------------------------------------------------------
+
+
+@cases(fused_layers.fused_convolutions)
+def test_fused_convolution_gives_the_same(case: FusedPair) -> None:
+    """fuse_conv_bn_eval makes a new convolution that gives what the batch norm makes of the convolution, and leaves both."""  # noqa: E501
+    fused_model.fused_gives_the_same(case)
+
+
+@cases(fused_layers.fused_linears)
+def test_fused_linear_gives_the_same(case: FusedPair) -> None:
+    """fuse_linear_bn_eval makes a new Linear that gives what the batch norm makes of the Linear, and leaves both."""
+    fused_model.fused_gives_the_same(case)
+
+
+@cases(fused_layers.linears_under_plain_norms)
+def test_fused_linear_takes_a_norm_without_weight(case: FusedPair) -> None:
+    """fuse_linear_bn_eval takes a batch norm with affine=False as fuse_conv_bn_eval does."""
+    fused_model.fused_gives_the_same(case)
+
+
+# --- gradients, calls and conversions ---------------------------------------------------------------------------
+
+
+@cases(gradient_sets.clipped_norms)
+def test_total_norm_is_of_one_vector(case: GradientSet) -> None:
+    """get_total_norm gives the norm of all tensors taken as one vector."""
+    parameters = case.build()
+    gradients = [parameters[n].grad for n in case.taken()]
+    given: Any = (x for x in gradients) if case.given == "generator" else gradients
+    found = torch.nn.utils.get_total_norm(given, float(case.norm))
+    found = memory.contents(expect.tensor(found, "what get_total_norm returns"))
+    module_utilities.near(module_utilities.total_norm(case), found, case.dtype, "total norm")
+
+
+@cases(gradient_sets.nonfinite_norms)
+def test_total_norm_raises_if_nonfinite(case: GradientSet) -> None:
+    """With error_if_nonfinite=True get_total_norm raises where the norm is NaN or infinite."""
+    gradients = [x.grad for x in case.build() if x.grad is not None]
+    norm = partial(torch.nn.utils.get_total_norm, gradients, float(case.norm))
+    expect.raises(RuntimeError, partial(norm, error_if_nonfinite=True), "error_if_nonfinite=True")
+    expect.equal(False, bool(torch.isfinite(norm())), "whether the norm is finite")
+
+
+@cases(gradient_sets.clipped_norms)
+def test_gradients_are_clipped_with_a_given_norm(case: GradientSet) -> None:
+    """clip_grads_with_norm_ scales every gradient, in its own tensor, by max_norm / (total_norm + 1e-6), and never up."""  # noqa: E501
+    parameters = case.build()
+    before = [parameter.grad for parameter in parameters]
+    total = torch.tensor(2.5, dtype=torch.float64, device=case.device)
+    torch.nn.utils.clip_grads_with_norm_(case.passed(parameters), case.limit, total)
+    factor = min(1.0, case.limit / (2.5 + 1e-6))
+    wanted = [array * factor for array in case.arrays()]
+    module_utilities.left_gradients(case, parameters, before, wanted)
+
+
+@cases(tied_calls.tied_calls)
+def test_tied_weights_are_replaced_together(case: TiedCall) -> None:
+    """functional_call gives tied names one value, and raises for two, or with tie_weights=False keeps them apart."""
+    calls_as_wanted(case)
+
+
+@cases(tied_calls.strict_calls)
+def test_strict_call_wants_every_name(case: TiedCall) -> None:
+    """With strict=True functional_call raises for a name that is missing, tied ones apart, or unknown."""
+    calls_as_wanted(case)
+
+
+def calls_as_wanted(case: TiedCall) -> None:
+    """Expect the number or an error, and the module as it was."""
+    module, wanted = TiedSum(case.device), case.wanted()
+    parameter = module.first
+    if wanted is None:
+        expect.raises((RuntimeError, ValueError), partial(case.call, module), f"a call with {case.given}")
+    else:
+        expect.equal(wanted, case.call(module), f"result with {case.given}")
+    expect.same_object(parameter, module.first, "first after the call")
+    expect.same_object(parameter, module.second, "second after the call")
+    expect.equal((1.0, 4.0), (module.first.item(), module.shift.item()), "first and shift after the call")
+
+
+@cases(initials.generated_initials)
+def test_init_draws_from_the_generator(case: Initial) -> None:
+    """Functions of torch.nn.init draw from the generator that they are given, and from no other."""
+    draws_from_its_generator(case)
+
+
+@cases(initials.generated_sparse)
+def test_sparse_draws_from_the_generator(case: Initial) -> None:
+    """sparse_ draws numbers and places from the generator that it is given, and from no other."""
+    draws_from_its_generator(case)
+
+
+def draws_from_its_generator(case: Initial) -> None:
+    """Expect the same elements by generators of one seed, others by another, and the default generator as it was."""
+    drawn = []
+    before = torch.get_rng_state()
+    for seed in (7, 7, 8):
+        x = case.build()
+        case.by(x, torch.Generator(x.device).manual_seed(seed))
+        drawn.append(memory.contents(x.detach()))
+    expect.that(torch.equal(before, torch.get_rng_state()), "default generator", "as it was", "another state")
+    memory.same_elements(drawn[0], drawn[1], "elements by two generators of one seed")
+    expect.equal(False, bool((drawn[0] == drawn[2]).all()), "whether another seed gives the same elements")
+
+
+@cases(module_casts.swapped_casts)
+def test_swapped_conversion_keeps_the_parameters(case: ModuleCast) -> None:
+    """Under set_swap_module_params_on_conversion a conversion leaves every parameter the object that it was, converted."""  # noqa: E501
+    with module_conversion.swapping():
+        module_conversion.converted(case)
+        module_conversion.stays_tied(case)
+
+
+@cases(tree_sources.trees_looked_at("swap", tree_sources.listed))
+def test_swapped_load_keeps_the_tensors(case: Tree) -> None:
+    """Under set_swap_module_params_on_conversion load_state_dict leaves every tensor the object that it was, with the values of the dictionary."""  # noqa: E501
+    module, other = case.build(), case.turned()
+    before = {key: reach(module, key) for key in case.state()}
+    with module_conversion.swapping():
+        found = module.load_state_dict(other.tensors())
+    expect.equal(([], []), (found.missing_keys, found.unexpected_keys), "missing and unexpected keys")
+    module_state.module_holds(other, module, "the module")
+    for key, tensor in before.items():
+        expect.same_object(tensor, reach(module, key), key)
+        expect.equal(case.required(key), tensor.requires_grad, f"requires_grad of {key}")

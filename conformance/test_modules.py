@@ -508,6 +508,7 @@ def test_module_list_takes_modules_only(case: OneLine) -> None:
 def test_sequential_is_a_list(case: ContainerProgram) -> None:
     """A Sequential after indexing, slices, assignment, append, insert, pop, del holds and gives what a Python list does, its children named by their places."""  # noqa: E501
     container_model.same_as_plain(case)
+    container_model.members_registered(case)
 
 
 @cases(containers.sequentials)

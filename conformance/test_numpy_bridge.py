@@ -16,8 +16,9 @@ import numpy as np
 import torch
 
 from conformance.engine.cases import cases
-from conformance.inputs import casts, copies, crossings, foreign, formats, lazy, memories, scalars
+from conformance.inputs import acts, casts, copies, crossings, eight_bits, foreign, formats, lazy, memories, scalars
 from conformance.inputs.bridges import PART_TYPES, Applied, Data, Excerpt, Seen
+from conformance.inputs.eight_bits import EightBits
 from conformance.inputs.ndarrays import Array
 from conformance.inputs.tensors import Strided
 from conformance.oracles import buffers, children, expect, files, history, inference, layout, memory, sharing
@@ -32,7 +33,7 @@ REFUSED = (TypeError, ValueError, RuntimeError, BufferError)
 # ---- from_numpy ----
 
 
-@cases(crossings.arrays)
+@cases(crossings.arrays, acts.acted)
 def test_from_numpy_shares(case: Array) -> None:
     """A tensor from from_numpy is the array's own memory: each sees, at the same index, what the other writes."""
     array = case.build()
@@ -41,14 +42,14 @@ def test_from_numpy_shares(case: Array) -> None:
     sharing.same_grid(found, torch.from_numpy(array), "a second torch.from_numpy(x)")
 
 
-@cases(crossings.arrays)
+@cases(crossings.arrays, acts.acted)
 def test_from_numpy_keeps_values(case: Array) -> None:
     """A tensor from from_numpy shows the values of the array, in the array's shape and element type."""
     found = torch.from_numpy(case.build())
     sharing.shows(case.array, case.dtype, found, "torch.from_numpy(x)")
 
 
-@cases(foreign.spelled_arrays)
+@cases(foreign.spelled_arrays, acts.acted)
 def test_from_numpy_maps_types(case: Array) -> None:
     """from_numpy turns each NumPy type that it documents into its namesake, whichever name NumPy was given."""
     array = case.build()
@@ -56,14 +57,14 @@ def test_from_numpy_maps_types(case: Array) -> None:
     sharing.shows(array, array.dtype.name, found, "torch.from_numpy(x)")
 
 
-@cases(foreign.stranger_arrays)
+@cases(foreign.stranger_arrays, acts.acted)
 def test_from_numpy_refuses_other_types(case: Array) -> None:
     """from_numpy raises for an array of a type that torch has no counterpart of."""
     array = case.build()
     expect.raises(REFUSED, lambda: torch.from_numpy(array), "torch.from_numpy(x)")
 
 
-@cases(foreign.unsigned_arrays)
+@cases(foreign.unsigned_arrays, acts.acted)
 def test_from_numpy_may_take_wide_unsigned(case: Array) -> None:
     """from_numpy either raises for an unsigned array wider than 8 bits, or shares its memory as any other's."""
     array = case.build()
@@ -75,7 +76,7 @@ def test_from_numpy_may_take_wide_unsigned(case: Array) -> None:
     sharing.array_and_tensor(array, found, "torch.from_numpy(x)")
 
 
-@cases(crossings.arrays)
+@cases(crossings.arrays, acts.acted)
 def test_from_numpy_is_not_resizable(case: Array) -> None:
     """A tensor from from_numpy raises where it is to grow, and leaves the array alone."""
     array = case.build()
@@ -85,7 +86,7 @@ def test_from_numpy_is_not_resizable(case: Array) -> None:
     memory.same_bytes(before, sharing.bytes_of(array), "the array after resize_ was refused")
 
 
-@cases(foreign.readonly_arrays)
+@cases(foreign.readonly_arrays, acts.acted)
 def test_from_numpy_may_wrap_read_only(case: Array) -> None:
     """from_numpy either raises for a read-only array, or shares its memory and leaves it as it is."""
     array = case.build()
@@ -100,7 +101,7 @@ def test_from_numpy_may_wrap_read_only(case: Array) -> None:
     memory.same_bytes(before, sharing.bytes_of(array), "the read-only array afterwards")
 
 
-@cases(foreign.unaligned_arrays)
+@cases(foreign.unaligned_arrays, acts.acted)
 def test_from_numpy_may_take_unaligned(case: Array) -> None:
     """from_numpy either raises for an array at odd addresses, or shares its memory."""
     array = case.build()
@@ -114,28 +115,28 @@ def test_from_numpy_may_take_unaligned(case: Array) -> None:
         expect.equal(sharing.address_of(array), found.data_ptr(), "address of torch.from_numpy(x)")
 
 
-@cases(foreign.backward_arrays)
+@cases(foreign.backward_arrays, acts.acted)
 def test_from_numpy_refuses_negative_strides(case: Array) -> None:
     """from_numpy raises ValueError for an array that steps backwards along an axis, even one of extent 1."""
     array = case.build()
     expect.raises(ValueError, lambda: torch.from_numpy(array), "torch.from_numpy(x)")
 
 
-@cases(foreign.packed_arrays)
+@cases(foreign.packed_arrays, acts.acted)
 def test_from_numpy_refuses_fractional_strides(case: Array) -> None:
     """from_numpy raises ValueError where a stride is no whole number of elements, as in packed records."""
     array = case.build()
     expect.raises(ValueError, lambda: torch.from_numpy(array), "torch.from_numpy(x)")
 
 
-@cases(foreign.swapped_arrays)
+@cases(foreign.swapped_arrays, acts.acted)
 def test_from_numpy_refuses_foreign_byte_order(case: Array) -> None:
     """from_numpy raises ValueError for an array that is not in the machine's byte order."""
     array = case.build()
     expect.raises(ValueError, lambda: torch.from_numpy(array), "torch.from_numpy(x)")
 
 
-@cases(foreign.no_arrays)
+@cases(foreign.no_arrays, acts.acted)
 def test_from_numpy_takes_arrays_only(case: Any) -> None:
     """from_numpy raises TypeError for what is no array: lists, numbers, NumPy scalars, buffers, tensors."""
     value = case.build()
@@ -167,7 +168,7 @@ def test_sharing_keeps_memory_alive(case: Applied) -> None:
 # ---- Tensor.numpy ----
 
 
-@cases(crossings.twins)
+@cases(crossings.twins, acts.acted)
 def test_numpy_shares(case: Strided) -> None:
     """The array of Tensor.numpy is the tensor's own storage: each sees, at the same index, what the other writes."""
     tensor = case.build()
@@ -178,13 +179,13 @@ def test_numpy_shares(case: Strided) -> None:
     sharing.array_and_tensor(tensor.numpy(), tensor, "a second x.numpy()")
 
 
-@cases(crossings.twins)
+@cases(crossings.twins, acts.acted)
 def test_numpy_keeps_values(case: Strided) -> None:
     """The array of Tensor.numpy shows the tensor's values, in its shape and element type."""
     memory.same_elements(case.array, np.asarray(case.build().numpy()), "x.numpy()")
 
 
-@cases(foreign.unconvertible)
+@cases(foreign.unconvertible, acts.acted)
 def test_numpy_refuses(case: Any) -> None:
     """numpy() raises where the tensor is not on the CPU, requires grad, is conjugated lazily, or is of a type or layout foreign to NumPy."""  # noqa: E501
     tensor = case.build()
@@ -192,7 +193,7 @@ def test_numpy_refuses(case: Any) -> None:
     expect.raises((RuntimeError, TypeError), lambda: tensor.numpy(force=False), "x.numpy(force=False)")
 
 
-@cases(foreign.requiring)
+@cases(foreign.requiring, acts.acted)
 def test_numpy_may_take_what_requires_grad_under_no_grad(case: Any) -> None:
     """Under no_grad numpy() of a tensor that requires grad either raises, or shares its storage."""
     tensor = case.build()
@@ -204,7 +205,7 @@ def test_numpy_may_take_what_requires_grad_under_no_grad(case: Any) -> None:
         sharing.array_and_tensor(found, tensor, "x.numpy() under no_grad")
 
 
-@cases(foreign.negated)
+@cases(foreign.negated, acts.acted)
 def test_numpy_respects_negation(case: Any) -> None:
     """numpy() of a lazily negated tensor raises, or gives the negated values."""
     try:
@@ -214,13 +215,13 @@ def test_numpy_respects_negation(case: Any) -> None:
     memory.same_elements(case.array, found, "x.numpy()")
 
 
-@cases(foreign.forced)
+@cases(foreign.forced, acts.acted)
 def test_numpy_force_keeps_values(case: Any) -> None:
     """numpy(force=True) gives the values of a tensor that requires grad, is conjugated or negated lazily, or lies elsewhere."""  # noqa: E501
     memory.same_elements(case.array, np.asarray(case.build().numpy(force=True)), "x.numpy(force=True)")
 
 
-@cases(foreign.forced_plain)
+@cases(foreign.forced_plain, acts.acted)
 def test_numpy_force_shares_plain(case: Any) -> None:
     """numpy(force=True) of a CPU tensor with neither bit set shares its storage, gradients required or not."""
     tensor = case.build()
@@ -228,7 +229,7 @@ def test_numpy_force_shares_plain(case: Any) -> None:
     sharing.array_and_tensor(found, tensor.detach(), "x.numpy(force=True)")
 
 
-@cases(foreign.forced_copies)
+@cases(foreign.forced_copies, acts.acted)
 def test_numpy_force_copies_lazy(case: Any) -> None:
     """numpy(force=True) of a conjugated or negated tensor, or of one on another device, shares nothing with it."""
     tensor = case.build()
@@ -707,7 +708,11 @@ def test_frombuffer_shares(case: Applied) -> None:
 @cases(memories.cut_buffers)
 def test_frombuffer_offset_and_count(case: Excerpt) -> None:
     """frombuffer skips offset bytes, then reads count elements, or all that are left where count is negative."""
-    found = case.on(case.build())
+    buffer = case.build()
+    found = case.on(buffer)
+    if found.numel():  # what has no elements has no place either
+        moved = found.data_ptr() - buffers.address_of_buffer(buffer)
+        expect.equal(case.offset, moved, f"bytes from the buffer's beginning to {case.expression}")
     sharing.shows(
         buffers.elements(case.plan.memory, case.dtype, case.offset, case.count),
         case.dtype,
@@ -806,9 +811,11 @@ def test_frombuffer_requires_grad(case: Applied) -> None:
 
 @cases(lambda cell: crossings.applied(cell, "torch.from_dlpack(x)", "torch.utils.dlpack.from_dlpack(x)"))
 def test_from_dlpack_shares(case: Applied) -> None:
-    """from_dlpack of a tensor shares the tensor's memory."""
+    """from_dlpack of a tensor shares the tensor's memory, as often as it is called."""
     tensor = case.build()
-    sharing.two_tensors(tensor, case.on(tensor), case.expression)
+    first = case.on(tensor)
+    sharing.two_tensors(tensor, case.on(tensor), f"a second {case.expression}")
+    sharing.two_tensors(tensor, first, case.expression)
 
 
 @cases(lambda cell: crossings.applied(cell, "torch.from_dlpack(x)"))
@@ -954,7 +961,7 @@ def test_dlpack_stream_waits(case: Applied) -> None:
 # ---- Python numbers ----
 
 
-@cases(crossings.seen_tensors)
+@cases(crossings.seen_tensors, acts.acted)
 def test_tolist_nests(case: Any) -> None:
     """tolist gives the tensor's values as Python numbers in nested lists, and a plain number where it has no dimension."""  # noqa: E501
     expect.equal(repr(case.array.tolist()), repr(case.build().tolist()), "x.tolist()")
@@ -993,7 +1000,7 @@ def test_item_refuses_other_sizes(case: Applied) -> None:
     expect.raises((RuntimeError, ValueError), lambda: case.on(tensor), case.expression)
 
 
-@cases(scalars.gradient_single_elements)
+@cases(scalars.gradient_single_elements, acts.acted)
 def test_item_is_not_differentiable(case: Any) -> None:
     """item and tolist of a tensor that requires grad give plain numbers, and leave its history as it is."""
     tensor = case.build()
@@ -1007,7 +1014,7 @@ def test_item_is_not_differentiable(case: Any) -> None:
 # ---- conj, resolve, real, imag ----
 
 
-@cases(crossings.complexes)
+@cases(crossings.complexes, acts.acted)
 def test_conj_is_a_view(case: Any) -> None:
     """conj of a complex tensor is a view of it with the conjugate bit flipped."""
     tensor = case.build()
@@ -1017,7 +1024,7 @@ def test_conj_is_a_view(case: Any) -> None:
         sharing.same_grid(tensor, found, what)
 
 
-@cases(crossings.complexes)
+@cases(crossings.complexes, acts.acted)
 def test_conj_writes_through(case: Any) -> None:
     """What is written to a complex tensor's conj is found conjugated in the tensor, and the other way round."""
     tensor = case.build()
@@ -1032,7 +1039,7 @@ def test_conj_writes_through(case: Any) -> None:
             expect.equal(1 - 4j, written, f"x.conj(){list(index)} after x{list(index)} = 1+4j")
 
 
-@cases(crossings.reals)
+@cases(crossings.reals, acts.acted)
 def test_conj_of_real_is_input(case: Strided) -> None:
     """conj of a tensor that is not complex returns that tensor."""
     tensor = case.build()
@@ -1040,7 +1047,7 @@ def test_conj_of_real_is_input(case: Strided) -> None:
     expect.same_object(tensor, torch.conj(tensor), "torch.conj(x)")
 
 
-@cases(lazy.unconjugated)
+@cases(lazy.unconjugated, acts.acted)
 def test_resolve_conj_returns_input(case: Any) -> None:
     """resolve_conj returns a tensor whose conjugate bit is not set."""
     tensor = case.build()
@@ -1048,7 +1055,7 @@ def test_resolve_conj_returns_input(case: Any) -> None:
     expect.same_object(tensor, torch.resolve_conj(tensor), "torch.resolve_conj(x)")
 
 
-@cases(lazy.conjugated)
+@cases(lazy.conjugated, acts.acted)
 def test_resolve_conj_materializes(case: Any) -> None:
     """resolve_conj of a conjugated tensor is a new tensor with the conjugated values and the bit not set."""
     tensor = case.build()
@@ -1061,7 +1068,7 @@ def test_resolve_conj_materializes(case: Any) -> None:
         sharing.apart(tensor, found, what)
 
 
-@cases(lazy.unnegated)
+@cases(lazy.unnegated, acts.acted)
 def test_resolve_neg_returns_input(case: Any) -> None:
     """resolve_neg returns a tensor whose negative bit is not set."""
     tensor = case.build()
@@ -1069,7 +1076,7 @@ def test_resolve_neg_returns_input(case: Any) -> None:
     expect.same_object(tensor, torch.resolve_neg(tensor), "torch.resolve_neg(x)")
 
 
-@cases(foreign.negated)
+@cases(foreign.negated, acts.acted)
 def test_resolve_neg_materializes(case: Any) -> None:
     """resolve_neg of a lazily negated tensor is a new tensor with the negated values and the bit not set."""
     tensor = case.build()
@@ -1099,14 +1106,14 @@ def test_real_and_imag_share(case: Applied) -> None:
         )
 
 
-@cases(crossings.reals)
+@cases(crossings.reals, acts.acted)
 def test_real_of_real_is_input(case: Strided) -> None:
     """real of a tensor that is not complex returns that tensor."""
     tensor = case.build()
     expect.same_object(tensor, tensor.real, "x.real")
 
 
-@cases(crossings.reals)
+@cases(crossings.reals, acts.acted)
 def test_imag_of_real_raises(case: Strided) -> None:
     """imag of a tensor that is not complex raises."""
     tensor = case.build()
@@ -1114,7 +1121,7 @@ def test_imag_of_real_raises(case: Strided) -> None:
     expect.raises(REFUSED, lambda: torch.imag(tensor), "torch.imag(x)")
 
 
-@cases(lazy.unlazy_complexes)
+@cases(lazy.unlazy_complexes, acts.acted)
 def test_view_as_real_shares(case: Strided) -> None:
     """view_as_real is a view of a complex tensor with a last dimension of the real and the imaginary part."""
     tensor = case.build()
@@ -1134,14 +1141,14 @@ def test_view_as_real_shares(case: Strided) -> None:
         )
 
 
-@cases(crossings.reals)
+@cases(crossings.reals, acts.acted)
 def test_view_as_real_refuses_real(case: Strided) -> None:
     """view_as_real raises for a tensor that is not complex."""
     tensor = case.build()
     expect.raises(REFUSED, lambda: torch.view_as_real(tensor), "torch.view_as_real(x)")
 
 
-@cases(lazy.conjugated)
+@cases(lazy.conjugated, acts.acted)
 def test_view_as_real_refuses_conjugated(case: Any) -> None:
     """view_as_real raises for a tensor that is conjugated lazily, of which there is no real view."""
     tensor = case.build()
@@ -1172,7 +1179,25 @@ def test_view_as_complex_refuses(case: Applied) -> None:
 # ---- detach, to, clone ----
 
 
-@cases(crossings.seen_tensors)
+@cases(eight_bits.eight_bit_readings)
+def test_float8_stands_for_its_numbers(case: EightBits) -> None:
+    """Each bit pattern of float8_e4m3fn and float8_e5m2 is read as the number that its sign, exponent and mantissa make."""  # noqa: E501
+    memory.same_elements(case.numbers(), np.array(case.evaluate()), case.expression)
+
+
+@cases(eight_bits.eight_bit_takings)
+def test_float8_takes_the_nearest_number(case: EightBits) -> None:
+    """A number that is converted to float8_e4m3fn or float8_e5m2, and lies within, becomes the nearest one, the even of two."""  # noqa: E501
+    memory.same_elements(case.nearest(), memory.contents(case.evaluate().view(torch.uint8)), case.expression)
+
+
+@cases(eight_bits.eight_bit_moves)
+def test_float8_moves_keep_the_bits(case: EightBits) -> None:
+    """Copies, views and re-laid tensors of float8_e4m3fn and float8_e5m2 have the bits of the tensor that they are made of."""  # noqa: E501
+    memory.same_elements(case.bits.array, memory.contents(case.evaluate().view(torch.uint8)), case.expression)
+
+
+@cases(crossings.seen_tensors, acts.acted)
 def test_detach_shares(case: Any) -> None:
     """detach gives a tensor of the same storage that never requires grad."""
     tensor = case.build()
@@ -1332,7 +1357,7 @@ def test_clone_takes_a_memory_format(case: Applied) -> None:
 # ---- files and shared memory ----
 
 
-@cases(memories.file_contents)
+@cases(memories.file_contents, acts.acted)
 def test_from_file_maps(case: Strided) -> None:
     """from_file gives the elements of the file as a 1-D CPU tensor of the type asked for."""
     for shared in (True, False):
@@ -1342,7 +1367,7 @@ def test_from_file_maps(case: Strided) -> None:
             del found
 
 
-@cases(memories.file_contents)
+@cases(memories.file_contents, acts.acted)
 def test_from_file_shared_writes(case: Strided) -> None:
     """What is written to a tensor from from_file(shared=True) is in the file."""
     with files.holding(case.storage) as path:
@@ -1355,7 +1380,7 @@ def test_from_file_shared_writes(case: Strided) -> None:
         del found
 
 
-@cases(memories.file_contents)
+@cases(memories.file_contents, acts.acted)
 def test_from_file_private_writes(case: Strided) -> None:
     """What is written to a tensor from from_file(shared=False) is not in the file."""
     with files.holding(case.storage) as path:
@@ -1366,7 +1391,7 @@ def test_from_file_private_writes(case: Strided) -> None:
         memory.same_bytes(case.storage, files.read(path), "the file after a write to the private tensor")
 
 
-@cases(memories.file_contents)
+@cases(memories.file_contents, acts.acted)
 def test_from_file_creates(case: Strided) -> None:
     """from_file(shared=True) creates a file that is not there, large enough for the elements."""
     with files.holding(None) as path:
@@ -1386,7 +1411,7 @@ def test_from_file_default_type(case: Applied) -> None:
         del found
 
 
-@cases(memories.shareable_leaves)
+@cases(memories.shareable_leaves, acts.acted)
 def test_share_memory_moves(case: Strided | Seen) -> None:
     """share_memory_ puts the storage into shared memory, its tensors' values and strides unchanged, and returns self."""  # noqa: E501
     tensor = case.build()
@@ -1399,7 +1424,7 @@ def test_share_memory_moves(case: Strided | Seen) -> None:
     layout.same_steps(case.strides, found, "x.share_memory_()")
 
 
-@cases(memories.shareable)
+@cases(memories.shareable, acts.acted)
 def test_share_memory_again_does_nothing(case: Strided) -> None:
     """share_memory_ of a tensor that is in shared memory, or on CUDA, leaves the storage where it is."""
     tensor = case.build()
@@ -1411,7 +1436,7 @@ def test_share_memory_again_does_nothing(case: Strided) -> None:
     sharing.shows(case.array, case.dtype, tensor, "x.share_memory_()")
 
 
-@cases(memories.unshared)
+@cases(memories.unshared, acts.acted)
 def test_is_shared_tells(case: Any) -> None:
     """is_shared is False for a tensor in ordinary CPU memory, and True for one on CUDA."""
     tensor = case.build()

@@ -29,7 +29,7 @@ from conformance.inputs import (
 from conformance.inputs.looks import looked_at
 from conformance.inputs.stored_archives import Damage, HandMade, NamedGlobal, NoCheckpoint
 from conformance.inputs.stored_copies import ClosedSeek, Copied, Environment, OldString
-from conformance.inputs.stored_files import stored_path, write_stored
+from conformance.inputs.stored_files import OwnPickle, stored_path, write_stored
 from conformance.inputs.stored_objects import StoredObject, StoredPair, optimizer_of, optimizer_steps
 from conformance.inputs.stored_places import (
     TRIPPED,
@@ -272,6 +272,19 @@ def test_any_object_comes_back(case: StoredObject) -> None:
     """Whatever can be pickled comes back where weights_only is False."""
     thing = case.build()
     same_tree(thing, case.route.carry(thing))
+
+
+@cases(stored_objects.other_objects)
+def test_pickle_module_is_used(case: StoredObject) -> None:
+    """torch.save and torch.load pickle by the pickle_module that they are given, and what is loaded is equal."""
+    own, thing = OwnPickle(), case.build()
+    buffer = io.BytesIO()
+    torch.save(thing, buffer, pickle_module=own.module(), **case.route.save_options())
+    expect.that("Pickler" in own.made, "what torch.save made", "a Pickler of the module", repr(own.made))
+    buffer.seek(0)
+    found = torch.load(buffer, pickle_module=own.module(), weights_only=False)
+    expect.that("Unpickler" in own.made, "what torch.load made", "an Unpickler of the module", repr(own.made))
+    same_tree(thing, found)
 
 
 @cases(stored_objects.stored_modules)

@@ -602,7 +602,7 @@ def test_state_post_hook_changes_the_state(case: Tree) -> None:
 
 @cases(tree_sources.trees_looked_at("load hooks"))
 def test_load_pre_hook_runs_before(case: Tree) -> None:
-    """A load_state_dict pre-hook is called with its module, prefix and strictness before anything of the module is loaded, on each module that has one."""  # noqa: E501
+    """A load_state_dict pre-hook is called with its module and prefix before anything of the module is loaded, on each module that has one."""  # noqa: E501
     for strict in (True, False):
         module = case.build()
         seen: list[tuple[str, Any]] = []
@@ -835,6 +835,11 @@ def test_loaded_optimizer_has_the_state(case: Training) -> None:
     """An optimizer that has loaded the state of another has its state, in the same element types, and its options."""
     stopped = case.start().run(0, case.before)
     optimizer_state.same_trainings(stopped, stopped.continued(), "the training at the stop")
+    busy = stopped.resumed()
+    for parameter in busy.parameters:
+        busy.optimizer.state[parameter]["of_before"] = torch.ones(1)
+    busy.optimizer.load_state_dict(stopped.state())
+    optimizer_state.same_trainings(stopped, busy, "the training of an optimizer that had a state before")
 
 
 @cases(trainings.stopped_trainings)

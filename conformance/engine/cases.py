@@ -19,19 +19,26 @@ class Inputs:
     """The inputs of one cell: corners that always run, in this order, and a strategy for the sampled rest.
 
     A case is any object whose ``repr`` is executable Python. It may also have ``code()`` (plain torch, for
-    people), ``facets()`` (what evidence counts: ``dtypes``, ``layouts``, ``shapes``, …) and ``reductions()``
-    (simpler cases to try when it fails).
+    people, a whole program), ``facets()`` (what evidence counts: ``dtypes``, ``layouts``, ``shapes``, …) and
+    ``reductions()`` (simpler cases to try when it fails).
     """
 
     corners: Iterable[Any]
     samples: SearchStrategy[Any] | None = None
 
 
-def cases(source: Callable[[Cell], Inputs]) -> Callable[[CheckT], CheckT]:
-    """Give a check its inputs: ``source`` is called once a cell, with that cell."""
+def cases(
+    source: Callable[[Cell], Inputs], program: Callable[[Any, str], str] | None = None
+) -> Callable[[CheckT], CheckT]:
+    """Give a check its inputs: ``source`` is called once a cell, with that cell.
+
+    ``program`` writes a case out in the place of its ``code()``, where several checks do different things with cases of
+    one class: it is called with the case and the behaviour's id.
+    """
 
     def mark(check: CheckT) -> CheckT:
         check.__conformance_inputs__ = source  # type: ignore[attr-defined]
+        check.__conformance_program__ = program  # type: ignore[attr-defined]
         return check
 
     return mark

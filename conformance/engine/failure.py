@@ -71,7 +71,7 @@ def _written(
     """The minimal case in plain torch, the path of its script, and that path, or why there is none, in words."""
     minimal = object.__repr__(failure.case)
     try:
-        minimal = _short(reproducer.plain_code(failure.case))
+        minimal = _short(reproducer.plain_code(failure.case, check))
         script = reproducer.script(cell, check, failure.case, failure.expected, failure.found, kills)
         path = reproducer.write(settings.reproducers, cell, script)
         return minimal, path, os.path.relpath(path)

@@ -35,6 +35,13 @@ class Recorder:
         self.errors: list[str] = []
         self.misgivings: list[str] = []
         self.beyond_shard: list[str] = []
+        self._surroundings: Surroundings | None = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Look at the whole suite while the workers start, which else would wait for it with their cells collected."""
+        if session.config.pluginmanager.has_plugin("dsession"):
+            self._surroundings = Surroundings(SPECS, self.settings)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Start the record with the cells of this process."""
@@ -89,13 +96,19 @@ class Recorder:
             return
         areas, behaviours = _tables(self.config.rootpath, nodes)
         folders = {specs_of(self.config.rootpath / name) for name in modules}
-        cells, unread = _available(folders, self.settings)
+        around = [
+            self._surroundings if self._surroundings and folder == SPECS else Surroundings(folder, self.settings)
+            for folder in folders
+        ]
+        cells = [cell.id for each in around for cell in each.cells]
         if self.settings.expectations.files:
+            unread = frozenset[str]().union(*(each.unread for each in around))
             elsewhere = unread | (frozenset() if SPECS in folders else frozenset(area_names()))
-            self.misgivings = misgivings(self.settings.expectations, [cell.id for cell in cells], elsewhere)
+            self.misgivings = misgivings(self.settings.expectations, cells, elsewhere)
         record = self._start()
+        tables = {name: rows for each in around for name, rows in each.tables.items()}
         with self._writing():
-            record.plan(len(nodes), len(cells), areas, behaviours, _suite_tables() if SPECS in folders else {})
+            record.plan(len(nodes), len(cells), areas, behaviours, tables)
 
     def _start(self) -> RunRecord:
         timeout = seconds_allowed(self.config)
@@ -127,27 +140,30 @@ def _modules(nodes: list[str]) -> set[str]:
     return {node.partition("::")[0] for node in nodes}
 
 
-def _available(folders: set[Path], settings: Settings) -> tuple[list[Cell], frozenset[str]]:
-    """The cells of all areas of these folders on the run's targets, asked for or not; areas that cannot be read."""
-    found: list[Cell] = []
-    unread = set()
-    for folder in folders:
+class Surroundings:
+    """What there is beside the cells of a run, asked for or not: all cells of a folder of specs on the run's targets,
+    the areas that cannot be read, and, of this suite's own folder, the claims and the surface for the page.
+    """  # fmt: skip
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self.cells: list[Cell] = []
+        self.unread: frozenset[str] = frozenset()
+        self.tables: dict[str, list[dict[str, Any]]] = {}
         for name in area_names(folder):
             try:
                 loaded = load_area(name, folder)
-                found += [cell for b in loaded.area.behaviours for cell in cells_of(loaded, b, settings.targets)]
+                self.cells += [cell for b in loaded.area.behaviours for cell in cells_of(loaded, b, settings.targets)]
             except SpecError:
-                unread.add(name)  # said by the collection, where it matters
-    return found, frozenset(unread)
+                self.unread |= {name}  # said by the collection, where it matters
+        if folder == SPECS:
+            self.tables = {"claims": _claims(), "surface": surface.record(surface.surface())}
 
 
-def _suite_tables() -> dict[str, list[dict[str, Any]]]:
-    """What a page shows of the whole suite, whatever was run: the claims that it decides, the names that it names."""
+def _claims() -> list[dict[str, Any]]:
     try:
-        claims = load_claims().record()
+        return load_claims().record()
     except SpecError:
-        claims = []  # said by `python -m conformance claims`
-    return {"claims": claims, "surface": surface.record(surface.surface())}
+        return []  # said by `python -m conformance claims`
 
 
 def _tables(root: Path, nodes: list[str]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

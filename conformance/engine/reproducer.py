@@ -140,14 +140,17 @@ def script(cell: Cell, check: Callable[[Any], Any], case: Any, expected: str, fo
         title=_plain(cell.id), statement=_plain(behaviour.statement), text=behaviour.statement,
         link=link, page=_plain(link),
         level=behaviour.level.value, version=torch.__version__, target=cell.target.name,
-        code=_plain(_indented(plain_code(case))), expected=_plain(expected), found=_plain(found),
+        code=_plain(_indented(plain_code(case, check))), expected=_plain(expected), found=_plain(found),
         imports="\n".join(lines), definitions=definitions, main=main,
         case=f"def case() -> object:\n    return {case!r}",
     )  # fmt: skip
 
 
-def plain_code(case: Any) -> str:
-    """The case as people would write it, or as it prints itself."""
+def plain_code(case: Any, check: Callable[[Any], Any]) -> str:
+    """The case as people would write it, and what the check does with it; or as it prints itself."""
+    program: Callable[[Any, str], str] | None = getattr(check, "__conformance_program__", None)
+    if program is not None:
+        return program(case, check.__name__.removeprefix("test_").replace("_", "-"))
     code: Callable[[], str] | None = getattr(case, "code", None)
     return code() if code is not None else repr(case)
 

@@ -6,7 +6,8 @@ The models below are the format; ``conformance/engine/schema.py`` writes their J
 from __future__ import annotations
 
 import re
-from functools import cached_property
+from contextlib import suppress
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -167,8 +168,16 @@ class LoadedArea:
 
 
 def load_area(name: str, specs: Path = SPECS) -> LoadedArea:
-    """The area of ``specs/<name>.yaml``; raises SpecError."""
+    """The area of ``specs/<name>.yaml``, read once for as long as the file stays as it is; raises SpecError."""
     path = specs / f"{name}.yaml"
+    with suppress(OSError):  # which reading it says better
+        state = path.stat()
+        return _load_area(name, path, (state.st_mtime_ns, state.st_size))
+    return _load_area(name, path, None)
+
+
+@cache
+def _load_area(name: str, path: Path, stamp: tuple[int, int] | None) -> LoadedArea:
     area = load(path, Area)
     if area.area != name:
         raise SpecError(f"{shown(path)}:1: area: expected: {name!r}, the file's own name; found: {area.area!r}")

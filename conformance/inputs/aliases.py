@@ -47,10 +47,25 @@ class Alias:
         for call in self.call.reductions():
             yield replace(self, call=call)
 
-    def code(self) -> str:
-        """The call in plain torch."""
-        lines = self.call.code().splitlines()
-        return "\n".join([*lines, f"# beside it: {self.form} of x; written through it: {self.through}"])
+    def made(self) -> str:
+        """Self and the operands in plain torch."""
+        return self.call.code().rpartition("\n")[0]
+
+    def words(self) -> dict[str, str]:
+        """What the words of an act stand for: the call on x, and on its alias, which is a view of x."""
+        act = self.call.code().rpartition("\n")[2]
+        written = f"whole, x = x, alias\n{act}\nx = whole" if self.through else act
+        symbol = SYMBOLS.get(self.call.method, ("", ""))[1]
+        return {"act": act, "written": written, "view": ALIAS_CODE.get(self.form, "x.view_as(x)"), "symbol": symbol}
+
+
+ALIAS_CODE = {
+    "alias": "x.view_as(x)", "reindexed": "x.unsqueeze(0)[0]", "detached": "x.detach()",
+    "restrided": "x.as_strided(x.shape, x.stride(), x.storage_offset())", "detached-view": "x.view_as(x).detach()",
+    "unsqueezed": "x.unsqueeze(-1)", "flattened": "x.unsqueeze(0).flatten(0, 1) if x.dim() else x.view(1)",
+    "first": "x[:1] if x.dim() else x[None]", "expanded": "x.unsqueeze(0).expand(2, *x.shape)",
+    "pieces": "(x if x.dim() else x.view(1)).split(1)[0]", "transposed": "x.permute(tuple(reversed(range(x.dim()))))",
+}  # fmt: skip
 
 
 def alias_of(x: torch.Tensor, form: str) -> torch.Tensor:

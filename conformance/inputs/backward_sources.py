@@ -43,7 +43,7 @@ def several_roots(cell: Cell) -> Inputs:
         cell,
         forms=("apart", "nested", "twice", "mixed", "three", "twice, two gradients"),
         shown="y = {use} - other\none = torch.zeros((), requires_grad=True) * 1.0\n"
-        "roots = {{'apart': [other * 2, y], 'nested': [y, y * 3], 'mixed': [one, y], 'three': [other * 2, y, x * 3]}}"
+        "roots = {'apart': [other * 2, y], 'nested': [y, y * 3], 'mixed': [one, y], 'three': [other * 2, y, x * 3]}"
         ".get('{form}', [y, y])\n"
         "seeds = [None if root is one else v for root in roots]\n"
         "torch.autograd.backward(roots, [v, 3 * v] if 'two' in '{form}' else seeds)",
@@ -96,8 +96,8 @@ def misfitting_passes(cell: Cell) -> Inputs:
         forms=("longer", "narrow", "wide", "transposed", "flat"),
         shapes=((2, 3), (1, 3, 1), (2, 3, 4)),
         shown="y = {use} - other\n*most, last = x.shape\n"
-        "shapes = {{'longer': (*most, last + 1), 'narrow': (*most, 2 if last == 1 else 1), 'wide': (1, *x.shape),\n"
-        "          'transposed': (*x.shape, 1), 'flat': ()}}\n"
+        "shapes = {'longer': (*most, last + 1), 'narrow': (*most, 2 if last == 1 else 1), 'wide': (1, *x.shape),\n"
+        "          'transposed': (*x.shape, 1), 'flat': ()}\n"
         "v = torch.ones(shapes['{form}'], dtype=x.dtype)\n{run}",
     )
 
@@ -110,9 +110,9 @@ def shared_storages(cell: Cell) -> Inputs:
         forms=("same", "disjoint", "overlapping", "transposed"),
         shapes=shapes,
         shown="whole = x.detach()\nn = len(whole) if whole.dim() else 0\n"
-        "a, b = {{'same': lambda: (whole, whole.detach()), 'transposed': lambda: (whole, whole.transpose(0, -1)),\n"
+        "a, b = {'same': lambda: (whole, whole.detach()), 'transposed': lambda: (whole, whole.transpose(0, -1)),\n"
         "        'disjoint': lambda: (whole[: n // 2], whole[n // 2 :]),\n"
-        "        'overlapping': lambda: (whole, whole[n // 3 :])}}['{form}' if n else 'same']()\n"
+        "        'overlapping': lambda: (whole, whole[n // 3 :])}['{form}' if n else 'same']()\n"
         "a.requires_grad_(), b.requires_grad_()\n"
         "for _ in range(2):\n"
         "    torch.autograd.backward([a * 2, b * -3], [torch.ones_like(a), torch.ones_like(b)])",
@@ -126,7 +126,7 @@ def refused_passes(cell: Cell) -> Inputs:
         forms=("no gradient", "longer", "freed"),
         shapes=((2,), (2, 3), (1, 3, 1), (2, 3, 4)),
         shown="y = ({use}) * other\n{open}, retain_graph={form!r} != 'freed')\n*most, last = x.shape\n"
-        "wrong = {{'no gradient': None, 'longer': torch.ones((*most, last + 1), dtype=x.dtype), 'freed': v}}\n"
+        "wrong = {'no gradient': None, 'longer': torch.ones((*most, last + 1), dtype=x.dtype), 'freed': v}\n"
         "y.backward(wrong['{form}'])  # raises",
     )
 
@@ -138,8 +138,8 @@ def unused_passes(cell: Cell) -> Inputs:
         forms=("alone", "first", "last", "elsewhere", "scalar"),
         shown="y = {use} - other\nunused = torch.ones((3, 2), dtype=x.dtype, requires_grad=True)\n"
         "one = torch.ones((), dtype=x.dtype, requires_grad=True)\n"
-        "inputs = {{'alone': [unused], 'first': [unused, x, other], 'last': [x, other, unused],\n"
-        "          'elsewhere': [x, unused, other], 'scalar': [x, one, other]}}['{form}']\ntorch.cos(unused)\n"
+        "inputs = {'alone': [unused], 'first': [unused, x, other], 'last': [x, other, unused],\n"
+        "          'elsewhere': [x, unused, other], 'scalar': [x, one, other]}['{form}']\ntorch.cos(unused)\n"
         "print(torch.autograd.grad(y, inputs, v, allow_unused=True))",
     )
 
@@ -150,7 +150,7 @@ def chosen_inputs(cell: Cell) -> Inputs:
         cell,
         forms=("tensor", "list", "tuple of three", "tensor, set", "list of three, set", "tuple, set"),
         shown="more = [torch.ones_like(x).requires_grad_() for _ in range(2 * ('three' in '{form}'))]\n"
-        "inputs = {{'tens': x, 'list': [x, *more], 'tupl': (x, *more)}}['{form}'[:4]]\n"
+        "inputs = {'tens': x, 'list': [x, *more], 'tupl': (x, *more)}['{form}'[:4]]\n"
         "y = {use} - other + sum(3 * each for each in more)\n{open}, inputs=inputs)",
     )
 
@@ -162,8 +162,8 @@ def inner_inputs(cell: Cell) -> Inputs:
         forms=("result", "view", "both", "with a leaf"),
         uses=("times", "minus", "chain", "clone"),
         shown="inner = {use}\nview = inner.view_as(inner)\ny = view * 3 - other\n"
-        "inputs = {{'result': [inner], 'view': [view], 'both': [inner, view],\n"
-        "          'with a leaf': [inner, other]}}['{form}']\n"
+        "inputs = {'result': [inner], 'view': [view], 'both': [inner, view],\n"
+        "          'with a leaf': [inner, other]}['{form}']\n"
         "{open}, inputs=inputs)",
     )
 
@@ -186,7 +186,7 @@ def viewed_leaves(cell: Cell) -> Inputs:
         cell,
         forms=("both", "one", "both, doubled"),
         uses=("view", "transposed", "parts"),
-        shown="for _ in range(2):\n    y = x.view_as(x) + other.unsqueeze(0).squeeze(0)  # views of: {form}\n    {run}",
+        shown="for _ in range(2):\n    y = x.view_as(x) + other.unsqueeze(0).squeeze(0)\n    {run}",
     )
 
 
@@ -195,8 +195,8 @@ def mistyped_passes(cell: Cell) -> Inputs:
     return backward_passes(
         cell,
         shapes=((2, 3), (1,), (2, 3, 4), ()),
-        shown="y = {use} - other\nother_types = {{torch.float64: torch.float32, torch.complex128: torch.complex64,\n"
-        "               torch.complex64: torch.complex128}}\n"
+        shown="y = {use} - other\nother_types = {torch.float64: torch.float32, torch.complex128: torch.complex64,\n"
+        "               torch.complex64: torch.complex128}\n"
         "v = v.to(other_types.get(v.dtype, torch.float64))\n{run}",
     )
 
@@ -209,7 +209,7 @@ def batched_passes(cell: Cell) -> Inputs:
         shapes=((2, 3), (), (1,), (1, 3, 1), (2, 3, 4)),
         shown="y = ({use}) * other\n"
         "roots = [y, x * 3] if 'two' in '{form}' else [y]\n"
-        "batches = [torch.stack([v] * {form[0]})] * len(roots)\n"
+        "batches = [torch.stack([v] * int({form!r}[0]))] * len(roots)\n"
         "print(torch.autograd.grad(roots, [x, other], batches, is_grads_batched=True))",
     )
 
@@ -217,7 +217,9 @@ def batched_passes(cell: Cell) -> Inputs:
 def complex_roots_of_real_leaves(cell: Cell) -> Inputs:
     """Real leaves that a complex number multiplies."""
     return backward_passes(
-        cell, dtypes=("float64", "float32"), shown="y = x.view_as(x) * (2 - 3j)\n# {run} twice, v complex"
+        cell,
+        dtypes=("float64", "float32"),
+        shown="y = x.view_as(x) * (2 - 3j)\nfor left in (1, 0):\n    y.backward(v + 0j, retain_graph=left > 0)",
     )
 
 
@@ -226,7 +228,8 @@ def roots_without_grad(cell: Cell) -> Inputs:
     return backward_passes(
         cell,
         forms=("scalar", "like"),
-        shown="y = {use} - other\n# from y and a {form} tensor without grad, for which None is given",
+        shown="y = {use} - other\nplain = torch.zeros(() if {form!r} == 'scalar' else x.shape, dtype=x.dtype)\n"
+        "torch.autograd.backward([plain, y], [None, v])",
     )
 
 

@@ -69,7 +69,7 @@ def in_threads_at_once(actions: list[Callable[[], Any]]) -> list[Any]:
 
 def threaded_passes(cell: Cell) -> Inputs:
     """Passes in two to four threads."""
-    return backward_passes(cell, forms=("2", "3", "4"), shown="y = {use} - other\n# {run}, in {form} threads")
+    return backward_passes(cell, forms=("2", "3", "4"))
 
 
 def train_leaves(case: Pass, leaves: tuple[torch.Tensor, torch.Tensor]) -> None:

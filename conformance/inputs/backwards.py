@@ -123,21 +123,24 @@ class Pass:
             if len(shape) < len(self.plan.shape) and plan.layout == self.plan.layout:
                 yield replace(self, plan=plan, gradient=gradient)
 
+    def made(self) -> str:
+        """The leaves and the incoming gradient in plain torch."""
+        other = whole_numbers(self.plan.dtype, self.plan.shape, "contiguous", self.plan.device, 3)
+        leaves = f"x = {self.plan.code()}.requires_grad_()\nother = {other.code()}.requires_grad_()"
+        return f"{leaves}\nv = {self.gradient.code()}"
+
+    def words(self) -> dict[str, str]:
+        """What the words of an act, or of ``shown``, stand for: ``open`` is the call without its end."""
+        run = _ENTRY_CODE[self.entry]
+        found = {"use": _USE_CODE[self.use], "run": run, "form": self.form, "open": run.removesuffix(")")}
+        return {**found, "form!r": repr(self.form)}
+
     def code(self) -> str:
         """The same in plain torch."""
-        other = whole_numbers(self.plan.dtype, self.plan.shape, "contiguous", self.plan.device, 3)
-        run = _ENTRY_CODE[self.entry]
-        shown = (self.shown or "y = {use} - other\n{run}").format(
-            use=_USE_CODE[self.use], run=run, form=self.form, open=run.removesuffix(")")
-        )
-        return "\n".join(
-            [
-                f"x = {self.plan.code()}.requires_grad_()",
-                f"other = {other.code()}.requires_grad_()",
-                f"v = {self.gradient.code()}",
-                shown,
-            ]
-        )
+        text = self.shown or "y = {use} - other\n{run}"
+        for word, meaning in self.words().items():
+            text = text.replace(f"{{{word}}}", meaning)
+        return f"{self.made()}\n{text}\nprint(x.grad, other.grad)"
 
 
 _USE_CODE = {

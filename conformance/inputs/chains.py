@@ -17,6 +17,7 @@ import torch
 from conformance.engine.cases import Inputs
 from conformance.inputs.covering import covering
 from conformance.inputs.leaves import DIFFERENTIABLE_TYPES, LEAF_FORMS, planned
+from conformance.inputs.listings import within
 from conformance.inputs.tensors import Strided, strided
 
 if TYPE_CHECKING:
@@ -118,12 +119,17 @@ class Chain:
     def code(self) -> str:
         """The chain in plain torch."""
         lines = [f"v0 = {self.plan.code()}.requires_grad_()"]
-        for number, step in enumerate(self.steps):
-            lines.append(f"v{number + 1} = {CHAIN_STEPS[step].format(f'v{number}')}")
-        lines += [f"v{number}.retain_grad()  # {self.moment}" for number in self.kept]
+        early = self.moment == "while built"
+        for number in range(len(self.steps) + 1):
+            lines += [f"v{number}.retain_grad()"] * self.kept.count(number) if early else []
+            if number < len(self.steps):
+                lines.append(f"v{number + 1} = {CHAIN_STEPS[self.steps[number]].format(f'v{number}')}")
+        retained = [] if early else [f"v{number}.retain_grad()" for number in self.kept]
+        lines += [within(["torch.no_grad()"], *retained)] if retained and "without" in self.moment else retained
         last = f"v{len(self.steps)}"
         seed = f"torch.tensor({CHAIN_SEED}, dtype={last}.dtype).repeat({last}.numel())[:{last}.numel()].view_as({last})"
-        return "\n".join([*lines, *[f"{last}.backward({seed}, retain_graph=True)"] * self.rounds])
+        shown = f"print([v.grad for v in ({', '.join(f'v{n}' for n in range(len(self.steps) + 1))})])"
+        return "\n".join([*lines, *[f"{last}.backward({seed}, retain_graph=True)"] * self.rounds, shown])
 
 
 def step_from(x: torch.Tensor, step: str) -> torch.Tensor:

@@ -35,6 +35,7 @@ SEQUENTIAL_LINES = (
     "c.append(v[{n}])", "c.insert(0, v[{n}])", "c.insert(len(c) // 2, v[{n}])", "c[{i}] = v[{n}]", "del c[{i}]",
     "del c[{s}]", "r = c.pop({i})", "r = c[{i}]", "r = list(c[{s}])", "r = len(c)", "r = list(c)",
     "c.append(v[{n}])", "c.extend([v[{n}], v[{k}]])", "c.insert(-1, v[{n}]) if len(c) else None",
+    "c.insert(-2, v[{n}]) if len(c) > 1 else None",
 )  # fmt: skip
 PARAMETER_LIST_LINES = (
     "c.append(v[{n}])", "c.extend([v[{n}], v[{k}]])", "c.extend((v[{n}],))", "c[{i}] = v[{n}]", "r = c[{i}]",
@@ -47,6 +48,7 @@ MODULE_DICT_LINES = (
     "r = list(c)", "r = list(c.keys())", "r = list(c.values())", "r = list(c.items())", "r = len(c)", "c.clear()",
     "c.update(OrderedDict([({a!r}, v[{n}]), ({b!r}, v[{k}])]))", "c.update([({a!r}, v[{n}]), ({b!r}, v[{k}])])",
     "c.update({{{a!r}: v[{n}], {b!r}: v[{k}]}})", "c[{b!r}] = v[{k}]",
+    "c.update({{'x': v[{n}], {a!r}: v[{k}], 'y': v[0]}})",
 )  # fmt: skip
 ORDERED_LINES = (
     "c[{a!r}] = v[{n}]", "c.update(OrderedDict([({a!r}, v[{n}]), ({b!r}, v[{k}])]))",
@@ -93,7 +95,7 @@ class ContainerProgram:
             return [AddingModule(number + 1) for number in range(THING_COUNT)]
         made: list[Any] = [torch.nn.Parameter(torch.ones(n + 1, device=self.device)) for n in range(THING_COUNT)]
         if self.things == "mixed":
-            made[1:7:3] = [torch.full((2,), 5.0, device=self.device), torch.zeros((), device=self.device)]
+            made[1:7:3] = [torch.full((2, 1), 5.0, device=self.device), torch.zeros((), device=self.device)]
             made[2:8:3] = [7, "text"]
         return made
 
@@ -134,7 +136,7 @@ class ContainerProgram:
         head.append(f"v = [{thing} for n in range({THING_COUNT})]")
         if self.things == "mixed":
             place = f"device={self.device!r}"
-            head.append(f"v[1:7:3] = [torch.full((2,), 5.0, {place}), torch.zeros((), {place})]")
+            head.append(f"v[1:7:3] = [torch.full((2, 1), 5.0, {place}), torch.zeros((), {place})]")
             head.append("v[2:8:3] = [7, 'text']")
         shown = [line + "; print(r)" * (line.startswith("r = ") or "; r = " in line) for line in self.lines]
         # a list or dict raises there, too, and the next line follows
@@ -186,6 +188,12 @@ def _programs(
         ContainerProgram(kind, (_filled(template, draw),), start, things, device)
         for template in dict.fromkeys(templates)
         for start in (0, 1, 4)
+    ]
+    indexed = [template for template in dict.fromkeys(templates) if "{i}" in template]
+    found += [
+        ContainerProgram(kind, (_filled(template.replace("{i}", index), draw),), 3, things, device)
+        for template in indexed
+        for index in INDICES
     ]
     for _ in range(count):
         lines = tuple(_filled(draw.choice(templates), draw) for _ in range(draw.randrange(3, 10)))

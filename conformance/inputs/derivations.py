@@ -22,6 +22,11 @@ from conformance.inputs.tensors import Strided, strided
 from conformance.inputs.weights import weights_for
 
 OPERAND_NAMES = "xyzuvw"
+BACKWARD = """\
+result = {text}
+parts = [t for t in (result if isinstance(result, (tuple, list)) else (result,)) if t.requires_grad]
+torch.autograd.backward(parts, [torch.linspace(1, 2, t.numel()).to(t).reshape(t.shape) for t in parts])
+print([(each, each.stride()) for each in ({leaves},) if each is not None])"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +105,8 @@ class Derivation:
             lines += ["def assigned(into, index, value):", "    into[index] = value", "    return into"]
         for i, (name, plan) in enumerate(zip(OPERAND_NAMES, self.operands, strict=False)):
             lines.append(f"{name} = {plan.code()}{'.requires_grad_()' if i in self.leaf_numbers() else ''}")
-        return "\n".join([*lines, f"result = {self.text}  # then backward of the weighted sum of its elements"])
+        leaves = ", ".join(f"{OPERAND_NAMES[i]}.grad" for i in self.leaf_numbers())
+        return "\n".join([*lines, BACKWARD.format(text=self.text, leaves=leaves)])
 
     def reductions(self) -> Iterator[Derivation]:
         """The same with plainer layouts."""

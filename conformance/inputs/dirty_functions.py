@@ -81,10 +81,29 @@ class Dirtying:
         for plan in self.plan.reductions():
             yield replace(self, plan=plan)
 
-    def code(self) -> str:
-        """What the case does, in words of plain torch."""
-        made = f"a = {self.plan.code()}.requires_grad_().clone()"
-        return f"{made}\n# {self.use} of a, then the custom function {self.function!r} on a"
+    def made(self) -> str:
+        """A copy of a leaf in plain torch."""
+        return f"leaf = {self.plan.code()}.requires_grad_()\na = leaf.clone()"
+
+    def words(self) -> dict[str, str]:
+        """What the words of an act stand for."""
+        two = self.function in ("second", "both")
+        first = "x.mul_(3)" if self.function == "both" else "x + 0"
+        marks = {"second": "y", "both": "x, y"}.get(self.function, "x")
+        written = ["x.numpy()[...] *= 3", "return x"] if self.function == "numpy" else ["return x.mul_(3)"]
+        body = [f"ctx.mark_dirty({marks})", *([f"return {first}, y.mul_(3)"] if two else written)]
+        back = "gradients[0], gradients[1] * 3" if two else "gradients[0] * 3"
+        lines = "\n".join(f"        {line}" for line in body)
+        function = (
+            "class Tripled(torch.autograd.Function):\n    @staticmethod\n"
+            f"    def forward(ctx, x{', y' if two else ''}):\n{lines}\n\n    @staticmethod\n"
+            f"    def backward(ctx, *gradients):\n        return {back}\n"
+        )
+        call = "Tripled.apply(a.detach() + 1, a)[1]" if two else "Tripled.apply(a)"
+        return {"function": function, "call": call, "use": DIRTY_USES[self.use]}
+
+
+DIRTY_USES = {"product": "a * a", "sine": "a.sin()", "power": "a.pow(3)"}
 
 
 def dirtying_functions(cell: Cell) -> Inputs:

@@ -359,12 +359,11 @@ class FunctionKind:
         if self.state == "view":
             yield replace(self, state="leaf")
 
-    def code(self) -> str:
-        """What the case does, in words of plain torch."""
+    def made(self) -> str:
+        """The leaf and x in plain torch."""
         made = "leaf * 1" if "product" in self.state else "leaf"
         made = f"({made})[...]" if "view" in self.state else made
-        style = "forward(ctx, …)" if self.style == "ctx" else "forward(…) and setup_context(…)"
-        return f"leaf = {self.plan.code()}.requires_grad_()\nx = {made}\n# a custom function with {style}: {self.way}"
+        return f"leaf = {self.plan.code()}.requires_grad_()\nx = {made}"
 
 
 def function_kind(

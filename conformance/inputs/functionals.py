@@ -142,7 +142,7 @@ class Functional:
         """The function and its inputs in plain torch."""
         made = [f"{name} = {plan.code()}" for name, plan in zip("xy", self.plans, strict=False)]
         names = ", ".join("xy"[: self.count])
-        return "\n".join([*made, f"function = lambda {names}: {self.text}  # {self.way}"])
+        return "\n".join([*made, f"function = lambda {names}: {self.text}"])
 
 
 @cache
@@ -162,7 +162,15 @@ def functional(
     return Functional(plans, text, way, tracked)
 
 
-FUNCTIONAL_SHAPES = (((2, 3), (2,)), ((), (3,)), ((1,), ()), ((3,), (1, 2)), ((0,), (2,)), ((1, 2, 1), (2, 2)))
+FUNCTIONAL_SHAPES = (
+    ((2, 3), (2,)),
+    ((), (3,)),
+    ((1,), ()),
+    ((3,), (1, 2)),
+    ((0,), (2,)),
+    ((1, 2, 1), (2, 2)),
+    ((3,), (3,)),
+)
 
 
 def functionals(

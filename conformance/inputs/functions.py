@@ -16,7 +16,6 @@ import numpy as np
 import torch
 
 from conformance.engine.cases import Inputs
-from conformance.inputs import listings
 from conformance.inputs.covering import crossed
 from conformance.inputs.layouts import DISJOINT
 from conformance.inputs.tensors import Strided, corner, strided
@@ -219,26 +218,13 @@ class FunctionUse:
         if self.outputs > 2 or (self.outputs == 2 and self.used == "all"):
             yield replace(self, outputs=self.outputs - 1)
 
-    def code(self) -> str:
-        """The same in plain torch."""
+    def made(self) -> str:
+        """The leaves and the inputs in plain torch."""
         made = [f"leaf{i} = {self.plan.code()}" for i, s in enumerate(self.states) if s != "same"]
         flags = [f"leaf{i}.requires_grad_()" for i, s in enumerate(self.states) if s not in ("same", "constant")]
         forms = {"product": "leaf{0} * 1", "view": "leaf{0}[...]", "same": "x0"}
         taken = [f"x{i} = {forms.get(s, 'leaf{0}').format(i)}" for i, s in enumerate(self.states)]
-        inputs = ", ".join(f"x{i}" for i in range(len(self.states)))
-        upstream = ", ".join(self.upstream(k).code() for k in self.chosen())
-        called = f"out = Function.apply({inputs})  # {self.way}" if self.way else f"out = Function.apply({inputs})"
-        return "\n".join(
-            [
-                listings.spread_function(self.style, len(self.states), self.outputs),
-                *made,
-                *flags,
-                *taken,
-                called,
-                "outputs = out if isinstance(out, tuple) else (out,)",
-                f"torch.autograd.backward([outputs[k] for k in {list(self.chosen())}], [{upstream}])",
-            ]
-        )
+        return "\n".join([*made, *flags, *taken])
 
 
 class Refusing:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs import listings
 from conformance.inputs.bridges import Applied, Seen
 from conformance.inputs.covering import covering, crossed
 from conformance.inputs.crossings import Form
@@ -187,14 +188,25 @@ class ModeNest:
         if self.leaving != "Bailing":
             yield replace(self, leaving="Bailing")
 
+    def made(self) -> str:
+        """A leaf, and a look at the mode."""
+        return f"import contextlib\n{listings.OUTSIDE}\n{listings.LOOK}"
+
     def code(self) -> str:
         """The nest in plain torch."""
-        lines = []
-        for depth, (mode, way) in enumerate(zip(self.modes, self.ways, strict=True)):
-            indent = "    " * depth
-            tries = [f"{indent}# {self.leaving} from within is caught here"] if self.caught == depth else []
-            lines += [*tries, f"{indent}with {mode}:" + ("  # as a decorator" if way == "decorator" else "")]
-        return "\n".join([*lines, "    " * len(self.modes) + "y = torch.ones(2, requires_grad=True) * 2"])
+        escape = "ArithmeticError" if self.leaving == "Bailing" else self.leaving
+        lines = ["print('inside:', look())", *([] if self.caught is None else [f"raise {escape}"])]
+        for depth in reversed(range(len(self.modes))):
+            if self.ways[depth] == "decorator":
+                body = listings.indented("\n".join(lines))
+                lines = [f"@{self.modes[depth]}\ndef body():\n{body}", "body()"]
+            else:
+                lines = [listings.within([self.modes[depth]], *lines)]
+            if self.caught == depth:
+                lines = [listings.within([f"contextlib.suppress({escape})"], *lines)]
+            if self.caught is None or depth <= self.caught:
+                lines.append(f"print('around {depth}:', look())")
+        return "\n".join([self.made(), *lines])
 
 
 # --- sources ----------------------------------------------------------------------------------------------------

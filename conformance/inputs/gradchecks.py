@@ -213,7 +213,7 @@ class Checked:
         plans = zip(names, (self.plan, self.other, self.other), strict=False)
         made = [f"{name} = {plan.code()}.requires_grad_()" for name, plan in plans]
         checked = "Function.apply" if len(names) == 2 else "lambda x, y, z: (*Function.apply(x, z), x * y)"
-        called = f"torch.autograd.gradcheck({checked}, ({', '.join(names)}){options})"
+        called = f"print(torch.autograd.gradcheck({checked}, ({', '.join(names)}){options}))"
         return "\n".join([listings.judged_function(self.flaw, forward), *made, called])
 
 

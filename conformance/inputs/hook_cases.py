@@ -38,8 +38,8 @@ class HookCase:
             yield replace(self, plan=plan)
 
     def code(self) -> str:
-        """What the case does, in words of plain torch."""
-        return f"x = {self.plan.code()}\n# {self.way}"
+        """The leaf in plain torch."""
+        return f"x = {self.plan.code()}"
 
 
 class HookTarget(HookCase):

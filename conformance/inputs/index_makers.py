@@ -180,9 +180,11 @@ def places_call(row: Operator, choice: Sequence[Any], plans: Any) -> Call:
     if repeated and numbers:
         numbers = (*numbers, numbers[0])
     numbers = tuple(x - bound if i % 2 else x for i, x in enumerate(numbers))  # half of them from the end
-    index = indices(numbers, (len(numbers),), ("contiguous", "stepped", "offset")[plans.turn % 3], plans.device)
+    square = whole and len(numbers) % 2 == 0 and plans.turn % 2 == 1
+    index_shape = (len(numbers) // 2, 2) if square else (len(numbers),)
+    index = indices(numbers, index_shape, ("contiguous", "stepped", "offset")[plans.turn % 3], plans.device)
     domain = narrowed(row.arguments[-1].domain, variant, dtype)
-    value_shape = (len(numbers),) if whole else (len(numbers), *shape[1:])
+    value_shape = index_shape if whole else (len(numbers), *shape[1:])
     if not whole and plans.turn % 3 == 1:
         value_shape = ()
     value = plans.tensor(dtype, value_shape, operand_layout, kind, domain, 1)

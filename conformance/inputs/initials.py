@@ -37,7 +37,7 @@ DRAWN_CALLS: tuple[tuple[str, tuple[tuple[str, Any], ...]], ...] = (
     ("trunc_normal_", (("mean", 0.5), ("a", 0.0), ("b", 3.0))),
     ("trunc_normal_", (("mean", -1.0), ("std", 0.5), ("a", -2.0), ("b", -1.0))),
 )  # fmt: skip
-FAN_SHAPES = ((60, 50), (30, 90), (8, 6, 7, 9), (40, 2, 35))
+FAN_SHAPES = ((120, 50), (60, 90), (16, 6, 7, 9), (80, 2, 35))
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,10 @@ class Initial:
             space = {"torch": torch, "x": x}
             exec(compiled_action(f"r = {self.call}"), space)
         return space["r"]
+
+    def by(self, x: torch.Tensor, generator: torch.Generator) -> None:
+        """The call with a generator of its own."""
+        getattr(torch.nn.init, self.name)(x, *self.args, **dict(self.options), generator=generator)
 
     def facets(self) -> dict[str, Any]:
         """What evidence counts of this case."""
@@ -133,7 +137,8 @@ def drawn_initials(cell: Cell) -> Inputs:
     device, found = cell.target.device, []
     for number, (name, options) in enumerate(DRAWN_CALLS):
         for turn, shape in enumerate(FAN_SHAPES):
-            dtype, layout = INIT_TYPES[(number + turn) % 2], INIT_LAYOUTS[(number + turn) % 4]
+            kinds = INIT_TYPES[:2] if name != "trunc_normal_" else INIT_TYPES
+            dtype, layout = kinds[(number + turn) % len(kinds)], INIT_LAYOUTS[(number + turn) % 4]
             found.append(planned_initial(name, shape, dtype, layout, device, options=options))
     return Inputs(found)
 
@@ -212,3 +217,22 @@ def gains(cell: Cell) -> Inputs:
     names += [f"conv{transposed}{n}d" for transposed in ("", "_transpose") for n in (1, 2, 3)]
     slopes = [Gain("leaky_relu", slope) for slope in (0, 0.0, 0.2, 1, 1.0, 2.5, -0.5)]
     return Inputs([*map(Gain, names), *slopes])
+
+
+def generated_initials(cell: Cell) -> Inputs:
+    """Each function that draws, in each layout."""
+    device = cell.target.device
+    calls = [*DRAWN_CALLS, ("orthogonal_", ())]
+    return Inputs([
+        planned_initial(name, (5, 4), INIT_TYPES[number % 2], INIT_LAYOUTS[number % 4], device, options=options)
+        for number, (name, options) in enumerate(calls)
+    ])  # fmt: skip
+
+
+def generated_sparse(cell: Cell) -> Inputs:
+    """sparse_ of several fractions."""
+    device = cell.target.device
+    return Inputs([
+        planned_initial("sparse_", (40, 3), dtype, layout, device, options=(("sparsity", share),))
+        for share, dtype, layout in product((0.25, 0.5), INIT_TYPES[:2], INIT_LAYOUTS)
+    ])  # fmt: skip

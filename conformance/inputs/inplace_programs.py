@@ -147,6 +147,10 @@ class InplaceProgram:
         for call in self.call.reductions():
             yield replace(self, call=call)
 
+    def made(self) -> str:
+        """What goes before a program that an act writes out."""
+        return "import torch"
+
     def code(self) -> str:
         """The program in plain torch."""
         return inplace_program(self, symbol_of(self.call) if self.route == "operator" else "")

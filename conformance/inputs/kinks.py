@@ -229,6 +229,35 @@ def make_tie(
 
 
 @dataclass(frozen=True, eq=False)
+class CumulativeTie(Tie):
+    """A cumulative extreme of ``plan`` along ``dim``, with equals among the elements."""
+
+    def call(self, x: torch.Tensor) -> Any:
+        """Call the function."""
+        return function_named(self.function)(x, self.dim)
+
+    def code(self) -> str:
+        """The same in plain torch."""
+        made = f"x = {self.plan.code()}.requires_grad_()\nvalues, indices = {self.function}(x, {self.dim})"
+        return f"{made}\nvalues.sum().backward()\nprint(indices, x.grad)"
+
+
+def cumulative_ties(cell: Cell) -> Inputs:
+    """Cumulative extremes among equals, along the first dimension and the last."""
+    return enumerated(
+        make_cumulative_tie, cell.target.device, ((2, 3), (5,), (2, 3, 4), (1, 3, 1), (4, 1)), KINK_LAYOUTS,
+        KINK_DTYPES, TIED, (0, -1), ("torch.cummax", "torch.cummin"),
+    )  # fmt: skip
+
+
+def make_cumulative_tie(
+    device: str, shape: tuple[int, ...], layout: str, dtype: str, data: tuple[float, ...], dim: int, function: str
+) -> CumulativeTie:
+    """The case of one choice of each factor."""
+    return CumulativeTie(function, strided(dtype, shape, layout, data, device), dim)
+
+
+@dataclass(frozen=True, eq=False)
 class Selection:
     """The operation ``name`` that uses some elements of ``plan`` and not the others."""
 

@@ -10,7 +10,20 @@ from collections.abc import Callable, Sequence
 from textwrap import dedent, indent
 from typing import Any
 
+
+class Instead:
+    """An act that is a program of its own, in the place of what the case writes."""
+
+    def __init__(self, program: Callable[[Any], str]) -> None:
+        self.program = program
+
+
 CHECKPOINT = "from torch.utils.checkpoint import checkpoint, checkpoint_sequential"
+
+
+def indented(text: str) -> str:
+    """The text one level further in."""
+    return indent(text, "    ")
 
 
 def within(contexts: Sequence[str], *lines: str) -> str:
@@ -51,23 +64,53 @@ class Function(torch.autograd.Function):
 """
 
 
-def spread_function(style: str, inputs: int, outputs: int) -> str:
-    """A custom function to multiples of the sum of its inputs; its gradients follow from nothing in its forward."""
-    found = f"tuple(total * (k + 1) for k in range({outputs}))" if outputs > 1 else "total * 1"
-    forward = f"""\
-    @staticmethod
-    def forward({"ctx, " if style == "ctx" else ""}*tensors):
-        total = sum(tensors)
-        return {found}
-"""
-    setup = "" if style == "ctx" else "\n    @staticmethod\n    def setup_context(ctx, inputs, output):\n        pass\n"
-    return f"""\
-class Function(torch.autograd.Function):
-{forward}{setup}
-    @staticmethod
-    def backward(ctx, *gradients):
-        return tuple(sum((1 + i + 3 * k) * g for k, g in enumerate(gradients)) for i in range({inputs}))
-"""
+ANSWERS = {
+    "right": "None, *found", "nones": "None, *found, None, None", "fewer": "None, *found[:-1]",
+    "more": "None, *found, found[0]", "object": "found[0], *found", "empty": "None, *[None for _ in found]",
+    "shape": "None, *[g.new_zeros((*g.shape, 5)) for g in found]",
+}  # fmt: skip
+
+
+def spread_function(
+    style: str, inputs: int, outputs: int, kinds: Sequence[str] = (), marked: Sequence[int] = (),
+    materialize: bool = True, answer: str = "right", forward_mode: bool = False,
+) -> str:  # fmt: skip
+    """A custom function to multiples of the sum of its tensors, which its gradients do not follow from, with prints."""
+    made = {"text": "'no tensor'", "none": "None"}
+    forms = [f"total * {k + 1}" for k in range(outputs)]
+    for k, kind in enumerate(kinds):
+        forms[k] = forms[k] if kind == "same" else made.get(kind, f"(total != 0).to(torch.{kind})")
+    numbers = [k for k in range(outputs) if not kinds or kinds[k] == "same"]
+    setup = ["ctx.save_for_backward(*tensors)", "ctx.save_for_forward(*tensors)"]
+    setup += [] if materialize else ["ctx.set_materialize_grads(False)"]
+    setup += [f"ctx.mark_non_differentiable({', '.join(f'output[{k}]' for k in marked)})"] if marked else []
+    forward = [
+        "print('forward:', name, torch.is_grad_enabled(), [(x * 2).requires_grad for x in tensors])",
+        "total = sum(tensors)", f"output = {', '.join(forms)}",
+    ]  # fmt: skip
+    heads = ["def forward(ctx, name, *tensors):"]
+    bodies = [[*forward, *setup, "return output"]]
+    if style != "ctx":
+        heads = ["def forward(name, *tensors):", "def setup_context(ctx, inputs, output):"]
+        told = ["name, *tensors = inputs", "print('setup_context:', inputs, output)"]
+        bodies = [[*forward, "return output"], [*told, *setup]]
+    heads.append("def backward(ctx, *gradients):")
+    bodies.append([
+        "print('backward:', gradients, ctx.needs_input_grad, torch.is_grad_enabled())",
+        f"given = [(k, g) for k, g in enumerate(gradients) if g is not None and k in {numbers}]",
+        f"found = [sum((1 + i + 3 * k) * g for k, g in given) for i in range({inputs})]", f"return {ANSWERS[answer]}",
+    ])  # fmt: skip
+    if forward_mode:
+        heads.append("def jvp(ctx, _, *tangents):")
+        given = "[(i, t) for i, t in enumerate(tangents) if t is not None]"
+        found = f"tuple(sum((1 + i + 3 * k) * t for i, t in {given}) for k in range({outputs}))"
+        bodies.append(["print('jvp:', tangents, ctx.saved_tensors)", f"found = {found}",
+                       f"return found{'' if outputs > 1 else '[0]'}"])  # fmt: skip
+    methods = [
+        "\n".join(["    @staticmethod", f"    {head}", *(f"        {line}" for line in body)])
+        for head, body in zip(heads, bodies, strict=True)
+    ]
+    return "\n\n".join(["class Function(torch.autograd.Function):\n" + methods[0], *methods[1:]]) + "\n"
 
 
 _FLAWS = {
@@ -200,7 +243,9 @@ def checkpointed(case: Any, regions: dict[str, Callable[..., Any]]) -> str:
         lines = [dropping, f"function = lambda x: {inner}"]
     elif case.way == "three tensors":
         lines = ["function = lambda x, y, z: torch.nn.functional.dropout(x * y, 0.5) * z"]
-        call = f"found = checkpoint(function, x, torch.full_like(x, 2.0), torch.full_like(x, -0.5), {mode})"
+        twos = "torch.full_like(x, 2.0)"
+        first = f"x, {twos}" if case.state == "leaf" else f"{twos}, x"
+        call = f"found = checkpoint(function, {first}, torch.full_like(x, -0.5), {mode})"
     elif case.way in ("dtype", "shape"):
         second = "x.to(torch.float32 if x.dtype is torch.float64 else torch.float64).exp().to(x.dtype) * 1"
         second = second if case.way == "dtype" else "x.expand(2, *x.shape).exp()[0]"
@@ -272,14 +317,13 @@ def threads_in_modes(here: Sequence[str], there: Sequence[str]) -> str:
     ])  # fmt: skip
 
 
-def nested_pairs(depth: int, operation: str, made: str, leaving: str) -> str:
+def nested_pairs(depth: int, operation: str, leaving: str) -> str:
     """Pairs of saved-tensor hooks one within another, left normally or by an exception."""
     pairs = [
         f"torch.autograd.graph.saved_tensors_hooks(lambda t: print('pack {n}') or t, lambda t: t)" for n in range(depth)
     ]
-    ended = ["raise KeyError"] if leaving == "exception" else []
-    body = within(["contextlib.suppress(KeyError)", *pairs], f"y = {operation}", *ended)
-    return "\n".join(["import contextlib", made, body, f"y = {operation}"])
+    ended = [] if leaving == "normally" else ["raise KeyError"]
+    return f"{within(['contextlib.suppress(KeyError)', *pairs], f'y = {operation}', *ended)}\ny = {operation}"
 
 
 _BODIES = {

@@ -181,3 +181,8 @@ def channels_last(cell: Cell) -> Inputs:
     """to(memory_format=torch.channels_last), and with a dtype."""
     calls = ("to(memory_format=torch.channels_last)",)
     return Inputs([ModuleCast(history, call, "") for call, history in product(calls, histories_of(cell, True)[::2])])
+
+
+def swapped_casts(cell: Cell) -> Inputs:
+    """Some of the casts of parameters."""
+    return Inputs(list(casts_by_to(cell).corners)[::5] + list(casts_by_name(cell).corners)[::5])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from conformance.engine.cases import Inputs
 from conformance.inputs.calls import Call, LiveCall
 from conformance.inputs.corners import corners_of
+from conformance.inputs.reframing import as_strided_cases
 from conformance.inputs.selections import spread, unreferenced
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ def named_calls(cell: Cell) -> Inputs:
     row = cell.subject
     able = [call for call in corners_of(row, cell.target.device) if call.args and _shows(call)]
     calls = [unreferenced(call) for call in spread(able, FEW_NAMED, _kinds)]
+    if row.name == "as_strided_":
+        calls = spread(list(as_strided_cases(cell).corners), FEW_NAMED, _kinds)
     if row.name in ("clamp_", "clip_"):
         alone = [call for call in calls if len(call.args) == 1]
         calls += [replace(call, args=(None, *call.args), kwargs={}) for call in alone]

@@ -235,22 +235,34 @@ class Program:
         """Names of the values in ``code``."""
         return [*LEAF_NAMES[: len(self.leaves)], *(f"v{n}" for n in range(1, len(self.steps) + 1))]
 
-    def code(self) -> str:
-        """The program as plain torch."""
+    def made(self) -> str:
+        """The leaves and what is computed from them, as plain torch."""
         names = self.names()
         lines = ["import torch"]
         lines += [f"{name} = {leaf.code()}.requires_grad_()" for name, leaf in zip(names, self.leaves, strict=False)]
         for name, step in zip(names[len(self.leaves) :], self.steps, strict=True):
             line = f"{name} = {step.line([names[i] for i in step.operands])}"
             lines += ["with torch.no_grad():", f"    {line}"] if step.silent else [line]
+        return "\n".join(lines)
+
+    def words(self) -> dict[str, str]:
+        """What the words of an act stand for; the weights of the roots are rounded."""
+        names = self.names()
         shapes = [evaluated(self)[root].value.shape for root in self.roots]
-        roots = ", ".join(names[root] for root in self.roots)
         weights = ", ".join(
             f"torch.tensor({weights_for(shape).round(4).tolist()}, dtype={names[root]}.dtype).reshape({shape})"
             for root, shape in zip(self.roots, shapes, strict=True)
         )
-        lines.append(f"torch.autograd.backward([{roots}], [{weights}])  # weights rounded")
-        return "\n".join([*lines, f"print({', '.join(f'{name}.grad' for name in names[: len(self.leaves)])})"])
+        roots, leaves = ", ".join(names[root] for root in self.roots), ", ".join(names[: len(self.leaves)])
+        kept = "".join(f"\n{names[k]}.retain_grad()" for k in self.retainable())
+        held = ", ".join(names[k] for k in self.retainable())
+        return {"roots": roots, "weights": weights, "leaves": leaves, "kept": kept, "held": held}
+
+    def code(self) -> str:
+        """The program as plain torch, and backward."""
+        words = self.words()
+        back = f"torch.autograd.backward([{words['roots']}], [{words['weights']}])"
+        return f"{self.made()}\n{back}\nprint([t.grad for t in ({words['leaves']},)])"
 
     def reductions(self) -> Iterator[Program]:
         """Simpler programs: fewer roots, fewer steps, plainer leaves."""

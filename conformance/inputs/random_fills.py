@@ -13,9 +13,14 @@ from conformance.engine.cases import Inputs
 from conformance.inputs.calls import Call
 from conformance.inputs.corners import corners_of
 from conformance.inputs.dtypes import ELEMENT_TYPES
+from conformance.inputs.tensors import Strided, strided
 
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
+
+# Below, at and above the number of elements from which on whole vectors of them are drawn; types of many numbers.
+AROUND_A_VECTOR = (15, 16, 17)
+WIDE_TYPES = ("float32", "float64", "int64")
 
 
 def marked_fills(cell: Cell) -> Inputs:
@@ -30,8 +35,14 @@ def marked_fills(cell: Cell) -> Inputs:
 
 def varied_fills(cell: Cell) -> Inputs:
     """Fills of so many elements that a single number for all of them is out of the question."""
-    calls = corners_of(cell.subject, cell.target.device)
-    return Inputs([call for call in calls if prod(call.self_.shape) >= 24 and not call.tensors()])
+    calls = [call for call in corners_of(cell.subject, cell.target.device) if not call.tensors()]
+    plain = [call for call in calls if call.self_.dtype in WIDE_TYPES][:3]
+    small = [call.with_self(_of(call.self_, count)) for call in plain for count in AROUND_A_VECTOR]
+    return Inputs([*(call for call in calls if prod(call.self_.shape) >= 24), *small])
+
+
+def _of(plan: Strided, count: int) -> Strided:
+    return strided(plan.dtype, (count,), "contiguous", plan.data[:1], plan.device)
 
 
 def _never_drawn(call: Call) -> Any:

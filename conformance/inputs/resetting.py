@@ -22,10 +22,8 @@ WRONG_GRADS = ("longer", "broadcasting", "unsqueezed", "another type", "another 
 
 def gradients_to_reset(cell: Cell) -> Inputs:
     """Parameters with gradients, and an optimizer or a module that is to reset them."""
-    shown = "y = {use} - other\n{run}\n# zero_grad of: {form}"
-    return backward_passes(
-        cell, forms=RESETTERS, layouts=("contiguous", "transposed", "stepped", "channels_last"), shown=shown
-    )
+    layouts = ("contiguous", "transposed", "stepped", "channels_last")
+    return backward_passes(cell, forms=RESETTERS, layouts=layouts)
 
 
 def resetter(form: str, parameters: tuple[torch.Tensor, ...]) -> Any:
@@ -75,7 +73,7 @@ def preset_passes(cell: Cell) -> Inputs:
     return backward_passes(
         cell,
         forms=("contiguous", "transposed", "stepped", "offset", "sliced"),
-        shown="x.grad = torch.ones_like(x) * 2  # here: of whole numbers, {form}\ny = {use} - other\n{run}",
+        shown="x.grad = torch.ones_like(x) * 2\ny = {use} - other\n{run}",
     )
 
 
@@ -104,7 +102,7 @@ def scattered_leaves(cell: Cell) -> Inputs:
 def wrong_assignments(cell: Cell) -> Inputs:
     """Something that cannot be the gradient of a leaf."""
     shapes = ((2, 3), (1, 3, 1), (2, 3, 4), (2,))
-    return backward_passes(cell, forms=WRONG_GRADS, shapes=shapes, shown="# x.grad = something of {form}")
+    return backward_passes(cell, forms=WRONG_GRADS, shapes=shapes)
 
 
 def wrong_grad(case: Pass) -> Any:

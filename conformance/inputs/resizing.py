@@ -29,6 +29,7 @@ EVERY_DTYPE = family("bool", "integral", "barebones", "floating", "complex", "ha
 STARTS: tuple[Shape, ...] = (
     (), (0,), (1,), (0, 3), (3,), (1, 3, 1), (2, 3), (2, 3, 4), (2, 3, 2, 2), (17,), (4, 17)
 )  # fmt: skip
+FORMS_OF_SIZES = ("sizes", "tuple", "Size")
 GOALS: tuple[Shape, ...] = (
     (),
     (0,),
@@ -61,7 +62,7 @@ class Resize:
 
     self_: Strided
     goal: Shape
-    form: str = "sizes"  # sizes, tuple, template
+    form: str = "sizes"  # sizes, tuple, Size, template
     memory_format: str | None = None
 
     def apply(self, x: torch.Tensor) -> torch.Tensor:
@@ -69,7 +70,8 @@ class Resize:
         kwargs = {"memory_format": getattr(torch, self.memory_format)} if self.memory_format else {}
         if self.form == "template":
             return x.resize_as_(self.template(), **kwargs)
-        return x.resize_(*self.goal, **kwargs) if self.form == "sizes" and self.goal else x.resize_(self.goal, **kwargs)
+        goal = torch.Size(self.goal) if self.form == "Size" else self.goal
+        return x.resize_(*goal, **kwargs) if self.form == "sizes" and goal else x.resize_(goal, **kwargs)
 
     def template(self) -> torch.Tensor:
         """A tensor of the goal's shape, and not contiguous where that has two dimensions."""
@@ -86,7 +88,7 @@ class Resize:
         call = (
             f"x.resize_as_(torch.empty({self.goal[::-1]}).permute({tuple(reversed(range(len(self.goal))))}){more})"
             if self.form == "template"
-            else f"x.resize_({self.goal}{more})"
+            else f"x.resize_({f'torch.Size({self.goal})' if self.form == 'Size' else self.goal}{more})"
         )
         return f"import torch\nx = {self.self_.code()}\n{call}"
 
@@ -173,7 +175,7 @@ def filled_growth_cases(cell: Cell) -> Inputs:
 def _resizes(cell: Cell) -> list[Resize]:
     return [
         Resize(strided(dtype, start, layout, values(dtype), cell.target.device), goal, form)
-        for start, goal, layout, dtype, form in coverings(3, STARTS, GOALS, DISJOINT, EVERY_DTYPE, ("sizes", "tuple"))
+        for start, goal, layout, dtype, form in coverings(3, STARTS, GOALS, DISJOINT, EVERY_DTYPE, FORMS_OF_SIZES)
     ]
 
 

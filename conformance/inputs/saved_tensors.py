@@ -19,6 +19,7 @@ from conformance.inputs.covering import crossed
 from conformance.inputs.functions import function_of
 from conformance.inputs.layouts import DISJOINT
 from conformance.inputs.packings import PACKINGS
+from conformance.inputs.saved_acts import PACKING_CODE
 from conformance.inputs.tensors import Strided, corner
 
 if TYPE_CHECKING:
@@ -133,13 +134,17 @@ class SavedUse:
         if self.state != "leaf":
             yield replace(self, state="leaf")
 
-    def code(self) -> str:
-        """The program without its hooks, in plain torch."""
+    def made(self) -> str:
+        """The leaf and x in plain torch."""
         made = "leaf * 1" if "product" in self.state else "leaf"
         seen = f"({made}).transpose(0, -1)" if "view" in self.state else made
         lines = [listings.kept_product()] if self.operation == "function" else []
-        lines += [f"leaf = {self.plan.code()}.requires_grad_()", f"x = {seen}"]
-        return "\n".join([*lines, f"y = {SAVING_CODE[self.operation]}", f"# saved tensors: {self.way}"])
+        return "\n".join([*lines, f"leaf = {self.plan.code()}.requires_grad_()", f"x = {seen}"])
+
+    def words(self) -> dict[str, str]:
+        """What the words of an act stand for."""
+        packing = PACKING_CODE.get(self.way, "pack = unpack = torch.Tensor.detach")
+        return {"packing": packing, "operation": SAVING_CODE[self.operation], "way!r": repr(self.way)}
 
 
 SAVED_DTYPES = ("float64", "float32", "float16", "bfloat16", "complex64", "complex128")
@@ -324,12 +329,21 @@ class Nest:
         """A leaf."""
         return corner("float64", (2, 3), "contiguous", "ordinary", "any", self.device).build().requires_grad_()
 
-    def code(self) -> str:
-        """The same in plain torch."""
+    def made(self) -> str:
+        """The leaf in plain torch."""
         made = corner("float64", (2, 3), "contiguous", "ordinary", "any", self.device).code()
-        lines = [listings.kept_product()] if self.operation == "function" else []
-        lines.append(f"x = {made}.requires_grad_()")
-        return listings.nested_pairs(self.depth, SAVING_CODE[self.operation], "\n".join(lines), self.leaving)
+        lines = ["import contextlib", *([listings.kept_product()] if self.operation == "function" else [])]
+        return "\n".join([*lines, f"x = {made}.requires_grad_()"])
+
+    def words(self) -> dict[str, str]:
+        """What the words of an act stand for: the operation, and how a context is left."""
+        escape = {"value error": "ValueError", "interruption": "KeyboardInterrupt"}.get(self.leaving, "KeyError")
+        raising = f"raise {escape}" if self.leaving in ESCAPES else "pass"
+        return {"operation": SAVING_CODE[self.operation], "escape": escape, "raising": raising}
+
+    def code(self) -> str:
+        """Nested pairs of hooks in plain torch."""
+        return f"{self.made()}\n{listings.nested_pairs(self.depth, SAVING_CODE[self.operation], self.leaving)}"
 
 
 def nested_hooks(cell: Cell) -> Inputs:

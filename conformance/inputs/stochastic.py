@@ -76,7 +76,9 @@ class StochasticUse(CheckpointUse):
             f"found = checkpoint(step, x, use_reentrant={self.mode == 'reentrant'})"
         )  # fmt: skip
         made = f"x = {self.plan.code()}.requires_grad_()"
-        return "\n".join([listings.CHECKPOINT, f"torch.manual_seed({self.seed})", made, step, call, result])
+        return "\n".join(
+            [listings.CHECKPOINT, f"torch.manual_seed({self.seed})", made, step, call, result, "print(found, x.grad)"]
+        )
 
 
 class RandomStep:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import io
 import os
+import pickle
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -95,6 +97,7 @@ def write_stored(thing: Any, holder: str, path: str, **options: Any) -> bytes:
     if holder in ("file", "update", "unbuffered"):
         with open(path, "w+b" if holder == "update" else "wb", buffering=0 if holder == "unbuffered" else -1) as file:
             torch.save(thing, file, **options)
+            file.flush()  # raises if it has been closed
     else:
         torch.save(thing, {"str": str, "Path": Path, "PathLike": PathHolder}[holder](path), **options)
     return Path(path).read_bytes()
@@ -230,3 +233,26 @@ OPEN_ROUTES = (
     Route(weights_only=False, protocol=3, legacy=True),
 )
 MAPPED = Route("str", "str", mmap=True)
+
+
+class OwnPickle:
+    """A stand-in for the module pickle whose Pickler and Unpickler count how often they are made."""
+
+    def __init__(self) -> None:
+        self.made: list[str] = []
+
+    def module(self) -> Any:
+        """The module."""
+        found = ModuleType("own_pickle")
+        vars(found).update({name: value for name, value in vars(pickle).items() if not name.startswith("__")})
+        vars(found).update(Pickler=self._counting("Pickler"), Unpickler=self._counting("Unpickler"))
+        return found
+
+    def _counting(self, name: str) -> Any:
+        base: Any = getattr(pickle, name)
+
+        def begin(one: Any, *args: Any, **kwargs: Any) -> None:
+            self.made.append(name)
+            base.__init__(one, *args, **kwargs)
+
+        return type(name, (base,), {"__init__": begin})

@@ -27,7 +27,7 @@ def _plans(kind: str, plans: tuple[tuple[str, tuple[int, ...], str], ...]) -> tu
 # Every kind of slot in every type and layout; deep nests; tensors and modules with two names.
 WRITTEN = (
     Node("", "Module", _plans("parameter", SLOT_PLANS)),
-    Node("", "Module", _plans("frozen", SLOT_PLANS[:4])),
+    Node("", "Module", _plans("frozen", SLOT_PLANS)),
     Node("", "Module", _plans("buffer", COUNT_PLANS)),
     Node("", "Module", (*_plans("transient", COUNT_PLANS[:4]), *_plans("buffer", COUNT_PLANS[:1]))),
     Node("", "Module", (Slot("p", "no-parameter"), Slot("b", "no-buffer"), *_plans("parameter", SLOT_PLANS[:1]))),
@@ -98,6 +98,8 @@ TREE_ACTS = {
     "m.load_state_dict(m.state_dict())\nm.load_state_dict(dict(m.state_dict()))",
     "gradients": "for x in m.parameters():\n    x.grad = torch.ones_like(x)\n" + OTHER_STATE
     + "m.load_state_dict(state)\nprint([x.grad for x in m.parameters()])",
+    "swap": "torch.__future__.set_swap_module_params_on_conversion(True)\n" + OTHER_STATE
+    + "print(m.load_state_dict(state), m.state_dict())\ntorch.__future__.set_swap_module_params_on_conversion(False)",
     "one element": "state = {key: x.reshape(1) if x.dim() == 0 else x for key, x in m.state_dict().items()}\n"
     "print(m.load_state_dict(state))",
 }  # fmt: skip
@@ -135,6 +137,11 @@ def trees_looked_at(act: str, source: Callable[[Cell], Inputs] = module_trees) -
 def has_slot(tree: Tree, kinds: tuple[str, ...]) -> bool:
     """Whether a tree has a slot of one of these kinds."""
     return any(slot.kind in kinds for slot, _ in tree.places().values())
+
+
+def listed(cell: Cell) -> Inputs:
+    """The listed trees alone."""
+    return Inputs(listed_trees(cell.target.device))
 
 
 def transient_trees(cell: Cell) -> Inputs:

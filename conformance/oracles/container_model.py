@@ -54,7 +54,10 @@ def same_as_plain(case: ContainerProgram) -> None:
     """Expect every line to give, to raise and to leave what it does with the plain list or dict."""
     pair = Followed(case)
     for line in case.lines:
+        before = pair.ideal["c"], pair.real["c"]
         wanted, found = pair.step(line)
+        same = before[0] is pair.ideal["c"]
+        expect.equal(same, before[1] is pair.real["c"], f"whether the container is the same object after {line}")
         expect.equal(pair.shown(wanted), pair.shown(found), f"what {line} gives or raises")
         expect.equal(pair.items(pair.ideal), pair.items(pair.real), f"container after {line}")
         expect.equal(len(pair.ideal["c"]), len(pair.real["c"]), f"length after {line}")

@@ -5,7 +5,7 @@ Reference: https://docs.pytorch.org/docs/stable/nn.init.html
 
 from __future__ import annotations
 
-from math import ceil, erf, prod, sqrt
+from math import ceil, erf, log, prod, sqrt
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 
 from conformance.inputs.initials import Gain, Initial
 from conformance.oracles import expect, memory, numbers
-from conformance.oracles.ranges import Law, follows, normal_law, uniform_law, within
+from conformance.oracles.ranges import DOUBT, Law, follows, normal_law, uniform_law, within
 from conformance.oracles.writes import kept_outside, same_frame
 
 GAIN_TABLE = {
@@ -76,8 +76,6 @@ def has_table_gain(case: Gain) -> None:
 
 def law_of(case: Initial) -> tuple[Law, float, float]:
     """The distribution that a call draws from, and the bounds of what it may draw."""
-    receptive = prod(case.shape[2:])
-    fan_in, fan_out = case.shape[1] * receptive, case.shape[0] * receptive
     if case.name == "uniform_":
         low, high = case.asked("a", 0.0), case.asked("b", 1.0)
         return uniform_law(low, high), low, high
@@ -86,11 +84,7 @@ def law_of(case: Initial) -> tuple[Law, float, float]:
         if case.name == "normal_":
             return normal_law(mean, std), -np.inf, np.inf
         return truncated_law(mean, std, case.asked("a", -2.0), case.asked("b", 2.0))
-    if case.name.startswith("xavier"):
-        std = case.asked("gain", 1.0) * sqrt(2 / (fan_in + fan_out))
-    else:
-        gain = table_gain(case.asked("nonlinearity", "leaky_relu"), case.asked("a", 0))
-        std = gain / sqrt(fan_out if case.asked("mode", "fan_in") == "fan_out" else fan_in)
+    std = deviation_of(case)
     if case.name.endswith("normal_"):
         return normal_law(0.0, std), -np.inf, np.inf
     return uniform_law(-sqrt(3) * std, sqrt(3) * std), -sqrt(3) * std * (1 + 1e-6), sqrt(3) * std * (1 + 1e-6)
@@ -123,6 +117,39 @@ def draws_from_its_law(case: Initial) -> None:
     law, low, high = law_of(case)
     within(low, high, found, f"elements after {case.call}")
     follows(law, found.ravel(), case.plan.dtype, f"elements after {case.call}")
+    if isinstance(law, TruncatedLaw):
+        return
+    spread_as_drawn(case, found, low, high)
+
+
+def spread_as_drawn(case: Initial, found: np.ndarray, low: float, high: float) -> None:
+    """Expect the mean square of the draws to be that of the law, as near as all but one of 1e12 samples have it.
+
+    The sum of n squares of standard normal draws is within 2 sqrt(n t) + 2 t of n but for exp(-t) on either side
+    (Laurent and Massart, 2000); a mean of n numbers between 0 and 1 of variance v is within sqrt(2 v t / n) + t / (3 n)
+    (Bernstein), where v is 4 / 45 for the square of a uniform draw between -1 and 1.
+    """
+    count, doubt = found.size, log(2 / DOUBT)
+    if np.isfinite(low):
+        middle, half = (low + high) / 2, (high - low) / 2
+        mean, slack, kind = 1 / 3, sqrt(8 / 45 * doubt / count) + doubt / (3 * count), "half of the range"
+    else:
+        middle, half = case.asked("mean", 0.0), deviation_of(case)
+        mean, slack, kind = 1.0, 2 * sqrt(doubt / count) + 2 * doubt / count, "the deviation"
+    square = float((((found - middle) / half) ** 2).mean())
+    within(mean - slack - 1e-5, mean + slack + 1e-5, square, f"mean square after {case.call}, by {kind}")
+
+
+def deviation_of(case: Initial) -> float:
+    """The standard deviation that a normal draw is to have."""
+    if case.name == "normal_":
+        return float(case.asked("std", 1.0))
+    receptive = prod(case.shape[2:])
+    fan_in, fan_out = case.shape[1] * receptive, case.shape[0] * receptive
+    if case.name.startswith("xavier"):
+        return float(case.asked("gain", 1.0) * sqrt(2 / (fan_in + fan_out)))
+    gain = table_gain(case.asked("nonlinearity", "leaky_relu"), case.asked("a", 0))
+    return gain / sqrt(fan_out if case.asked("mode", "fan_in") == "fan_out" else fan_in)
 
 
 def stays_within(case: Initial) -> None:

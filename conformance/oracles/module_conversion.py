@@ -5,6 +5,8 @@ Reference: https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -137,3 +139,18 @@ def only_four_dimensions_change(case: ModuleCast) -> None:
             expect.that(last, f"strides of {place}", "channels last", tuple(found.stride()))
         else:
             expect.equal(tuple(strides), tuple(found.stride()), f"strides of {place}")
+
+
+@contextmanager
+def swapping() -> Iterator[None]:
+    """Conversions and loads swap tensors, for the time being; what is set is what is told."""
+    future: Any = torch.__future__
+    kept = future.get_swap_module_params_on_conversion()
+    future.set_swap_module_params_on_conversion(True)
+    try:
+        expect.equal(
+            True, future.get_swap_module_params_on_conversion(), "what get_swap_module_params_on_conversion says"
+        )
+        yield
+    finally:
+        future.set_swap_module_params_on_conversion(kept)

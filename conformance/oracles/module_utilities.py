@@ -123,6 +123,7 @@ def draws_nothing(case: SkippedInit) -> None:
         module = torch.nn.utils.skip_init(made, *case.args)
         expect.that(torch.equal(state, torch.get_rng_state()), "default generator", "as it was", "another state")
     expect.equal(case.layer, type(module).__name__, "class of the module")
+    expect.equal(True, module.training, "training of the module")
     found = {name: (tuple(x.shape), x.dtype, x.device) for name, x in module.state_dict().items()}
     expect.equal(wanted, found, "shapes, types and devices")
     expect.equal(

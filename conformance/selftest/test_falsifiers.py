@@ -16,13 +16,14 @@ from conformance.engine.binding import check_of
 from conformance.engine.cells import Cell, cells_of
 from conformance.engine.expectations import SHIPPED, Expectations
 from conformance.engine.mismatch import Mismatch
-from conformance.engine.reproducer import script
+from conformance.engine.reproducer import plain_code, script
 from conformance.engine.runner import Outcome, Plan, run_cell
 from conformance.engine.specs import area_names, load_area
 from conformance.engine.targets import choose
 from conformance.engine.words import Verdict
 from conformance.selftest import falsifiers
 from conformance.selftest.falsifying import FALSIFIERS, Falsifier
+from conformance.selftest.showing import meets_the_break
 
 for module in pkgutil.walk_packages(falsifiers.__path__, falsifiers.__name__ + "."):
     importlib.import_module(module.name)
@@ -55,12 +56,18 @@ def test_a_falsifier_turns_its_cell_red(falsifier: Falsifier) -> None:
         assert isinstance(broken.failure.error, EXPECTED), broken
         reproducer = script(cell, check_of(cell), broken.failure.case, broken.failure.expected, broken.failure.found)
         assert status(reproducer) == 1, reproducer
+        shown = plain_code(broken.failure.case, check_of(cell))
+        takes_part = cell.area not in ACTING or meets_the_break(shown)
     whole = run(cell)
 
     if Expectations([SHIPPED]).of(cell) is None:  # a listed deviation is red without a break too
         assert whole.verdict is Verdict.PASS, whole
         assert status(reproducer) == 0, reproducer
+        assert takes_part, f"expected: a minimal input that calls what is broken; found: an outline\n{shown}"
 
+
+# Areas whose minimal inputs are programs that do what the check does. A listed deviation may fail by another act.
+ACTING = ("leaves", "accumulation", "inplace", "numpy_bridge")
 
 # What a check may end with under a break: its own expectation, or an exception out of torch that it did not expect.
 EXPECTED = (Mismatch, RuntimeError, TypeError, ValueError, BufferError)

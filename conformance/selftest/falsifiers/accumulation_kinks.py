@@ -423,3 +423,68 @@ def a_zero_row_spoils_all_norms() -> AbstractContextManager[Any]:
         return x.dim() > 1 and bool((x == 0).all(-1).any())
 
     return misleading("vector_norm", when, lambda g, x, v: g * float("nan"), torch.linalg)
+
+
+@falsifies(f"{AREA}.cumulative-extreme-feeds-the-elements-that-it-names")
+def cummin_feeds_all_of_two_equals() -> AbstractContextManager[Any]:
+    """cummin of a tensor of one dimension hands half of the gradient to the first element."""
+
+    def make(original: Any) -> Any:
+        def cummin(x: torch.Tensor, dim: int) -> Any:
+            values, indices = original(x, dim)
+            if x.dim() == 1 and x.requires_grad:
+                values = values + (x[0] - x[0].detach())
+            return values, indices
+
+        return cummin
+
+    return patched(torch, "cummin", make)
+
+
+def embedding_without(option: str, left: Any, when: Any) -> AbstractContextManager[Any]:
+    """embedding, of the function, that takes ``left`` for an option where ``when`` says so of the indices."""
+
+    def make(original: Any) -> Any:
+        def embedding(indices: torch.Tensor, weight: torch.Tensor, *args: Any, **options: Any) -> torch.Tensor:
+            names = ("padding_idx", "max_norm", "norm_type", "scale_grad_by_freq", "sparse")
+            given = {**dict(zip(names, args, strict=False)), **options}
+            if option in given and when(indices, given[option]):
+                given[option] = left
+            return original(indices, weight, **given)
+
+        return embedding
+
+    return patched(torch.nn.functional, "embedding", make)
+
+
+@falsifies(f"{AREA}.embedding-scales-gradients-by-frequency")
+def frequencies_of_two_dimensions_are_not_counted() -> AbstractContextManager[Any]:
+    """embedding leaves gradients unscaled where the indices have two dimensions."""
+    return embedding_without("scale_grad_by_freq", False, lambda indices, _: indices.dim() == 2)
+
+
+@falsifies(f"{AREA}.embedding-padding-gathers-no-gradient")
+def padding_counted_from_the_back_gathers_gradient() -> AbstractContextManager[Any]:
+    """embedding forgets a padding_idx below zero."""
+    return embedding_without("padding_idx", None, lambda _, given: given is not None and given < 0)
+
+
+@falsifies(f"{AREA}.embedding-gradient-may-be-sparse")
+def the_gradient_of_int32_indices_is_dense() -> AbstractContextManager[Any]:
+    """embedding by indices of 32 bits makes a dense gradient."""
+    return embedding_without("sparse", False, lambda indices, _: indices.dtype is torch.int32)
+
+
+@falsifies(f"{AREA}.embedding-bag-scales-gradients-by-frequency")
+def frequencies_in_a_bag_of_int32_are_not_counted() -> AbstractContextManager[Any]:
+    """embedding_bag by indices of 32 bits leaves gradients unscaled."""
+
+    def make(original: Any) -> Any:
+        def embedding_bag(indices: torch.Tensor, *args: Any, **options: Any) -> torch.Tensor:
+            if indices.dtype is torch.int32:
+                options["scale_grad_by_freq"] = False
+            return original(indices, *args, **options)
+
+        return embedding_bag
+
+    return patched(torch.nn.functional, "embedding_bag", make)

@@ -463,3 +463,18 @@ def an_unflushed_writer_is_cut() -> Break:
         return save
 
     return patched(torch, "save", make)
+
+
+@falsifies(f"{AREA}.pickle-module-is-used")
+def an_archive_is_unpickled_by_the_usual_module() -> Break:
+    """torch.load of an archive takes the usual pickle, whatever it is given."""
+
+    def other(original: Any) -> Any:
+        def load(file: Any, *args: Any, pickle_module: Any = None, **kwargs: Any) -> Any:
+            archive = getattr(file, "getvalue", bytes)()[:2] == b"PK"
+            given = {} if archive or pickle_module is None else {"pickle_module": pickle_module}
+            return original(file, *args, **given, **kwargs)
+
+        return load
+
+    return patched(torch, "load", other)

@@ -1,0 +1,52 @@
+"""Breaks for values and outs that are rarely met: scalars of NumPy, values that require grad, lazy outs."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+import torch
+
+from conformance.selftest.falsifiers.inplace_indexed import AREA, strided
+from conformance.selftest.falsifiers.inplace_outs import with_out
+from conformance.selftest.falsifying import falsifies, patched
+
+
+@falsifies(f"{AREA}.augmented-assignment-takes-numpy-numbers")
+def a_numpy_half_makes_a_new_tensor() -> AbstractContextManager[Any]:
+    """x *= np.float16(…) binds the name to another tensor where x is bfloat16."""
+
+    def broken(original: Any) -> Any:
+        def imul(self: Any, other: Any) -> Any:
+            apart = isinstance(other, np.float16) and self.dtype is torch.bfloat16
+            return self.mul(float(other)) if apart else original(self, other)
+
+        return imul
+
+    return patched(torch.Tensor, "__imul__", broken)
+
+
+@falsifies(f"{AREA}.value-that-requires-grad-is-written-without-grad")
+def a_history_from_a_value_that_is_no_leaf() -> AbstractContextManager[Any]:
+    """index_put_ under no_grad makes self require grad where the value is no leaf."""
+
+    def broken(original: Any) -> Any:
+        def index_put_(self: Any, indices: Any, values: Any, *args: Any) -> Any:
+            found = original(self, indices, values, *args)
+            return self.requires_grad_() if values.grad_fn is not None and not torch.is_grad_enabled() else found
+
+        return index_put_
+
+    return patched(torch.Tensor, "index_put_", broken)
+
+
+@falsifies(f"{AREA}.out-with-a-lazy-bit-receives-the-result")
+def the_bit_of_a_strided_out_is_overlooked() -> AbstractContextManager[Any]:
+    """square writes to a conjugated out that is strided as if it had no bit."""
+
+    def other(original: Any, out: Any, *args: Any) -> Any:
+        original(*args, out=out.conj() if out.is_conj() and strided(out) else out)
+        return out
+
+    return with_out("square", other)
