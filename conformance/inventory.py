@@ -32,12 +32,18 @@ def list_claims(record: str | None, rest: list[str]) -> int:
 
 def list_surface(places: list[str], only_without: bool, as_json: bool) -> int:
     """Print the documented names of this torch with how many behaviours name each; 2 for a place that there is not."""
+    from conformance.engine.specs import area_names, load_area
     from conformance.engine.surface import PLACES, surface
+    from conformance.engine.yamlfile import SpecError
 
     if unknown := [place for place in places if place not in PLACES]:
         print(f"place: expected one of {', '.join(PLACES)}; found {unknown[0]!r}", file=sys.stderr)
         return 2
-    found = surface()
+    try:
+        found = surface([load_area(name) for name in area_names()])
+    except SpecError as error:
+        print(error, file=sys.stderr)
+        return 2
     if places:
         found = {name: ids for name, ids in found.items() if name.rpartition(".")[0] in places}
     named = sum(bool(ids) for ids in found.values())

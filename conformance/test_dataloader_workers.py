@@ -33,7 +33,7 @@ from conformance.inputs.pool_programs import Overtaken
 from conformance.inputs.pools import Pool, PoolSeen, run_pool
 from conformance.inputs.start_methods import START_LIMIT, Crowded, Started, answers_of_workers
 from conformance.oracles import expect, loader_model, memory, pool_model
-from conformance.oracles.collated_alike import alike_without_workers
+from conformance.oracles.collated_alike import alike_without_workers, laid_out_without_workers
 from conformance.oracles.main_processes import MainProcess, in_a_main_process
 
 
@@ -61,8 +61,14 @@ def test_workers_load_what_is_asked_for(case: Loading) -> None:
 
 @cases(collated_pools.collated_pools)
 def test_workers_collate_as_the_main_process(case: CollatedPool) -> None:
-    """With workers the batches of the default collate_fn have the types, layouts and bits that they have without, each in memory of its own."""  # noqa: E501
+    """With workers the batches of the default collate_fn have the types and bits that they have without, each in memory of its own."""  # noqa: E501
     in_a_main_process("two epochs", alike_without_workers, case)
+
+
+@cases(collated_pools.laid_out_pools)
+def test_workers_lay_batches_out_as_the_main_process(case: CollatedPool) -> None:
+    """With workers the tensors of the default collate_fn have the strides that they have without."""
+    in_a_main_process("an epoch", laid_out_without_workers, case)
 
 
 @cases(pool_sources.shuffled_loadings)
@@ -86,11 +92,19 @@ def test_in_order_keeps_the_order(case: Overtaken) -> None:
     expect.equal(list(range(case.size)), found, "order of the samples")
 
 
-@cases(pool_sources.overtaken_samples)
-def test_in_order_false_loses_nothing(case: Overtaken) -> None:
+@cases(pool_sources.unordered_pools)
+def test_in_order_false_loses_nothing(case: Overtaken | Pool | Failing) -> None:
     """With in_order=False every batch comes once, in whatever order."""
-    found = in_a_main_process("an epoch with a slow sample", pool_programs.load_overtaken_in_any_order, case)
-    expect.equal(list(range(case.size)), sorted(found), "samples in whatever order")
+    if isinstance(case, Failing):
+        expect.equal(case.kind, failure_of(case).kind, "type of the exception in the place of a batch")
+        return
+    pool = case.pool if isinstance(case, Overtaken) else case
+    expected = sorted(pool_model.listed_keys(yielded.keys) for yielded in loader_model.epoch(pool.loading))
+    *parts, last = in_a_main_process("the epochs", pool_programs.load_in_any_order, case)
+    for number, batches in enumerate(parts):
+        expect.equal(len(expected[: pool.taken]), len(batches), f"number of batches of epoch {number}")
+        expect.that(all(batch in expected for batch in batches), f"batches of epoch {number}", expected, batches)
+    expect.equal(expected, sorted(last), "batches of the last epoch in whatever order")
 
 
 @cases(pool_sources.first_samples_held)
@@ -119,10 +133,14 @@ def test_loads_in_as_many_processes_as_workers(case: Pool) -> None:
 @cases(pool_sources.map_pools)
 def test_sampler_stays_in_the_main_process(case: Pool) -> None:
     """The keys of a map-style dataset are drawn from the sampler in the main process, each once."""
-    main, notes = in_a_main_process("an epoch", pool_programs.draw_from_a_sampler, case)
+    main, notes, batches = in_a_main_process("an epoch", pool_programs.draw_from_a_sampler, case)
+    keys = pool_programs.keys_of_any_type(case)
+    expect.equal(
+        keys, [key for batch in batches for key in pool_model.listed_keys(batch)], "samples, which are the keys"
+    )
     drawn = [note for note in notes if note["what"] == "drawn"]
     expect.equal({main}, {note["process"] for note in drawn}, "processes in which keys are drawn")
-    expect.equal(list(reversed(range(case.size))), [note["keys"] for note in drawn], "keys that are drawn")
+    expect.equal(len(keys), len(drawn), "number of keys that are drawn")
     expect.equal({None}, {note["worker"] for note in drawn}, "ids of the workers in which keys are drawn")
 
 
@@ -147,6 +165,8 @@ def test_worker_info_has_the_id(case: Pool) -> None:
     seen = seen_of(case)
     ids: dict[int, Any] = {note["process"]: note["number"] for note in seen.notes("init")}
     expect.equal(list(range(case.workers)), sorted(ids.values()), "ids given to worker_init_fn")
+    for note in seen.notes("init"):
+        expect.equal(note["number"], note["threaded"], "get_worker_info().id in a thread of the worker")
     for note in seen.notes("init", "iter", "item", "collate"):
         expect.equal(ids[note["process"]], note["worker"], f"get_worker_info().id in {note['what']}")
 
@@ -460,6 +480,15 @@ def test_exception_in_init_keeps_its_type(case: Failing) -> None:
     expect.equal(case.kind, failure_of(case).kind, "type of the exception that next raises")
 
 
+@cases(failing_pools.failing_samplers)
+def test_exception_in_the_sampler_comes_out(case: Failing) -> None:
+    """An exception that a sampler raises is raised where the loader with workers is drawn from, with its type."""
+    found = failure_of(case)
+    expect.equal(case.kind, found.kind, "type of the exception")
+    expected = [yielded.keys for yielded in loader_model.epoch(case.pool.loading)]
+    expect.equal(expected[: len(found.batches)], found.batches, "batches before the exception")
+
+
 @cases(failing_pools.telling_failures)
 def test_exception_tells_what_happened_in_the_worker(case: Failing) -> None:
     """An exception from a worker has in its message that of the original, its type and the traceback."""
@@ -518,6 +547,14 @@ def test_workers_end_with_the_iteration(case: Ended) -> None:
     running, left = in_a_main_process("an epoch", pool_endings.children_at_the_end, case)
     expect.equal(case.pool.workers, len(running), "workers")
     expect.equal([], left, "children after the epoch")
+
+
+@cases(pool_sources.spent_pools)
+def test_spent_iterator_stays_spent(case: Pool) -> None:
+    """An iterator with workers that has come to its end raises StopIteration however often it is asked again."""
+    found, later = in_a_main_process("an epoch and its end", pool_programs.ask_at_the_end, case)
+    expect.equal(["StopIteration"] * 3, found, "what next(iterator) gives after the end")
+    expect.equal([yielded.keys for yielded in loader_model.epoch(case.loading)], later, "batches of another epoch")
 
 
 @cases(pool_endings.dropped_pools)
@@ -586,6 +623,7 @@ def same_parcels(case: Parcels) -> None:
     for number, (expected, found) in enumerate(zip(made, arrived, strict=True)):
         what = f"sample {number}, {case.expression} of {case.plans[number]!r}"
         expect.equal(expected.dtype, found.dtype, f"type of {what}")
+        expect.equal(expected.kind, found.kind, f"class of {what}")
         expect.equal(expected.requires_grad, found.requires_grad, f"requires_grad of {what}")
         memory.same_elements(expected.values, found.values, what)
 
@@ -624,13 +662,12 @@ def test_workers_start_by_the_method_asked_for(case: Started) -> None:
         expect.that(answer["process"] != main, "process of the sample", "that of a worker", "the main process")
         expect.that(answer["id"] in range(case.workers), "get_worker_info().id", f"below {case.workers}", answer["id"])
         expect.equal((case.workers, 2 * case.workers), (answer["workers"], answer["samples"]), "workers and samples")
-        expect.equal(answer["id"], answer["initial_seed"], "torch.initial_seed(), which worker_init_fn set to the id")
+        expect.equal(answer["id"], answer["threshold"], "gc.get_threshold()[0], which worker_init_fn set to the id")
+        expect.equal(answer["seed"], answer["initial_seed"], "torch.initial_seed()")
         expect.equal([0, 1, 2], answer["tensor"], "tensor from the worker")
     expect.equal(1, len({answer["seed"] - answer["id"] for answer in answers}), "number of base seeds")
-    for worker, drawn in start_methods.draws_by_worker(answers).items():
-        expect.equal(
-            pool_model.torch_draws(worker, len(drawn)), drawn, f"draws of worker {worker} with its id for a seed"
-        )
+    for seed, drawn in start_methods.draws_by_seed(answers).items():
+        expect.equal(pool_model.torch_draws(seed, len(drawn)), drawn, f"draws of the worker with the seed {seed}")
 
 
 @cases(start_methods.spawning_lambdas)
@@ -672,8 +709,9 @@ def test_pinning_without_accelerator_returns_ordinary_tensors(case: Pinned) -> N
     """Without an accelerator the batches are the same with pin_memory and workers, and not pinned."""
     batches, _ = once(loaded_unpinned, case)
     expect.equal(case.count, len(batches), "number of batches")
-    for number, (values, pinned) in enumerate(batches):
+    for number, (kind, values, pinned) in enumerate(batches):
         expect.equal((case.expected(number), {False}), (values, {*pinned}), f"values and is_pinned() of batch {number}")
+        expect.equal({"mapping": "dict", "own": "OwnBatch"}[case.form], kind, f"type of batch {number}")
 
 
 @cases(pinned_pools.unpinned_pools)

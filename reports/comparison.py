@@ -55,6 +55,15 @@ class Comparison:
             return f"B is not worse than A: {_listed([said(kind, len(some)) for kind, some in kinds.items()])}."
         return f"B is worse than A: {_listed([said(kind, len(kinds[kind])) for kind in WORSE if kind in kinds])}."
 
+    @property
+    def slowed(self) -> str:
+        """What became slower, in a line; nothing where nothing did."""
+        if not self.slower or not self.slower.cells:
+            return ""
+        usual = f"in the median they take {self.slower.usual:.1f} times as long as in A"
+        slower = f"{counted(len(self.slower.cells), 'cell')} slower, of {self.slower.pairs:,}"
+        return f"{slower} that take at least {LEAST} ms (indicative; {usual})"
+
 
 def _listed(words: list[str]) -> str:
     return ", ".join(words)
@@ -94,9 +103,7 @@ def text(found: Comparison, longest: int = 50) -> str:
             lines.append(f"  and {len(some) - longest:,} more (all of them: --format json)")
         lines.append("")
     if found.slower and found.slower.cells:
-        slower = counted(len(found.slower.cells), "cell")
-        usual = f"in the median they take {found.slower.usual:.1f} times as long as in A"
-        lines.append(f"{slower} slower, of {found.slower.pairs:,} that take at least {LEAST} ms (indicative; {usual}):")
+        lines.append(f"{found.slowed}:")
         for pair in found.slower.cells[:longest]:
             lines.append(f"  {pair.before:,} ms → {pair.after:,} ms  {pair.cell}")
         lines.append("")
@@ -133,6 +140,13 @@ def markdown(found: Comparison, longest: int = 20) -> str:
             lines.append(f"- **{each.level}** {code(each.cell)} {change}{detail}")
         if len(some) > longest:
             lines.append(f"- and {len(some) - longest:,} more")
+    if found.slower and found.slower.cells:
+        lines += ["", f"### {found.slowed}", ""]
+        lines += [
+            f"- {code(each.cell)} {each.before:,} ms → {each.after:,} ms" for each in found.slower.cells[:longest]
+        ]
+        if len(found.slower.cells) > longest:
+            lines.append(f"- and {len(found.slower.cells) - longest:,} more")
     return "\n".join(lines) + "\n"
 
 

@@ -48,6 +48,7 @@ class ModuleRow(Model):
     )
     initial: dict[str, str] = Field({}, description="bound of the values that a parameter has first; or of each")
     dtypes: tuple[str, ...] = Field(("float32", "float64", "bfloat16"), description="element types that it takes")
+    types_since: dict[str, VersionText] = Field({}, description="first release with an element type, where not all")
     stochastic: bool = Field(False, description="whether it draws random numbers in training")
     modes: bool = Field(False, description="whether training and evaluation differ")
     hidden: dict[str, str] = Field({}, description="arguments that its repr does not show, and why; or each")
@@ -80,6 +81,54 @@ class ModuleRow(Model):
         return self.state != {}
 
     @property
+    def factory(self) -> bool:
+        """Whether its constructor takes a device and an element type."""
+        return "dtype" in self.defaults
+
+    @property
+    def optionally_in_place(self) -> bool:
+        """Whether it may write to its operand."""
+        return "inplace" in self.defaults
+
+    @property
+    def draws(self) -> bool:
+        """Whether one of its constructions draws random numbers in training."""
+        return any(self.is_stochastic(made) for made in self.arguments)
+
+    @property
+    def switches(self) -> tuple[bool, ...]:
+        """Whether training and evaluation differ, of each construction."""
+        return tuple(self.has_modes(made) for made in self.arguments)
+
+    @property
+    def initialised(self) -> bool:
+        """Whether its docstring says what its parameters hold first."""
+        return bool(self.initial)
+
+    @property
+    def written_state(self) -> bool:
+        """Whether its docstring says which parameters and buffers it has."""
+        return self.state is not None
+
+    @property
+    def shown(self) -> bool:
+        """Whether one of its constructions gives an argument that its repr is to show."""
+        return "each" not in self.hidden and any(
+            value != self.defaults[name]
+            for made in self.arguments
+            for name, value in self.given(made.call).items()
+            if name not in self.hidden
+        )
+
+    def is_stochastic(self, made: Construction) -> bool:
+        """Whether a construction draws random numbers in training."""
+        return self.stochastic if made.stochastic is None else made.stochastic
+
+    def has_modes(self, made: Construction) -> bool:
+        """Whether training and evaluation differ for a construction."""
+        return self.modes if made.modes is None else made.modes
+
+    @property
     def defaults(self) -> dict[str, Any]:
         """Each argument with its default; what has none is ``...``."""
         return _defaults(self.signature)
@@ -90,9 +139,7 @@ class ModuleRow(Model):
 
     def given(self, call: str) -> dict[str, Any]:
         """The arguments that a construction writes, by name, as far as the class has names for them."""
-        node = _called(call)
-        found = dict(zip(self.defaults, (_literal(x) for x in node.args), strict=False))
-        return found | {x.arg: _literal(x.value) for x in node.keywords if x.arg in self.defaults}
+        return dict(_given(self.signature, call))
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -108,6 +155,7 @@ class Modules(Model):
     title: str
     page: str
     ranges: dict[str, str] = Field({}, description="what a value v of an argument of this name may be")
+    types_since: dict[str, VersionText] = Field({}, description="first release in which the rows take an element type")
     groups: list[Group]
     excluded: tuple[Excluded, ...] = ()
 
@@ -128,7 +176,8 @@ class Modules(Model):
                 try:
                     names = _defaults(str(full.get("signature", "")))
                     common = {name: text for name, text in self.ranges.items() if name in names}
-                    module = ModuleRow(**{**full, "ranges": {**common, **full.get("ranges", {})}})
+                    full["ranges"] = {**common, **full.get("ranges", {})}
+                    module = ModuleRow(**{**full, "types_since": {**self.types_since, **full.get("types_since", {})}})
                 except (ValidationError, SyntaxError) as error:
                     faults += (
                         faults_of(error, place)
@@ -159,6 +208,13 @@ def _defaults(signature: str) -> dict[str, Any]:
     defaults = dict(zip(names, [*missing, *node.args.defaults], strict=True))
     defaults |= {x.arg: value for x, value in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)}
     return {name: ... if value is None else _literal(value) for name, value in defaults.items()}
+
+
+@cache
+def _given(signature: str, call: str) -> dict[str, Any]:
+    names, node = _defaults(signature), _called(call)
+    found = dict(zip(names, (_literal(x) for x in node.args), strict=False))
+    return found | {x.arg: _literal(x.value) for x in node.keywords if x.arg in names}
 
 
 def _called(call: str) -> ast.Call:

@@ -176,14 +176,16 @@ class Surroundings:
         self.cells: list[Cell] = []
         self.unread: frozenset[str] = frozenset()
         self.tables: dict[str, list[dict[str, Any]]] = {}
+        read = []
         for name in area_names(folder):
             try:
                 loaded = load_area(name, folder)
                 self.cells += [cell for b in loaded.area.behaviours for cell in cells_of(loaded, b, settings.targets)]
+                read.append(loaded)
             except SpecError:
                 self.unread |= {name}  # said by the collection, where it matters
         if folder == SPECS:
-            self.tables = {"claims": _claims(), "surface": surface.record(surface.surface())}
+            self.tables = {"claims": _claims(), "surface": surface.record(surface.surface(read))}
 
 
 def _claims() -> list[dict[str, Any]]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Container, Iterator
-from pathlib import Path
+from collections.abc import Container, Iterable, Iterator
+from functools import cache
 from typing import Any
 
 from conformance.engine.documentation import MISSING, resolve
-from conformance.engine.specs import SPECS, Behaviour, area_names, load_area
+from conformance.engine.specs import Behaviour, LoadedArea
 from conformance.engine.subjects import select
 from conformance.engine.yamlfile import SpecError
 
@@ -23,7 +23,9 @@ PLACES = (
 """The modules and classes whose public members are looked at."""
 
 PARENTS = ("torch", "torch.nn", "torch.nn.functional", "torch.linalg", "torch.special", "torch.optim.lr_scheduler")
-"""Where the subjects of a catalogue are looked for; the methods of the catalogue ``operators`` are of the tensor."""
+"""Where the subjects of a catalogue are looked for."""
+METHODS = {"operators": ("torch.Tensor",), "costs": ("torch.Tensor", "torch", "torch.nn")}
+"""Where those of the catalogues are looked for whose subjects are methods of the tensor."""
 
 
 def names() -> dict[str, list[str]]:
@@ -59,7 +61,7 @@ def _documented(value: Any) -> bool:
     return kind and isinstance(text, str) and bool(text.strip())
 
 
-def surface(specs: Path = SPECS) -> dict[str, tuple[str, ...]]:
+def surface(areas: Iterable[LoadedArea]) -> dict[str, tuple[str, ...]]:
     """The full ids of the behaviours that name each documented name, as subject or in their documentation."""
     found: dict[str, dict[str, None]] = {
         f"{place}.{name}": {} for place, members in names().items() for name in members
@@ -67,33 +69,32 @@ def surface(specs: Path = SPECS) -> dict[str, tuple[str, ...]]:
     known: dict[int, list[str]] = {}
     for name in found:
         known.setdefault(id(resolve(name)), []).append(name)
-    for area in area_names(specs):
-        try:
-            loaded = load_area(area, specs)
-            for behaviour in loaded.area.behaviours:
-                for path in _paths(behaviour, loaded.where(behaviour.id), specs):
-                    for name in _named(path, found, known):
-                        found[name][f"{area}.{behaviour.id}"] = None
-        except SpecError:
-            continue  # said by the collection, where it matters
+    named = cache(lambda path: _named(path, found, known))  # a catalogue's subjects come back with each behaviour
+    for loaded in areas:
+        for behaviour in loaded.area.behaviours:
+            for path in _paths(behaviour, loaded):
+                for name in named(path):
+                    found[name][f"{loaded.area.area}.{behaviour.id}"] = None
     return {name: tuple(behaviours) for name, behaviours in found.items()}
 
 
-def _paths(behaviour: Behaviour, where: str, specs: Path) -> Iterator[str]:
+def _paths(behaviour: Behaviour, loaded: LoadedArea) -> Iterator[str]:
     """The dotted paths that a behaviour names: its documentation's, and those of its subjects."""
     docs, wanted = behaviour.docs, behaviour.subjects
     if docs.object and "{" not in docs.object:
         yield docs.object
     if docs.section and docs.section.startswith("torch."):
         yield docs.section
-    for row in select(wanted, where, specs) if wanted else ():
+    try:
+        rows = select(wanted, loaded.where(behaviour.id), loaded.path.parent) if wanted else []
+    except SpecError:
+        rows = []  # said by the collection, where it matters
+    for row in rows:
         if docs.object and "{" in docs.object:
             yield str(docs.path(str(row.name)))
         made = str(getattr(row, "makes", None) or row.name.partition("-")[0])
-        if wanted is not None and wanted.catalogue == "operators":
-            yield f"torch.Tensor.{made}"
-        else:
-            yield from (f"{parent}.{made}" for parent in PARENTS)
+        catalogue = wanted.catalogue if wanted else ""
+        yield from (f"{parent}.{made}" for parent in METHODS.get(catalogue, PARENTS))
 
 
 def _named(path: str, found: Container[str], known: dict[int, list[str]]) -> list[str]:

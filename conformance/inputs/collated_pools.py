@@ -123,6 +123,11 @@ def collated_pools(cell: Cell) -> Inputs:
     )
 
 
+def laid_out_pools(cell: Cell) -> Inputs:
+    """Batches of leaves whose memory is laid out in its own way."""
+    return Inputs([pooled(LAID, 3)])
+
+
 def pooled(template: Any, count: int, batch_size: int | None = 2, workers: int = 2) -> CollatedPool:
     """A pool over so many samples of one structure."""
     batch: DataBatch = planted_batch(template, count)

@@ -194,6 +194,7 @@ JOINTS = {
     ),
     "chain": "whole = data.ChainDataset({})\nprint(list(whole), len(whole))",
     "add": "whole = a + b\nprint(type(whole), list(whole))",
+    "add_three": "print(list((a + b) + c), list(a + (b + c)))",
     "stack": "whole = data.StackDataset(*{})\nprint(len(whole))",
 }
 SAMPLED = "print(len(whole), [whole[n] for n in range(len(whole))], whole.__getitems__([*range(len(whole))]))"

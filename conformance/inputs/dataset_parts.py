@@ -153,9 +153,8 @@ class DataParts:
         """The parts in plain torch, and what is made of them."""
         names = ", ".join(data_listings.NAMES[: len(self.parts)])
         given = {"iterator": f"iter([{names}])", "tuple": f"({names},)"}.get(self.given, f"[{names}]")
-        return data_listings.program(
-            *data_listings.parts_made(self.parts), data_listings.JOINTS[self.joint].format(given)
-        )
+        joint = "add_three" if self.joint == "add" and len(self.parts) > 2 else self.joint
+        return data_listings.program(*data_listings.parts_made(self.parts), data_listings.JOINTS[joint].format(given))
 
 
 @dataclass(frozen=True)

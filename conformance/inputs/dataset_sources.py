@@ -81,8 +81,9 @@ def pairs(cell: Cell) -> Inputs:
 
 
 def stream_pairs(cell: Cell) -> Inputs:
-    """Two iterable parts."""
-    return Inputs([DataParts((("stream", m), ("stream", n)), joint="add") for m in (0, 1, 3) for n in (2, 0, 1)])
+    """Two iterable parts, and three, of which one sum is a part of the other."""
+    two = [DataParts((("stream", m), ("stream", n)), joint="add") for m in (0, 1, 3) for n in (2, 0, 1)]
+    return Inputs([*two, *(DataParts((*pair.parts, ("stream", 2)), joint="add") for pair in two)])
 
 
 STACK_NAMES = ("image", "text", "self_", "index", "z", "a")

@@ -115,6 +115,22 @@ class FailingStream(torch.utils.data.IterableDataset):  # type: ignore[misc]
         return iter(range(3))
 
 
+class FailingSampler(torch.utils.data.Sampler):  # type: ignore[misc]
+    """A sampler of the keys in order that fails where it comes to one."""
+
+    def __init__(self, kind: str, size: int, key: int) -> None:
+        self.kind, self.size, self.key = kind, size, key
+
+    def __iter__(self) -> Iterator[int]:
+        for key in range(self.size):
+            if key == self.key:
+                raise_here(self.kind)
+            yield key
+
+    def __len__(self) -> int:
+        return self.size
+
+
 def fail_at(kind: str, wanted: int, key: int) -> None:
     """Raise at one key."""
     if key == wanted:
@@ -123,7 +139,7 @@ def fail_at(kind: str, wanted: int, key: int) -> None:
 
 @dataclass(frozen=True)
 class Failing:
-    """A pool in which ``where`` raises: dataset or collate at a key, init or iter in the worker of that number."""
+    """A pool in which ``where`` raises: dataset, collate or sampler at a key, init or iter in that worker."""
 
     kind: str
     at: int
@@ -135,6 +151,8 @@ class Failing:
         journal = Journal()
         if self.where == "collate":
             return self.pool.build(journal, collate_fn=FailingCollate(journal, self.kind, self.at))
+        if self.where == "sampler":
+            return self.pool.build(journal, sampler=FailingSampler(self.kind, self.pool.size, self.at))
         if self.where == "iter":
             arguments = self.pool.arguments(journal)
             return torch.utils.data.DataLoader(FailingStream(self.kind, self.at), **arguments)
@@ -179,9 +197,9 @@ def run_to_failure(loader: Any, release: Callable[[], None] | None = None) -> Fa
 
     ``release`` is called before the iterator goes, which waits for workers that are held.
     """
-    iterator = iter(loader)
     found = Failure([], "", "")
     try:
+        iterator = iter(loader)
         while True:
             found.batches.append(next(iterator))
     except Exception as error:
@@ -219,7 +237,7 @@ def fail_once_at(gate: Gate, kind: str, wanted: int, key: int) -> None:
 
 @dataclass(frozen=True)
 class Late:
-    """A pool with a timeout, in which one sample is held back for longer than that."""
+    """A pool with a timeout, in whose last epoch one sample is held back for longer than that."""
 
     slow: int
     pool: Pool = field(default_factory=Pool)
@@ -240,16 +258,19 @@ class Late:
         return pool_listings.late(self)
 
 
-def hold_at(gate: Gate, wanted: int, key: int) -> None:
-    """Wait at one key until the gate opens."""
-    if key == wanted:
+def hold_at(gate: Gate, armed: Gate, wanted: int, key: int) -> None:
+    """Wait at one key until the gate opens, once it is armed."""
+    if key == wanted and armed.is_open():
         gate.pass_through()
 
 
 def wait_for_the_late(case: Late) -> Failure:
     """One epoch; the sample is held until the iterator has raised."""
-    gate = Gate(20 * case.timeout)
-    loader = case.pool.build(Journal(), partial(hold_at, gate, case.slow), timeout=case.timeout)
+    gate, armed = Gate(20 * case.timeout), Gate()
+    loader = case.pool.build(Journal(), partial(hold_at, gate, armed, case.slow), timeout=case.timeout)
+    for _ in range(case.pool.epochs - 1):
+        run_to_failure(loader)  # a batch may be late here too, where the machine is slow
+    armed.open()
     return run_to_failure(loader, gate.open)
 
 
@@ -336,8 +357,18 @@ def failing_inits(cell: Cell) -> Inputs:
     """Exceptions in worker_init_fn of the first worker, another, and of one that gets nothing to load but the call."""
     return Inputs(
         [
-            Failing("ValueError", 0, "init"), Failing("KeyError", 1, "init"),
+            Failing("ValueError", 0, "init"), Failing("KeyError", 1, "init", Pool(persistent=True)),
             Failing("PlainError", 2, "init", Pool(3, 7, 1, "sharded")), Failing("OSError", 0, "init", Pool(1, 3, None)),
+        ]
+    )  # fmt: skip
+
+
+def failing_samplers(cell: Cell) -> Inputs:
+    """Exceptions of a sampler while batches are loaded ahead, once they are taken, and at the very first key."""
+    return Inputs(
+        [
+            Failing("ValueError", 3, "sampler"), Failing("KeyError", 8, "sampler", Pool(2, 9, 1, prefetch=1)),
+            Failing("PlainError", 0, "sampler", Pool(3, 3, None)),
         ]
     )  # fmt: skip
 
@@ -346,7 +377,7 @@ def telling_failures(cell: Cell) -> Inputs:
     """Exceptions of types whose message is not simply their argument, in each place."""
     return Inputs(
         [
-            Failing("KeyError", 2), Failing("ValueError", 2, "collate"), Failing("MessageError", 1, "init"),
+            Failing("KeyError", 2), Failing("FileNotFoundError", 2, "collate"), Failing("MessageError", 1, "init"),
             Failing("PlainError", 4, pool=STREAM), Failing("TwoPartError", 3, pool=Pool(3, 7, 1)),
         ]
     )  # fmt: skip
@@ -384,8 +415,8 @@ def survived_failures(cell: Cell) -> Inputs:
 
 
 def late_samples(cell: Cell) -> Inputs:
-    """The first batch late, a later one, the last."""
-    return Inputs([Late(0), Late(4, Pool(3, 7, 1)), Late(4, Pool(2, 5, 2, persistent=True))])
+    """The first batch late, a later one, the last, which is in the second epoch."""
+    return Inputs([Late(0), Late(4, Pool(3, 7, 1)), Late(4, Pool(2, 5, 2, persistent=True, epochs=2))])
 
 
 def killed_workers(cell: Cell) -> Inputs:

@@ -7,8 +7,9 @@ Reference: https://docs.pytorch.org/docs/stable/nn.html
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from math import prod
 from typing import Any
 
@@ -17,7 +18,7 @@ import torch
 
 from conformance.inputs.dtypes import ELEMENT_TYPES
 from conformance.inputs.generators import generators_put_back
-from conformance.inputs.tensors import Strided, corner
+from conformance.inputs.tensors import Strided, corner, strided
 
 OPERAND_NAMES = "xyzuvw"
 # Wide enough to differ, narrow enough to keep tanh and softmax away from where their slope is lost.
@@ -55,6 +56,30 @@ class LayerUse:
         module: torch.nn.Module = self.new().to(self.device, getattr(torch, self.dtype)).train(self.training)
         fill_state(module, turn)
         return module
+
+    def filled(self, module: torch.nn.Module) -> torch.nn.Module:
+        """A module with planned numbers in its state."""
+        fill_state(module)
+        return module
+
+    def seeded(self) -> AbstractContextManager[None]:
+        """The generators from the seed on from which results are drawn."""
+        return layer_seed(7, self.device)
+
+    def contiguous(self) -> LayerUse:
+        """The same with contiguous operands."""
+        return replace(self, layout="contiguous")
+
+    def out_of_place(self) -> torch.nn.Module:
+        """The module of the same arguments but inplace."""
+        given = {k: v for k, v in self.bound if k not in ("inplace", "device", "dtype")}
+        return replace(self, arguments=", ".join(f"{k}={v!r}" for k, v in given.items())).build()
+
+    def regular(self) -> torch.nn.Module:
+        """The module that a lazy one is to become."""
+        with layer_seed(1):
+            made: torch.nn.Module = eval(f"nn.{self.expected}", {"nn": torch.nn})
+        return made.to(self.device)
 
     def plans(self) -> list[Strided]:
         """The operands."""
@@ -130,19 +155,26 @@ def fill_state(module: torch.nn.Module, turn: int = 0) -> None:
             dtype = str(tensor.dtype).removeprefix("torch.")
             if ELEMENT_TYPES[dtype].kind in ("floating", "complex"):
                 domain = "coarse-positive" if name.endswith("running_var") else WEIGHT_DOMAIN
-                domain = "any" if ELEMENT_TYPES[dtype].kind == "complex" else domain
-                tensor.copy_(
-                    corner(dtype, tuple(tensor.shape), "contiguous", "ordinary", domain, "cpu", place + turn).build()
-                )
+                tensor.copy_(state_plan(dtype, tuple(tensor.shape), domain, place + turn).build())
             else:
                 tensor.fill_(3 + turn)
+
+
+@cache
+def state_plan(dtype: str, shape: tuple[int, ...], domain: str, turn: int) -> Strided:
+    """Numbers for one parameter or buffer, each with a bit so low that a narrower type would lose it."""
+    domain = "any" if ELEMENT_TYPES[dtype].kind == "complex" else domain
+    plan = corner(dtype, shape, "contiguous", "ordinary", domain, "cpu", turn)
+    return replace(plan, data=tuple(x * (1 + 2.0 ** (4 - ELEMENT_TYPES[dtype].mantissa)) for x in plan.data))
 
 
 def operand_plan(kind: str, shape: tuple[int, ...], dtype: str, layout: str, device: str, turn: int) -> Strided:
     """The plan of one operand: numbers of a domain, or whole numbers that a kind describes."""
     word, _, number = kind.partition(":")
     if word == "signs":
-        return Strided(dtype, shape, (1.0, -1.0, -1.0), device=device)
+        return strided(dtype, shape, layout, (1.0, -1.0, -1.0), device)
+    if word == "distinct":
+        return strided(dtype, shape, layout, tuple(5 * k % 2003 / 16 for k in range(prod(shape))) or (1.0,), device)
     if not number and word != "order":
         domain = "any" if ELEMENT_TYPES[dtype].kind == "complex" else word
         return corner(dtype, shape, layout, "ordinary", domain, device, turn)
@@ -156,4 +188,4 @@ def operand_plan(kind: str, shape: tuple[int, ...], dtype: str, layout: str, dev
         data = (np.arange(count) % max(plane, 1)).tolist()
     else:
         data = list(range(count))
-    return Strided("int64", shape, tuple(data) or (0,), device=device)
+    return strided("int64", shape, layout, tuple(data) or (0,), device)

@@ -69,6 +69,7 @@ class ParcelSeen:
     values: np.ndarray
     requires_grad: bool
     shared: bool
+    kind: str
 
 
 def look_at(tensor: Any) -> ParcelSeen:
@@ -79,6 +80,7 @@ def look_at(tensor: Any) -> ParcelSeen:
         memory.contents(tensor.detach()),
         tensor.requires_grad,
         tensor.is_shared(),
+        type(tensor).__name__,
     )
 
 
@@ -107,7 +109,7 @@ def send_parcels(case: Parcels) -> tuple[list[ParcelSeen], list[ParcelSeen]]:
 
 
 def tensor_parcels(cell: Cell) -> Inputs:
-    """Every element type and every form, by each sharing strategy, and leaves that require gradients."""
+    """Every element type and every form, by each sharing strategy; leaves that require gradients, and parameters."""
     forms = (*TENSOR_FORMS, *REPEATED)
     plans = tuple(
         make_tensor("cpu", ALL[number % len(ALL)], forms[number % len(forms)], "special")
@@ -115,8 +117,12 @@ def tensor_parcels(cell: Cell) -> Inputs:
     )
     strategies = [name for name in STRATEGIES if name in torch.multiprocessing.get_all_sharing_strategies()]
     floats = tuple(plan for plan in plans if plan.dtype in ("float32", "float64", "complex64", "bfloat16"))
+    flags = ("x.requires_grad_()", "torch.nn.Parameter(x)")
     return Inputs(
-        [*(Parcels(plans, strategy) for strategy in strategies), Parcels(floats, expression="x.requires_grad_()")]
+        [
+            *(Parcels(plans, strategy) for strategy in strategies),
+            *(Parcels(floats[number::2], expression=flag) for number, flag in enumerate(flags)),
+        ]
     )
 
 

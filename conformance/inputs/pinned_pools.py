@@ -138,16 +138,15 @@ class Pinned:
         )  # fmt: skip
 
 
-def load_unpinned(case: Pinned) -> tuple[list[tuple[Any, Any]], bool]:
-    """The values of each batch and whether they are pinned, and whether there was a warning of it."""
+def load_unpinned(case: Pinned) -> tuple[list[tuple[str, Any, Any]], bool]:
+    """The type and the values of each batch and whether they are pinned, and whether there was a warning of it."""
     if has_accelerator():
         raise Discard("there is an accelerator")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         batches = case.batches()
-    return [(values_in(batch), pinned_in(batch)) for batch in batches], any(
-        "pin_memory" in str(w.message) for w in caught
-    )
+    seen = [(type(batch).__name__, values_in(batch), pinned_in(batch)) for batch in batches]
+    return seen, any("pin_memory" in str(w.message) for w in caught)
 
 
 def pinned_pools(cell: Cell) -> Inputs:

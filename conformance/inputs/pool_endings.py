@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import gc
 import os
+import select
+import signal
 import threading
 import time
 from collections import Counter
@@ -21,7 +23,8 @@ from conformance.engine.cases import Inputs
 from conformance.inputs import pool_listings
 from conformance.inputs.failing_pools import fail_at, run_to_failure
 from conformance.inputs.pools import Pool
-from conformance.inputs.witnesses import HELD, Journal
+from conformance.inputs.witnesses import HELD, Gate, Journal
+from conformance.oracles.expect import Mismatch
 from conformance.oracles.main_processes import PATIENCE
 from conformance.oracles.processes import (
     SEGMENTS,
@@ -41,6 +44,7 @@ __all__ = ["Ended", "Pool"]
 STRATEGIES = ("file_descriptor", "file_system")
 SETTLED = 3.0  # seconds within which what is being closed has to be closed
 CHECKED = 0.25  # seconds, which torch has as 5, after which the main process and its workers look for each other
+INTERRUPTS = 20  # times that a main process is interrupted which does not notice
 CHECKS = 16  # such times within which a worker has to have seen that its main process is gone
 
 
@@ -48,7 +52,8 @@ CHECKS = 16  # such times within which a worker has to have seen that its main p
 class Ended:
     """A pool whose iterator ends in one of several ways after some batches; tensors go by a sharing strategy.
 
-    ``end`` is "exhausted", "deleted", "cycle" (only the garbage collector finds it) or "exception".
+    ``end`` is "exhausted", "deleted", "cycle" (only the garbage collector finds it), "exception" or "interrupted" (by
+    SIGINT, while the main process waits for the last sample).
     """
 
     end: str
@@ -111,12 +116,44 @@ def children_at_the_end(case: Ended) -> tuple[list[int], list[int]]:
         loader = case.pool.build(journal, partial(fail_at, "ValueError", case.pool.size - 1))
         run_to_failure(loader)
         return sorted({note["process"] for note in journal.notes("init")}), child_processes()
+    if case.end == "interrupted":
+        interrupt_the_wait(case, journal)
+        return sorted({note["process"] for note in journal.notes("init")}), child_processes()
     loader = case.pool.build(journal)
     kept = end_iterator(case, loader)
     # workers that the garbage collector finds are terminated, in early releases without being waited for
     left = running_children(SETTLED) if case.end == "cycle" else child_processes()
     del kept
     return sorted({note["process"] for note in journal.notes("init")}), left
+
+
+def interrupt_at(waiting: Gate, noticed: Gate, wanted: int, key: int) -> None:
+    """Interrupt the main process at one key once it waits, and again until it has noticed.
+
+    An interrupt that comes where Python cannot raise, such as in a finalizer, is lost.
+    """
+    if key == wanted:
+        waiting.pass_through()
+        for _ in range(INTERRUPTS):
+            os.kill(os.getppid(), signal.SIGINT)
+            if select.select([noticed.reading], [], [], CHECKED)[0]:
+                return
+
+
+def interrupt_the_wait(case: Ended, journal: Journal) -> None:
+    """Draw the batches until SIGINT comes, and drop the iterator."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the suite runs in the background
+    waiting, noticed = Gate(), Gate()
+    iterator = iter(case.pool.build(journal, partial(interrupt_at, waiting, noticed, case.pool.size - 1)))
+    try:
+        waiting.open()
+        found = list(iterator)
+    except KeyboardInterrupt as error:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        noticed.open()
+        error.with_traceback(None)  # or it would keep the iterator
+        return
+    raise Mismatch("next(iterator) when SIGINT comes", "KeyboardInterrupt", f"the batches to the end, {found}")
 
 
 def children_of_a_loader(case: Ended) -> tuple[list[int], list[int]]:
@@ -133,7 +170,7 @@ def left_open(case: Ended) -> dict[str, list[str]]:
     """What is open after two more epochs and was not after the first, once it had the time to be closed."""
     torch.multiprocessing.set_sharing_strategy(case.strategy)
     workers = {*end_epoch_of_tensors(case)}
-    files, threads = open_files(), {thread.name for thread in threading.enumerate()}
+    files, threads = open_files(), {thread.ident for thread in threading.enumerate()}
     workers |= {process for _ in range(2) for process in end_epoch_of_tensors(case)}
     found: dict[str, list[str]] = {}
     end = time.monotonic() + SETTLED
@@ -213,11 +250,12 @@ def exhausted_pools(cell: Cell) -> Inputs:
 
 
 def dropped_pools(cell: Cell) -> Inputs:
-    """Iterators dropped before the first batch, half-way, in a cycle, and after an exception."""
+    """Iterators dropped before the first batch, half-way, in a cycle, after an exception and after an interrupt."""
     return Inputs(
         [
             Ended("deleted", 0), Ended("deleted", 2, Pool(3, 7, 1)), Ended("cycle", 1, Pool(1, 5, 2)),
             Ended("deleted", 1, Pool(2, 6, 1, "sharded")), Ended("exception", 0), Ended("exception", 0, Pool(3, 7, 1)),
+            Ended("interrupted", 0, Pool(2, 5, 2)),
         ]
     )  # fmt: skip
 

@@ -54,9 +54,10 @@ def options(case: Any, **others: str) -> list[str]:
         "num_workers": case.workers, "batch_size": case.batch_size, "drop_last": case.drop_last,
         "shuffle": case.shuffle, "persistent_workers": case.persistent, "prefetch_factor": case.prefetch,
         "generator": None if case.own_seed is None else f"torch.Generator().manual_seed({case.own_seed})",
-        "worker_init_fn": "init" if case.init else None, "collate_fn": "lambda batch: batch", **others,
+        "worker_init_fn": "init" if case.init else None, "in_order": case.in_order,
+        "collate_fn": "lambda batch: batch", **others,
     }  # fmt: skip
-    plain = {"batch_size": 1, "drop_last": False, "shuffle": False, "persistent_workers": False}
+    plain = {"batch_size": 1, "drop_last": False, "shuffle": False, "persistent_workers": False, "in_order": True}
     return [f"{name}={value}" for name, value in told.items() if value != plain.get(name)]
 
 
@@ -98,6 +99,14 @@ def failing(case: Any, raised: str, kinds: Sequence[type]) -> str:
         found = f"    if {case.at} in (batch if isinstance(batch, list) else [batch]):\n        raise {raised}"
         collate = f"def collate(batch):\n{found}\n    return batch\n"
         return pool(unwatched(case.pool), run, kinds=kinds, defined=collate, collate_fn="collate")
+    if case.where == "sampler":
+        loop = [
+            f"for key in range({case.pool.size}):",
+            *(f"    {line}" for line in data_listings.raising("key", case.at, raised)),
+        ]
+        drawn = "def draw():\n" + "\n".join(f"    {line}" for line in [*loop, "    yield key"]) + "\n"
+        begun = run.replace("iterator = iter(loader)\ntry:\n", "try:\n    iterator = iter(loader)\n")
+        return pool(unwatched(case.pool), begun, kinds=kinds, defined=drawn, sampler="draw()")
     if case.where in ("init", "iter"):
         asked = "worker_id" if case.where == "init" else "data.get_worker_info().id"
         lines = data_listings.raising(asked, case.at, raised)
@@ -143,17 +152,22 @@ def ended(case: Any) -> str:
     """A pool that sends tensors by a sharing strategy, whose iterator ends in some way, and the children left."""
     strategy = f"torch.multiprocessing.set_sharing_strategy({case.strategy!r})"
     before = data_listings.raising("key", case.pool.size - 1, "ValueError" if case.end == "exception" else "")
+    imported = ["gc"] if case.end == "cycle" or case.pool.persistent else []
+    if case.end == "interrupted":
+        imported = ["os", "signal", "time"]
+        before = [f"if key == {case.pool.size - 1}:", "    os.kill(os.getppid(), signal.SIGINT)", "    time.sleep(1)"]
     last = {
         "exhausted": "print([batch[:, 0] for batch in iterator])", "deleted": "del iterator",
         "cycle": "cycle = [iterator]\ncycle.append(cycle)\ndel iterator, cycle\ngc.collect()",
         "exception": UNTIL_IT_RAISES.removeprefix("iterator = iter(loader)\n") + "\ndel iterator",
+        "interrupted": "try:\n    print(list(iterator))\nexcept KeyboardInterrupt:\n    del iterator",
     }[case.end]  # fmt: skip
     drawn = ["print(next(iterator)[:, 0])"] * case.taken
     loaded = ["del iterator, loader\ngc.collect()" if case.end == "exhausted" else "del loader\ngc.collect()", CHILDREN]
     run = ["iterator = iter(loader)", *drawn, CHILDREN, last, CHILDREN]
     return pool(
         unwatched(case.pool), *run, *(loaded if case.pool.persistent else []), before=before, defined=strategy,
-        collate_fn=TENSORS, imports=["gc"] if case.end == "cycle" or case.pool.persistent else [],
+        collate_fn=TENSORS, imports=imported,
     )  # fmt: skip
 
 

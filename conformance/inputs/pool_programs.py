@@ -9,6 +9,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import torch
@@ -40,7 +41,7 @@ class Overtaking:
     """Holds the sample ``slow`` until the sample ``quick`` is loaded, or until the main process opens the gate."""
 
     def __init__(self, slow: int, quick: int) -> None:
-        self.slow, self.quick, self.gate = slow, quick, Gate(8.0)
+        self.slow, self.quick, self.gate = slow, quick, Gate()
 
     def __call__(self, key: int) -> None:
         if key == self.slow:
@@ -83,6 +84,22 @@ def load_overtaken(case: Overtaken, **arguments: Any) -> list[Any]:
     return [key for batch in loader for key in batch]
 
 
+def load_in_any_order(case: Overtaken | Pool) -> list[list[list[Any]]]:
+    """The batches of each epoch with in_order=False, in the order in which they come."""
+    if isinstance(case, Overtaken):
+        return [[[key] for key in load_overtaken(case, in_order=False)]]
+    loader = case.build(Journal())
+    return [
+        [*map(listed_batch, islice(loader, case.taken if epoch < case.epochs - 1 else None))]
+        for epoch in range(case.epochs)
+    ]
+
+
+def listed_batch(batch: Any) -> list[Any]:
+    """The keys of a batch, or of what comes in the place of one."""
+    return batch if isinstance(batch, list) else [batch]
+
+
 def load_before_the_slow(case: Overtaken) -> list[Any]:
     """The samples in the order in which they come where the slow one is held until another has come."""
     held = Overtaking(case.slow, -1)
@@ -111,12 +128,25 @@ def take_in_turns(case: Pool) -> tuple[list[list[Any]], list[int], list[dict[str
     return found, processes, journal.notes()
 
 
-def draw_from_a_sampler(case: Pool) -> tuple[int, list[dict[str, Any]]]:
-    """The main process, and the notes of an epoch whose keys come from a sampler."""
+def keys_of_any_type(case: Pool) -> list[Any]:
+    """Keys that a sampler may yield: a map-style dataset is asked for what it wants to be asked for."""
+    return [*reversed(range(case.size)), "a", ("b", 1), 2.5, True, None, ("c",)]
+
+
+def draw_from_a_sampler(case: Pool) -> tuple[int, list[dict[str, Any]], list[Any]]:
+    """The main process, the notes of an epoch whose keys come from a sampler, and what it yields."""
     journal = Journal()
-    keys = list(reversed(range(case.size)))
-    list(case.build(journal, sampler=WatchedSampler(journal, keys)))
-    return os.getpid(), journal.notes()
+    batches = list(case.build(journal, sampler=WatchedSampler(journal, keys_of_any_type(case))))
+    return os.getpid(), journal.notes(), batches
+
+
+def ask_at_the_end(case: Pool) -> tuple[list[str], list[Any]]:
+    """What a spent iterator gives when it is asked again, and the batches of another epoch."""
+    loader = case.build(Journal())
+    iterator = iter(loader)
+    list(iterator)
+    found = [str(next(iterator, "StopIteration")) for _ in range(3)]
+    return found, list(loader)
 
 
 def ask_the_main_process(case: Pool) -> dict[str, Any]:
@@ -163,6 +193,8 @@ def change_the_dataset(case: Pool) -> list[list[int]]:
 def warned_lengths(case: Pool) -> tuple[list[Any], int, list[str]]:
     """What is yielded, the length that was asked for before, and the categories of warnings about it."""
     loader = case.build(Journal())
+    for _ in range(case.epochs - 1):
+        list(loader)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         length = len(loader)
@@ -173,11 +205,6 @@ def warned_lengths(case: Pool) -> tuple[list[Any], int, list[str]]:
 def load_overtaken_in_order(case: Overtaken) -> list[Any]:
     """The samples in the order in which they come, with in_order=True."""
     return load_overtaken(case, in_order=True)
-
-
-def load_overtaken_in_any_order(case: Overtaken) -> list[Any]:
-    """The samples in the order in which they come, with in_order=False."""
-    return load_overtaken(case, in_order=False)
 
 
 def count_in_copies(case: Pool) -> tuple[int, list[dict[int, list[int]]]]:
@@ -196,15 +223,20 @@ def count_in_copies(case: Pool) -> tuple[int, list[dict[int, list[int]]]]:
 
 
 def load_ahead(case: Pool) -> tuple[int, list[dict[str, Any]]]:
-    """How many batches the model wants loaded by now, and the notes of all that was loaded at the end."""
+    """How many batches of the last epoch the model wants loaded by now, and the notes of all that was at the end."""
     journal = Journal()
     others = {} if case.style != "map" else {"sampler": WatchedSampler(journal, list(range(case.size)))}
-    iterator = iter(case.build(journal, **others))
+    loader = case.build(journal, **others)
+    for _ in range(case.epochs - 1):
+        list(loader)
+    before = len(journal.notes())
+    loaded = len(journal.notes("collate"))
+    iterator = iter(loader)
     for _ in range(case.taken or 0):
         next(iterator)
-    journal.wait_for(batches_ahead(case), "collate")
-    del iterator
-    return batches_ahead(case), journal.notes()
+    journal.wait_for(loaded + batches_ahead(case), "collate")
+    del iterator, loader
+    return batches_ahead(case), journal.notes()[before:]
 
 
 def batches_ahead(case: Pool) -> int:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from conformance.engine.cases import Inputs
+from conformance.inputs.failing_pools import Failing
 from conformance.inputs.loaders import BATCH_SAMPLER, SAMPLER, SHUFFLED, Loading
 from conformance.inputs.pool_programs import Overtaken
 from conformance.inputs.pools import Pool
@@ -60,7 +61,11 @@ def map_pools(cell: Cell) -> Inputs:
 def repeated_pools(cell: Cell) -> Inputs:
     """Pools of several epochs, whose workers are new each time."""
     return Inputs(
-        [Pool(epochs=2), Pool(epochs=3, workers=3, size=5, batch_size=1, taken=1), Pool(epochs=2, style="stream")]
+        [
+            Pool(epochs=2, own_seed=4),
+            Pool(epochs=3, workers=3, size=5, batch_size=1, taken=1),
+            Pool(epochs=2, style="stream"),
+        ]
     )
 
 
@@ -199,7 +204,7 @@ def drawn_streams(*styles: str) -> SearchStrategy[Pool]:
 
 
 LOADINGS = (
-    Loading(workers=2, size=5, batch_size=2),
+    Loading(workers=2, size=9, batch_size=5),
     Loading(workers=3, size=7, batch_size=2, drop_last=True, form="mapping"),
     Loading(workers=3, size=2, batch_size=4, form="pair"),
     Loading(workers=2, size=4, batch_size=None, form="array"),
@@ -256,6 +261,25 @@ def overtaken_samples(cell: Cell) -> Inputs:
     return Inputs([Overtaken(0, 3), Overtaken(4, 8, workers=3, size=9), Overtaken(0, 1, prefetch=1)])
 
 
+def unordered_pools(cell: Cell) -> Inputs:
+    """The same, and iterable-style datasets whose copies end one by one, and epochs of persistent workers."""
+    pools = [
+        Pool(style="sharded", workers=3, size=5, batch_size=1, in_order=False),
+        Pool(style="stream", size=3, prefetch=1, in_order=False),
+        Pool(size=9, batch_size=1, persistent=True, epochs=3, taken=2, in_order=False),
+        Pool(style="sharded", size=5, batch_size=1, persistent=True, epochs=3, taken=3, in_order=False),
+    ]
+    failing = Failing("ValueError", 5, pool=Pool(3, 7, 1, in_order=False))
+    return Inputs([*overtaken_samples(cell).corners, *pools, failing])
+
+
+def spent_pools(cell: Cell) -> Inputs:
+    """Pools of each kind whose epoch is drawn to its end."""
+    return Inputs(
+        [Pool(), Pool(style="sharded", workers=3, size=4, batch_size=1), Pool(persistent=True, style="stream")]
+    )
+
+
 def first_samples_held(cell: Cell) -> Inputs:
     """The first sample held back until another has come."""
     return Inputs([Overtaken(0, -1), Overtaken(0, -1, workers=3, size=4, prefetch=1)])
@@ -294,7 +318,9 @@ def longer_pools(cell: Cell) -> Inputs:
             Pool(style="stream", size=3, batch_size=1, sized=True),
             Pool(style="sharded", size=4, batch_size=1, sized=True),
             Pool(style="sharded", size=4, batch_size=3, sized=True),
-            Pool(style="stream", size=5, batch_size=None, workers=3, sized=True),
+            Pool(style="stream", size=3, batch_size=2, workers=3, sized=True),
+            Pool(style="stream", size=5, batch_size=None, sized=True),
+            Pool(style="stream", size=3, batch_size=1, sized=True, persistent=True, epochs=2),
         ]
     )
 
@@ -310,6 +336,7 @@ def prefetching_pools(cell: Cell) -> Inputs:
             Pool(3, 20, 1, prefetch=3, taken=2),
             Pool(2, 20, 1, "stream", prefetch=3, taken=1),
             Pool(2, 5, 1, prefetch=4, taken=1),
+            Pool(2, 20, 1, prefetch=3, taken=1, persistent=True, epochs=2),
         ]
     )
 

@@ -49,6 +49,7 @@ class Pool:
     epochs: int = 1
     taken: int | None = None
     sized: bool = False
+    in_order: bool = True
 
     def dataset(self, journal: Journal, before: Callable[[Any], Any] | None = None) -> Any:
         """A new dataset that notes in the journal."""
@@ -70,6 +71,8 @@ class Pool:
             found["persistent_workers"] = True
         if self.prefetch is not None:
             found["prefetch_factor"] = self.prefetch
+        if not self.in_order:
+            found["in_order"] = False
         if self.init:
             found["worker_init_fn"] = WatchedInit(journal, self.init)
         if self.own_seed is not None:

@@ -7,6 +7,7 @@ Reference: https://docs.pytorch.org/docs/stable/data.html#platform-specific-beha
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import sys
@@ -29,6 +30,7 @@ QUESTIONS = (
     f"'id': {INFO}.id", f"'workers': {INFO}.num_workers", f"'seed': {INFO}.seed", f"'samples': len({INFO}.dataset)",
     "'initial_seed': __import__('torch').initial_seed()", "'process': __import__('os').getpid()",
     "'parent': __import__('os').getppid()", "'marked': hasattr(__import__('torch'), 'conformance_mark')",
+    "'threshold': __import__('gc').get_threshold()[0]",
     "'draw': int(__import__('torch').randint(2**31, ()))", "'tensor': __import__('torch').arange(3)",
 )  # fmt: skip
 QUESTION = "{" + ", ".join(QUESTIONS) + "}"
@@ -60,7 +62,7 @@ class Started:
         """The case in plain torch; where workers are not forked, they run the script once more."""
         context = f"multiprocessing.get_context({self.method!r})" if self.as_context else repr(self.method)
         workers = f"num_workers={self.workers}, multiprocessing_context={context}"
-        imported = "import multiprocessing" if self.as_context else ""
+        imported = "import gc, multiprocessing" if self.as_context else "import gc"
         if self.unpicklable:
             given = f"[0, 1], {workers}, worker_init_fn=lambda number: None"
             run, lines = f"print(list(data.DataLoader({given})))", ""
@@ -68,8 +70,8 @@ class Started:
             listed = "".join(f"    {line!r},\n" for line in QUESTIONS)
             lines = f"question = '{{' + ', '.join([\n{listed}]) + '}}'"
             given = f"[question] * {2 * self.workers}, batch_size=None, {workers}"
-            seeded = "collate_fn=eval, worker_init_fn=torch.random.manual_seed"
-            run = f"loader = data.DataLoader({given}, {seeded})\nprint(list(loader))"
+            acting = "collate_fn=eval, worker_init_fn=gc.set_threshold"
+            run = f"loader = data.DataLoader({given}, {acting})\nprint(list(loader))"
         guarded = run if self.method == "fork" else f'if __name__ == "__main__":\n{indent(run, "    ")}'
         return data_listings.program(imported, lines, guarded)
 
@@ -85,18 +87,18 @@ def answers_of_workers(case: Started) -> tuple[int, list[dict[str, Any]]]:
     torch.conformance_mark = True
     loader = torch.utils.data.DataLoader(
         [QUESTION] * (2 * case.workers), batch_size=None, num_workers=case.workers, collate_fn=eval,
-        # not torch.manual_seed, which importing the compiler of torch makes into what cannot be pickled
-        worker_init_fn=torch.random.manual_seed, multiprocessing_context=case.context(),
+        worker_init_fn=gc.set_threshold,  # what every start method can send, and what it did can be asked for
+        multiprocessing_context=case.context(),
         generator=torch.Generator().manual_seed(3),
     )  # fmt: skip
     return os.getpid(), [{**answer, "tensor": answer["tensor"].tolist()} for answer in loader]
 
 
-def draws_by_worker(answers: list[dict[str, Any]]) -> dict[int, list[int]]:
-    """What the answers of each worker drew."""
+def draws_by_seed(answers: list[dict[str, Any]]) -> dict[int, list[int]]:
+    """What the answers of each worker drew, by the seed that it has."""
     found: dict[int, list[int]] = {}
     for answer in answers:
-        found.setdefault(answer["id"], []).append(answer["draw"])
+        found.setdefault(answer["seed"], []).append(answer["draw"])
     return found
 
 

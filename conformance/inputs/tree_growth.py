@@ -5,11 +5,13 @@ Each byte is one decision, so that fewer and smaller bytes make a simpler tree.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from conformance.inputs.module_trees import HELD, Node, Slot, Tree
 from conformance.inputs.tensors import corner
 
+Leaf = Callable[[str, int, int], Node]
 # Names of which one begins like another.
 NODE_NAMES = ("a", "ab", "weight", "a_", "w", "ab_", "bias")
 SLOT_PLANS: tuple[tuple[str, tuple[int, ...], str], ...] = (
@@ -68,8 +70,9 @@ class _Growing:
         return Node(self.name, self.kind, tuple(self.slots), below)
 
 
-def grown(decisions: bytes, device: str = "cpu") -> Tree:
-    """The tree that a list of decisions makes."""
+def grown(decisions: bytes, device: str = "cpu", leaf: Leaf | None = None) -> Tree:
+    """The tree that a list of decisions makes; ``leaf`` makes a layer of a name and two numbers."""
+    leaf = layer_node if leaf is None else leaf
     root = _Growing("", "Module")
     open_: list[_Growing] = [root]
     ties: list[tuple[str, str]] = []
@@ -104,7 +107,7 @@ def grown(decisions: bytes, device: str = "cpu") -> Tree:
             if not _below(path, to):
                 here.nodes.append(Node(here.fresh(choice), "shared", to=to))
         else:
-            layer = layer_node(here.fresh(choice), (action + choice) % len(LAYERS), choice)
+            layer = leaf(here.fresh(choice), action + choice, choice)
             here.nodes.append(layer)
             closed.append(f"{path}.{layer.name}".lstrip("."))
     return Tree(root.done(), device)
@@ -116,7 +119,7 @@ def _below(path: str, above: str) -> bool:
 
 def layer_node(name: str, number: int, turn: int = 0) -> Node:
     """A layer of the table, its state filled with special values on odd turns."""
-    kind, held = LAYERS[number]
+    kind, held = LAYERS[number % len(LAYERS)]
     slots = []
     for place, (slot, what, shape) in enumerate(held):
         if what.startswith("no-"):

@@ -11,6 +11,7 @@ import json
 import os
 import random
 import select
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -89,6 +90,15 @@ def circumstances(dataset: Any = None) -> dict[str, Any]:
         found |= {"worker": worker.id, "workers": worker.num_workers, "seed": worker.seed}
         found |= {"own": worker.dataset is dataset}
     return found
+
+
+def id_in_a_thread() -> int | None:
+    """The id of the worker as another thread of this process is told it."""
+    found: list[Any] = []
+    thread = threading.Thread(target=lambda: found.append(torch.utils.data.get_worker_info()))
+    thread.start()
+    thread.join()
+    return None if found[0] is None else int(found[0].id)
 
 
 def draws() -> list[int]:
@@ -171,7 +181,9 @@ class WatchedInit:
         self.journal, self.action = journal, action
 
     def __call__(self, number: int) -> None:
-        self.journal.note("init", number=number, kind=type(number).__name__, **circumstances())
+        self.journal.note(
+            "init", number=number, kind=type(number).__name__, threaded=id_in_a_thread(), **circumstances()
+        )
         worker = torch.utils.data.get_worker_info()
         if self.action == "recipe":
             seed = torch.initial_seed() % 2**32

@@ -24,13 +24,19 @@ def alike_without_workers(case: CollatedPool) -> None:
         apart(found, f"the batches of {epoch}")
 
 
+def laid_out_without_workers(case: CollatedPool) -> None:
+    """Expect each tensor of an epoch to have the strides that it has without workers."""
+    expected, found = (dict(tensors_within(list(case.build(workers)), "batches")) for workers in (0, case.workers))
+    for place, tensor in expected.items():
+        equal(tensor.stride(), found[place].stride(), f"strides of {place}")
+
+
 def same_parts(expected: Any, found: Any, what: str) -> None:
-    """Expect the same types all the way down, and tensors of the same kind, layout and bits."""
+    """Expect the same types all the way down, and tensors of the same kind and bits."""
     equal(type(expected).__name__, type(found).__name__, f"type of {what}")
     if isinstance(expected, torch.Tensor):
         for fact in ("dtype", "shape", "layout", "requires_grad"):
             equal(str(getattr(expected, fact)), str(getattr(found, fact)), f"{fact} of {what}")
-        equal(expected.stride(), found.stride(), f"strides of {what}")
         memory.same_elements(memory.contents(expected), memory.contents(found), what)
     elif isinstance(expected, Mapping):
         equal(list(expected), list(found), f"keys of {what}")

@@ -188,3 +188,11 @@ SHAPE_FORMULAS: dict[str, Any] = {
     "halved": halved, "without_dimension": without_dimension, "reduced_loss": reduced_loss, "recurrent": recurrent,
     "attended": attended, "recurrent_state": recurrent_state, "cell_state": cell_state, "fan_bound": fan_bound,
 }  # fmt: skip
+
+
+def stated_shapes(state: Any, names: dict[str, Any]) -> dict[str, Any]:
+    """Shapes of parameters and buffers by name, None for what is not there: one expression, or one for each."""
+    if isinstance(state, str):
+        found: dict[str, Any] = eval(state, {**SHAPE_FORMULAS, **names})
+        return found
+    return {name: eval(text, {**SHAPE_FORMULAS, **names}) for name, text in state.items()}

@@ -95,7 +95,9 @@ class MainProcess:
             raise Discard(*content)
         if kind == "error":
             name, text = content
-            raise getattr(builtins, name, RuntimeError)(f"{text} ({name}, in the process of the case)")
+            kind = getattr(builtins, name, RuntimeError)
+            kind = kind if issubclass(kind, Exception) else RuntimeError  # an interrupt there is none here
+            raise kind(f"{text} ({name}, in the process of the case)")
         return content[0]
 
     def kill(self) -> None:

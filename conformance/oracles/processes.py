@@ -88,6 +88,6 @@ def segments_of(processes: set[int]) -> list[str]:
     return sorted("_".join(parts) for parts in made if parts[1].isdigit() and int(parts[1]) in processes)
 
 
-def threads_since(before: set[str]) -> list[str]:
-    """The threads of Python that run and did not."""
-    return sorted(thread.name for thread in threading.enumerate() if thread.name not in before)
+def threads_since(before: set[int | None]) -> list[str]:
+    """The threads of Python that run and are none of these, by name."""
+    return sorted(thread.name for thread in threading.enumerate() if thread.ident not in before)

@@ -77,7 +77,7 @@ def test_a_row_names_what_there_is(row: ModuleRow) -> None:
 
     assert named <= set(row.defaults)
     assert all(hasattr(torch, dtype) for dtype in row.dtypes)
-    assert all(":" in kind or kind in DOMAINS or kind in ("signs", "order") for kind in row.operands)
+    assert all(":" in kind or kind in DOMAINS or kind in ("signs", "order", "distinct") for kind in row.operands)
     assert row.becomes is None or row.becomes in modules().rows()
 
 

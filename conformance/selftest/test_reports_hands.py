@@ -304,6 +304,16 @@ def test_times_of_other_machines_are_not_compared(hands: Hands, tmp_path: Path) 
     assert hands.text("main .kind").endswith("Times are not compared: the profile differs.")
 
 
+def test_what_is_repaired_says_what_it_was(hands: Hands, tmp_path: Path) -> None:
+    """A cell that passes has nothing to say, so that the run before says what was wrong."""
+    good, bad = pair()
+    hands.open(save(tmp_path, bad, good), "#/differences")
+
+    [repaired] = [row.text for row in hands.all("main .kind li") if "fail → ✓ pass" in row.text]
+    assert "in 2.14.0: self after the call (first difference at index 2): expected tensor(" in repaired
+    assert "An in-place operation returns the very tensor object that it was called on." in repaired
+
+
 def test_documentation_of_another_release_has_not_changed(hands: Hands, tmp_path: Path) -> None:
     """A build that a statement does not speak of need not have its phrase; any other build is marked."""
     run = records.small("not-applicable", "pass")
@@ -415,6 +425,29 @@ def test_documented_names_are_found_with_their_behaviours(hands: Hands, tmp_path
     hands.run("document.getElementById('select-place').dispatchEvent(new Event('change'))")
     assert hands.text("#listed") == "1 name of 4."
     hands.until("return location.hash === '#/surface?named=no&place=torch.nn'")
+
+
+def test_claims_are_walked_with_the_keyboard(hands: Hands, tmp_path: Path) -> None:
+    """j and k go from claim to claim, and Enter to what decides one; in the list's own box they are letters."""
+    hands.open(save(tmp_path, *pair()), "#/claims")
+    hands.run("document.getElementById('main').focus()")
+
+    hands.press("j", "j", "k", "j", "j")
+    assert hands.text(":focus") == "inplace.returns-self[add_]"
+    hands.press(Keys.ENTER)
+    hands.until("return location.hash === '#/matrix?q=behaviour:inplace.returns-self+subject:add_'")
+
+    hands.open(tmp_path / "index.html", "#/claims")
+    hands.all("#find")[0].send_keys("jk")
+    assert hands.text("#listed") == "No claim matches."
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_no_view_asks_for_anything(hands: Hands, tmp_path: Path, view: str) -> None:
+    """Whatever is looked at, the browser fetches nothing but the file."""
+    hands.open(save(tmp_path, *mixed()), VIEWS[view])
+
+    assert hands.run("return performance.getEntriesByType('resource').map((each) => each.name)") == []
 
 
 def test_a_record_without_claims_has_no_such_views(hands: Hands, tmp_path: Path) -> None:

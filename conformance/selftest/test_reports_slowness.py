@@ -94,4 +94,9 @@ def test_the_command_tells_and_does_not_judge(tmp_path: Path, capsys: pytest.Cap
 
     assert "1 cell slower, of 10 that take at least 50 ms (indicative;" in text
     assert "  100 ms → 400 ms  inplace.returns-self[s00-cpu]\n" in text
+    for form in ("markdown", "html"):
+        assert main(["diff", str(one), str(other), "--format", form]) == 0
+        shown = capsys.readouterr().out
+        assert "1 cell slower, of 10 that take at least 50 ms (indicative; in the median they take 1.0 times" in shown
+        assert "100 ms → 400 ms" in shown
     assert told["cells"] == [{"cell": "inplace.returns-self[s00-cpu]", "before": 100, "after": 400}]

@@ -24,6 +24,8 @@ FILES = {
     SPECS / "catalogue" / "out_functions.yaml": "catalogue",
     SPECS / "catalogue" / "further_out_functions.yaml": "catalogue",
     SPECS / "catalogue" / "costs.yaml": "catalogue",
+    SPECS / "catalogue" / "losses.yaml": "catalogue",
+    SPECS / "catalogue" / "layer_formulas.yaml": "catalogue",
     SPECS / "catalogue" / "activations.yaml": "catalogue",
     SPECS / "catalogue" / "kinks.yaml": "catalogue",
     SPECS / "catalogue" / "closed_forms.yaml": "catalogue",

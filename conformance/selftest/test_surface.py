@@ -9,12 +9,13 @@ import pytest
 
 from conformance.__main__ import main
 from conformance.engine import surface
+from conformance.engine.specs import area_names, load_area
 
 
 @pytest.fixture(scope="module")
 def found() -> dict[str, tuple[str, ...]]:
     """The names of the installed torch with their behaviours."""
-    return surface.surface()
+    return surface.surface([load_area(name) for name in area_names()])
 
 
 @pytest.mark.parametrize(

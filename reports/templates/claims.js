@@ -50,6 +50,6 @@ function claimRow(item) {
       h("p", { class: "statement" }, item.claim),
       [...reasons].map(([why, some]) => h("p", { class: "why" }, some.length < runs.length ? `${namesOf(some)}: ` : null, index.claims.whys[why])),
       h("p", { class: "by" }, item.decided_by.length ? [item.expects === "fails" ? "Against it: " : "Decided by: ",
-        item.decided_by.map((reference, n) => [n ? ", " : null, behaviourLink(reference)]), " · "] : null, h("code", {}, item.id))),
+        item.decided_by.map((reference, n) => [n ? ", " : null, behaviourLink(reference, n === 0)]), " · "] : null, h("code", {}, item.id))),
     item.verdicts.map(([verdict, , release], r) => h("td", { "data-run": shownName(runs[r]) }, claimMark(index.claims.verdicts[verdict], release))))];
 }

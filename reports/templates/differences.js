@@ -96,12 +96,13 @@ function differing(a, b, cells) {
 }
 
 function differingRow(a, b, cell) {
-  const r = verdictOf(b, cell) ? b : a, headline = headlines[r].get(cell), behaviour = behaviours[behaviourOf[cell]];
+  const r = verdictOf(b, cell) ? b : a, behaviour = behaviours[behaviourOf[cell]];
+  const telling = [r, a].find((run) => headlines[run].has(cell)); // what passes now says nothing; what failed before does
   return h("li", {},
     h("p", { class: "what" }, levelMark(behaviour.level), " ", h("a", { href: address({ view: "cell", id: cellId(cell), run: runs[r].letter }), "data-row": true }, cellId(cell))),
     h("p", { class: "statement" }, behaviour.statement),
     h("p", { class: "change" }, verdictMark(verdictOf(a, cell)), h("span", { class: "muted" }, " → "), verdictMark(verdictOf(b, cell))),
-    headline === undefined ? null : h("p", { class: "first mono" }, index.strings[headline]));
+    telling === undefined ? null : h("p", { class: "first mono" }, telling === r ? null : `in ${nameOf(runs[telling])}: `, index.strings[headlines[telling].get(cell)]));
 }
 
 /** The cells that take longer by more than all others do; the rules are those of `reports diff`. */
@@ -109,13 +110,13 @@ function slower(a, b, cells) {
   const heading = h("h2", {}, "Slower", h("small", {}, "indicative: a machine does other things too"));
   const differing = [["processor", (run) => [run.environment.processor || run.environment.machine, run.environment.cpus]],
     ["profile", (run) => [run.settings.profile, run.settings.samples, run.settings.seed]]].find(([, of]) => String(of(runs[a])) !== String(of(runs[b])));
-  if (differing) return h("section", { class: "kind slower" }, heading, h("p", { class: "muted" }, `Times are not compared: the ${differing[0]} differs.`));
   const asked = new Set(cells), before = timesOf(a), pairs = [];
   for (const [cell, after] of timesOf(b)) {
     const verdict = verdictOf(b, cell);
     if (before.has(cell) && verdict === verdictOf(a, cell) && ["passed", "known"].includes(verdict.group)) pairs.push({ cell, before: before.get(cell), after, ratio: after / before.get(cell) });
   }
-  if (pairs.length < index.slower.fewest) return h("section", { class: "kind slower" }, heading, h("p", { class: "muted" }, `Times are not compared: only ${counted(pairs.length, "cell")} take${pairs.length === 1 ? "s" : ""} long enough in both runs.`));
+  if (pairs.length < index.slower.fewest) return null; // so few say nothing of the others
+  if (differing) return h("section", { class: "kind slower" }, heading, h("p", { class: "muted" }, `Times are not compared: the ${differing[0]} differs.`));
   const ratios = pairs.map((pair) => pair.ratio).sort((x, y) => x - y), usual = ratios[ratios.length >> 1];
   const found = pairs.filter((pair) => asked.has(pair.cell) && pair.ratio >= index.slower.factor * Math.max(usual, 1))
     .sort((x, y) => y.ratio - x.ratio || (cellId(x.cell) < cellId(y.cell) ? -1 : 1)).slice(0, DIFFERING_SHOWN);

@@ -45,9 +45,9 @@ function finds(query) {
 }
 
 /** A link to a behaviour, or to one subject of it; of a behaviour that no run has, its name. */
-function behaviourLink(reference) {
+function behaviourLink(reference, row = false) {
   const [, id, subject] = reference.match(/^([^[]*)(?:\[(.*)\])?$/s) || [null, reference];
   if (!behaviourByName.has(id)) return h("code", { class: "muted", title: "in none of these runs" }, reference);
   const href = subject ? address({ view: "matrix", q: `behaviour:${id} subject:${subject}` }) : address({ view: "behaviour", id });
-  return h("a", { class: "mono", href }, reference);
+  return h("a", { class: "mono", href, "data-row": row }, reference);
 }

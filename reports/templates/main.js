@@ -124,7 +124,7 @@ addEventListener("click", settle, true); // before a link leads away from here
 addEventListener("beforeprint", () => {
   current.rows?.upTo(Infinity);
   for (let rest; (rest = main.querySelector(".rest"));) rest.click(); // a button on paper would hide what it holds
-  for (const details of document.querySelectorAll("main details, .notice details")) details.open = true;
+  for (const details of document.querySelectorAll("main details:not(.unfolds), .notice details")) details.open = true;
 });
 render();
 document.documentElement.dataset.ready = Math.round(performance.now());

@@ -56,7 +56,7 @@ function surfaceRow(item) {
   const list = h("ul", { class: "naming" });
   const unfold = (event) => { if (event.target.open && !list.firstChild) append(list, ids.map((id) => h("li", {}, behaviourLink(id), statementOf(id)))); };
   return [h("tr", { class: "name" },
-    h("th", { scope: "row" }, ids.length ? h("details", { ontoggle: unfold }, h("summary", { class: "mono", "data-row": true }, item.name), list) : h("span", { class: "mono" }, item.name),
+    h("th", { scope: "row" }, ids.length ? h("details", { class: "unfolds", ontoggle: unfold }, h("summary", { class: "mono", "data-row": true }, item.name), list) : h("span", { class: "mono" }, item.name),
       some.length < runs.length ? h("small", {}, `with a docstring in ${namesOf(some)} only`) : null),
     h("td", {}, ids.length ? ids.length.toLocaleString("en") : h("span", { class: "muted" }, "none")))];
 }

@@ -595,3 +595,16 @@ def splits_with_an_empty_part_draw_anew() -> Break:
         return original(dataset, lengths, generator)
 
     return splitting(other)
+
+
+@falsifies(f"{AREA}.added-iterable-datasets-are-chained")
+def a_chain_is_put_before_what_it_is_added_to() -> Break:
+    """The sum of an iterable dataset and a chain has the chain first."""
+
+    def broken(original: Any) -> Any:
+        def add(self: Any, other: Any) -> Any:
+            return original(other, self) if isinstance(other, data.ChainDataset) else original(self, other)
+
+        return add
+
+    return patched(data.IterableDataset, "__add__", broken)

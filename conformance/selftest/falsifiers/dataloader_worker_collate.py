@@ -65,7 +65,7 @@ def a_worker_narrows_a_vector_of_doubles() -> Break:
     )
 
 
-@falsifies(BEHAVIOUR)
+@falsifies("dataloader_workers.workers-lay-batches-out-as-the-main-process")
 def a_worker_lays_a_batch_out_the_other_way() -> Break:
     """A worker sends tensors of three dimensions laid out with the first one innermost."""
 

@@ -1,0 +1,191 @@
+"""Breaks of workers that only later epochs, other keys, an interrupt or another order show."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch.utils.data import dataloader
+
+from conformance.selftest.falsifiers.dataloader_worker_collate import fetched_in_a_worker
+from conformance.selftest.falsifiers.dataloader_workers import AREA, Break, iterator_method
+from conformance.selftest.falsifying import falsifies, patched
+
+
+@falsifies(f"{AREA}.exception-in-the-sampler-comes-out")
+def an_error_of_a_sampler_ends_the_epoch() -> Break:
+    """A ValueError of the sampler is taken for its end once a batch has been requested."""
+
+    def broken(original: Any) -> Any:
+        def next_index(self: Any) -> Any:
+            try:
+                return original(self)
+            except ValueError:
+                if self._send_idx:
+                    raise StopIteration from None
+                raise
+
+        return next_index
+
+    return iterator_method("_next_index", broken)
+
+
+@falsifies(f"{AREA}.spent-iterator-stays-spent")
+def an_iterator_without_workers_is_in_an_invalid_state() -> Break:
+    """An iterator over an iterable-style dataset whose workers have ended says so with a RuntimeError."""
+
+    def broken(original: Any) -> Any:
+        def next_data(self: Any) -> Any:
+            if self._shutdown and self._dataset_kind:
+                raise RuntimeError("invalid iterator state")
+            return original(self)
+
+        return next_data
+
+    return iterator_method("_next_data", broken)
+
+
+@falsifies(f"{AREA}.in-order-false-loses-nothing")
+def a_later_epoch_in_any_order_loses_a_batch() -> Break:
+    """With in_order=False and persistent workers the first batch of each later epoch is dropped."""
+
+    def resetting(original: Any) -> Any:
+        def reset(self: Any, loader: Any, first_iter: bool = False) -> None:
+            original(self, loader, first_iter)
+            self._conformance_drop = not first_iter and not self._in_order
+
+        return reset
+
+    def processing(original: Any) -> Any:
+        def process_data(self: Any, *args: Any) -> Any:
+            found = original(self, *args)
+            if self._conformance_drop:
+                self._conformance_drop = False
+                return self._next_data()
+            return found
+
+        return process_data
+
+    return both(iterator_method("_reset", resetting), iterator_method("_process_data", processing))
+
+
+def both(first: Break, second: Break) -> Break:
+    """Two patches at once."""
+    stack = ExitStack()
+    stack.enter_context(first)
+    stack.enter_context(second)
+    return stack
+
+
+@falsifies(f"{AREA}.workers-end-with-the-iterator")
+def an_interrupt_is_swallowed() -> Break:
+    """An interrupt while the iterator waits for a batch makes it wait again."""
+
+    def broken(original: Any) -> Any:
+        def try_get_data(self: Any, *args: Any) -> Any:
+            try:
+                return original(self, *args)
+            except KeyboardInterrupt:
+                return False, None
+
+        return try_get_data
+
+    return iterator_method("_try_get_data", broken)
+
+
+@falsifies(f"{AREA}.sampler-stays-in-the-main-process")
+def a_tuple_on_its_way_becomes_a_list() -> Break:
+    """A key that is a tuple of two reaches the worker as a list."""
+
+    def broken(original: Any) -> Any:
+        def next_index(self: Any) -> Any:
+            found = original(self)
+            if not isinstance(found, list):
+                return found
+            return [list(key) if isinstance(key, tuple) and len(key) == 2 else key for key in found]
+
+        return next_index
+
+    return iterator_method("_next_index", broken)
+
+
+@falsifies(f"{AREA}.worker-info-has-the-id")
+def other_threads_of_a_worker_know_nothing() -> Break:
+    """get_worker_info() is None in a thread of the worker that is not its main one."""
+
+    def broken(original: Any) -> Any:
+        return lambda: original() if threading.current_thread() is threading.main_thread() else None
+
+    return patched(torch.utils.data, "get_worker_info", broken)
+
+
+@falsifies(f"{AREA}.epochs-have-seeds-of-their-own")
+def a_loader_with_a_generator_keeps_its_base_seed() -> Break:
+    """A loader that was given a generator draws its base seed once for all epochs."""
+
+    def broken(original: Any) -> Any:
+        def initialise(self: Any, loader: Any) -> None:
+            original(self, loader)
+            if loader.generator is not None:
+                self._base_seed = vars(loader).setdefault("_conformance_seed", self._base_seed)
+
+        return initialise
+
+    return patched(dataloader._BaseDataLoaderIter, "__init__", broken)
+
+
+@falsifies(f"{AREA}.more-samples-than-the-length-warns")
+def a_length_asked_for_between_epochs_is_not_known() -> Break:
+    """Persistent workers go on with what was known of the length when they began."""
+
+    def broken(original: Any) -> Any:
+        def reset(self: Any, loader: Any, first_iter: bool = False) -> None:
+            known = self._IterableDataset_len_called
+            original(self, loader, first_iter)
+            self._IterableDataset_len_called = known
+
+        return reset
+
+    return iterator_method("_reset", broken)
+
+
+@falsifies(f"{AREA}.late-batch-raises")
+def the_timeout_holds_for_the_first_epoch_only() -> Break:
+    """Persistent workers have no timeout in later epochs."""
+
+    def broken(original: Any) -> Any:
+        def reset(self: Any, loader: Any, first_iter: bool = False) -> None:
+            self._timeout = self._timeout if first_iter else 0
+            original(self, loader, first_iter)
+
+        return reset
+
+    return iterator_method("_reset", broken)
+
+
+@falsifies(f"{AREA}.prefetches-as-many-batches-as-told")
+def a_later_epoch_prefetches_one_batch_each() -> Break:
+    """Persistent workers begin later epochs with one batch each."""
+
+    def broken(original: Any) -> Any:
+        def reset(self: Any, loader: Any, first_iter: bool = False) -> None:
+            told = self._prefetch_factor
+            self._prefetch_factor = told if first_iter else 1
+            original(self, loader, first_iter)
+            self._prefetch_factor = told
+
+        return reset
+
+    return iterator_method("_reset", broken)
+
+
+@falsifies(f"{AREA}.tensors-arrive-as-they-were-made")
+def a_parameter_arrives_as_a_tensor() -> Break:
+    """A Parameter that a worker returns arrives as a plain tensor that requires a gradient."""
+
+    def plain(part: Any) -> Any:
+        return part.detach().requires_grad_() if isinstance(part, torch.nn.Parameter) else part
+
+    return fetched_in_a_worker(plain)

@@ -1,0 +1,83 @@
+"""The catalogue of layers with a written-out formula against the torch that is installed, and the error bounds."""
+
+from __future__ import annotations
+
+import inspect
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from conformance.engine.mismatch import Mismatch
+from conformance.engine.specs import load_area
+from conformance.engine.subjects import rows
+from conformance.engine.versions import out_of_range
+from conformance.oracles.bounded import Bounded, contracted, log_softmax_of, near, unit_of
+
+
+def here() -> list[Any]:
+    """Rows of this build's release."""
+    return [row for row in rows("layer_formulas").values() if not out_of_range(torch.__version__, row.since, row.until)]
+
+
+@pytest.mark.parametrize("row", here(), ids=lambda row: row.name)
+def test_options_of_a_layer_are_arguments(row: Any) -> None:
+    """A row names a layer or a function of this build, and each call arguments that it has."""
+    made = reduce(getattr, row.name.split("."), torch.nn)
+    known = set(inspect.signature(made).parameters) if row.name[0].isupper() else None
+    if row.name in ("RNN", "LSTM", "GRU"):
+        known = set(inspect.signature(torch.nn.RNNBase).parameters) | {"nonlinearity"}
+
+    for call in row.calls:
+        assert known is None or set(call.get("with", {})) <= known
+
+
+def test_every_family_has_a_behaviour() -> None:
+    """No row is a subject of nothing."""
+    behaviours = load_area("layer_values").area.behaviours
+    asked = {b.subjects.where.get("family") for b in behaviours if b.subjects is not None}
+
+    assert {row.family for row in rows("layer_formulas").values()} == asked - {None}
+
+
+def test_every_activation_and_normalisation_is_a_row() -> None:
+    """A new activation, pooling, padding, convolution or norm of torch.nn needs its formula."""
+    words = ("Pool", "Pad", "Conv", "Norm", "Dropout")
+    new = {name for name in dir(torch.nn) if name[0] != "L" or "Lazy" not in name}
+    new = {name for name in new if isinstance(getattr(torch.nn, name), type) and any(word in name for word in words)}
+    new |= set(torch.nn.modules.activation.__all__)
+    known = {row.name for row in rows("layer_formulas").values()}
+
+    assert new - known <= {"AlphaDropout", "FeatureAlphaDropout", "SyncBatchNorm", "CrossMapLRN2d"}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rounding_stays_within_the_bounds(dtype: str) -> None:
+    """Formulas that NumPy computes in the type itself lie within the bounds of the analysis, and use some of them."""
+    draws = np.random.default_rng(5)
+    x, w = (draws.normal(size=(50, 40)).astype(dtype) for _ in range(2))
+    shifted, squares = x - x.max(1, keepdims=True), (x * x).mean(1, keepdims=True)
+    exact, unit = Bounded(x, unit_of(dtype)), unit_of(dtype)
+    pairs = [
+        (contracted("ni,oi->no", exact, w), x @ w.T),
+        (exact.exp().sum(1).log(), np.log(np.exp(x).sum(1))),
+        (log_softmax_of(exact, 1), shifted - np.log(np.exp(shifted).sum(1, keepdims=True))),
+        ((exact - exact.mean(1, True)) / (exact * exact).mean(1, True).sqrt(),
+         (x - x.mean(1, keepdims=True)) / np.sqrt(squares)),
+        (exact.tanh() * exact.sigmoid(), np.tanh(x) * (1 / (1 + np.exp(-x)))),
+    ]  # fmt: skip
+
+    for bounded, found in pairs:
+        near(bounded, torch.from_numpy(np.ascontiguousarray(found)), dtype, "formula")
+        assert (bounded.error <= 1e4 * unit * (1 + np.abs(bounded.value))).all()  # and the bounds say something
+
+
+def test_a_number_outside_of_its_bound_is_told() -> None:
+    """The comparison can fail, and names the first place."""
+    exact = Bounded(np.ones(3), unit_of("float32")) * 0.3
+    found = torch.tensor([0.3, 0.3, 0.3 + 1e-6])
+
+    with pytest.raises(Mismatch, match=r"\(2,\)"):
+        near(exact, found, "float32", "formula")
