@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from conformance.inputs.dtypes import ELEMENT_TYPES, dtype_name, representable
+from conformance.inputs.generators import generator_state_of
 from conformance.inputs.layer_uses import LayerUse, layer_seed
 from conformance.oracles import memory, numbers
 from conformance.oracles.expect import Mismatch, equal, that
@@ -133,10 +134,7 @@ def draws_nothing(case: LayerUse, module: torch.nn.Module) -> None:
 
 
 def _generators(device: str) -> list[bytes]:
-    states = [torch.get_rng_state()]
-    if device.startswith("cuda"):
-        states.append(torch.cuda.get_rng_state(device))
-    return bytes_of(states)
+    return bytes_of([generator_state_of(kind) for kind in dict.fromkeys(["cpu", device])])
 
 
 def all_of_type(module: torch.nn.Module, dtype: str, device: str) -> None:
