@@ -19,6 +19,7 @@ from conformance.engine.mismatch import Mismatch
 from conformance.engine.reproducer import plain_code, script
 from conformance.engine.runner import Outcome, Plan, run_cell
 from conformance.engine.specs import area_names, load_area
+from conformance.engine.switches import put_back, snapshot
 from conformance.engine.targets import choose
 from conformance.engine.words import Verdict
 from conformance.selftest import falsifiers
@@ -50,6 +51,7 @@ def test_a_falsifier_turns_its_cell_red(falsifier: Falsifier) -> None:
     if cell.out_of_scope():
         pytest.skip(str(cell.out_of_scope()))
 
+    before = snapshot()
     with falsifier.in_place():
         broken = run(cell)
         assert broken.verdict is Verdict.FAIL, broken
@@ -58,6 +60,7 @@ def test_a_falsifier_turns_its_cell_red(falsifier: Falsifier) -> None:
         assert status(reproducer) == 1, reproducer
         shown = plain_code(broken.failure.case, check_of(cell))
         takes_part = cell.area not in ACTING or meets_the_break(shown)
+    put_back(before)  # a script that ran under the break may have left torch switched
     whole = run(cell)
 
     if Expectations([SHIPPED]).of(cell) is None:  # a listed deviation is red without a break too
