@@ -155,6 +155,8 @@ SWITCHES: tuple[Switch, ...] = (
              "_C._set_grad_enabled"),
     *_switch("forward grad mode", "_C._is_fwd_grad_enabled", "_C._set_fwd_grad_enabled"),
     *_switch("multithreading of backward", "_C._is_multithreading_enabled", "_C._set_multithreading_enabled"),
+    *_switch("layout of gradients", "_C._is_grad_layout_enforcement_enabled",
+             "_C._set_grad_layout_enforcement_enabled"),
     *_switch("view replay", "_C._is_view_replay_enabled", "_C._set_view_replay_enabled"),
     Switch("anomaly detection, check of NaN",
            lambda: (torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()),
