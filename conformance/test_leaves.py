@@ -75,7 +75,7 @@ from conformance.oracles.mode_model import ModeState, Sight, look_with, mode_ent
 # --- leaves -----------------------------------------------------------------------------------------------------
 
 
-@cases(leaves.unrecorded_calls)
+@cases(leaves.unrecorded_calls, acts.acted)
 def test_tensor_without_grad_is_a_leaf(case: Applied) -> None:
     """A tensor that does not require grad is a leaf and has no grad_fn, also as the result of an operation."""
     x = case.build()
@@ -121,7 +121,7 @@ def test_cast_of_a_plain_tensor_is_a_leaf(case: Applied) -> None:
     in_state(LEAF_STATE, found.requires_grad_(), f"{case.expression}.requires_grad_()")
 
 
-@cases(leaves.counting_calls)
+@cases(leaves.counting_calls, acts.acted)
 def test_counts_do_not_require_grad(case: Applied) -> None:
     """A result of bool or integral type does not require grad, whatever went in."""
     in_state(PLAIN_STATE, case.on(case.build()), case.expression)

@@ -145,6 +145,8 @@ LEAF_ACTS: dict[str, Any] = {
     "set-grad-enabled-works-as-a-function": set_by_function,
     "leaving-a-mode-undoes-what-was-set-inside": set_inside,
     "mode-object-serves-again": entered_again,
+    "tensor-without-grad-is-a-leaf": f"print(x.is_leaf, x.requires_grad, x.grad_fn)\n{FLAGS}",
+    "counts-do-not-require-grad": FLAGS,
     "grad-fn-is-a-node": "print(found.grad_fn, isinstance(found.grad_fn, torch.autograd.graph.Node), x.grad_fn)",
     "requires-grad-begins-recording": TWICE,
     "clone-node-has-the-documented-name": "print(found.grad_fn.name())",
