@@ -476,7 +476,7 @@ def test_random_fill_goes_on_drawing(case: Call) -> None:
     expect.that(other not in (first, second), f"{case.method} with the next seed", "other numbers", "the same")
 
 
-@cases(fills.seeded_fills)
+@cases(fills.seeded_fills, acts.acted)
 def test_random_fill_follows_manual_seed(case: Call) -> None:
     """Without a generator a random fill draws what torch.manual_seed fixes, whatever others draw meanwhile."""
     seed, own = case.kwargs["generator"].seed, case.kwargs["generator"].build()

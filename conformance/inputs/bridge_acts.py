@@ -12,6 +12,7 @@ SHARED = "print(found.untyped_storage().data_ptr(), x.__array_interface__['data'
 NUMPY = "found = x.numpy()\nprint(found, found.dtype, found.shape, found.strides, found.flags.writeable)\n"
 FORCED = "found = x.numpy(force=True)\nprint(found, found.dtype, found.strides)\n"
 SAME = "print(found is x, found.data_ptr() == x.data_ptr(), found)"
+BOTH = "for found in (x.NAME(), torch.NAME(x)):\n    print(found is x, found.data_ptr() == x.data_ptr(), found)"
 FILE = """\
 import os, tempfile
 with tempfile.TemporaryDirectory() as folder:
@@ -62,13 +63,16 @@ BRIDGE_ACTS: dict[str, Any] = {
     "view-as-real-refuses-conjugated": "torch.view_as_real(x)  # raises",
     "view-as-real-refuses-real": "torch.view_as_real(x)  # raises",
     "view-as-real-shares": "found = torch.view_as_real(x)\nprint(found.data_ptr() == x.data_ptr(), found)",
-    "conj-is-a-view": "found = x.conj()\nprint(found.is_conj(), x.is_conj(), found.data_ptr() == x.data_ptr(), found)",
+    "conj-is-a-view": "for found in (x.conj(), torch.conj(x)):\n"
+    "    print(found.is_conj(), x.is_conj(), found.data_ptr() == x.data_ptr(), found)",
     "conj-writes-through": "x.conj().fill_(1 + 2j)\nprint(x)",
-    "conj-of-real-is-input": "found = x.conj()\n" + SAME,
-    "resolve-conj-returns-input": "found = x.resolve_conj()\n" + SAME,
-    "resolve-neg-returns-input": "found = x.resolve_neg()\n" + SAME,
-    "resolve-conj-materializes": "found = x.resolve_conj()\nprint(found, found.is_conj(), x)",
-    "resolve-neg-materializes": "found = x.resolve_neg()\nprint(found, found.is_neg(), x)",
+    "conj-of-real-is-input": BOTH.replace("NAME", "conj"),
+    "resolve-conj-returns-input": BOTH.replace("NAME", "resolve_conj"),
+    "resolve-neg-returns-input": BOTH.replace("NAME", "resolve_neg"),
+    "resolve-conj-materializes": "for found in (x.resolve_conj(), torch.resolve_conj(x)):\n"
+    "    print(found, found.is_conj(), x)",
+    "resolve-neg-materializes": "for found in (x.resolve_neg(), torch.resolve_neg(x)):\n"
+    "    print(found, found.is_neg(), x)",
     "real-of-real-is-input": "found = torch.real(x)\nprint(x.real is x, found is x)",
     "imag-of-real-raises": "print(torch.imag(x))  # raises",
     "detach-shares": "found = x.detach()\nprint(found.data_ptr() == x.data_ptr(), found.stride(), x.stride())",

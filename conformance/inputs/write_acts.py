@@ -5,11 +5,13 @@ Reference: https://docs.pytorch.org/docs/stable/tensor_view.html
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from conformance.inputs.augmented import SYMBOLS
 from conformance.inputs.inplace_listings import view_of_base
 from conformance.inputs.inplace_programs import base_shape
+from conformance.inputs.listings import Instead
 
 VERSIONS = "alias = {view}\nbefore = x._version\n{written}\nprint(before, x._version, alias._version)"
 
@@ -93,7 +95,18 @@ def watched(case: Any) -> str:
     return "\n".join([*lines, "weigh(x).backward()", "print(x.grad)"])
 
 
+def by_the_seed(case: Any) -> str:
+    """The fill without a generator, after one seed twice and after another."""
+    *lines, call = case.code().splitlines()
+    fill = re.sub(r"(, )?generator=torch\.Generator\(.*?\)\.manual_seed\(\d+\)", "", call)
+    seed = case.kwargs["generator"].seed
+    return "\n".join(
+        [*lines, f"for seed in ({seed}, {seed}, {seed + 1}):\n    torch.manual_seed(seed)\n    {fill}\n    print(x)"]
+    )
+
+
 WRITE_ACTS: dict[str, Any] = {
+    "random-fill-follows-manual-seed": Instead(by_the_seed),
     "later-hook-gets-the-gradient-of-the-new-value": watched,
     "retained-grad-is-that-of-the-current-value": watched,
     "data-reaches-the-tensor": of_data,
