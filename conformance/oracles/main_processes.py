@@ -17,10 +17,12 @@ import os
 import pickle
 import select
 import signal
+import stat
 import struct
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing import resource_tracker
 from typing import Any
 
 from conformance.oracles.children import silenced
@@ -157,6 +159,7 @@ def answer_and_exit(answering: int, action: Callable[..., Any], arguments: tuple
     try:
         os.setpgid(0, 0)
         silenced()
+        let_go_of_pipes(answering)
         gc.freeze()  # what is the parent's already is not looked at again by every worker
         found = action(*arguments)
         if inspect.isgenerator(found):
@@ -172,6 +175,21 @@ def answer_and_exit(answering: int, action: Callable[..., Any], arguments: tuple
         send_answer(answering, "error", type(error).__name__, str(error))
     finally:
         os._exit(0)
+
+
+def let_go_of_pipes(kept: int) -> None:
+    """Close the pipes of this process' parent, but the one that is kept and that of the tracker of shared memory.
+
+    Who waits for the parent's end at one of them, as whoever runs the tests does, would wait for a worker that is
+    forgotten here too.
+    """
+    tracker = getattr(getattr(resource_tracker, "_resource_tracker", None), "_fd", None)
+    with contextlib.suppress(OSError):  # a system that does not list them
+        for name in os.listdir("/proc/self/fd"):
+            with contextlib.suppress(OSError):  # the one that lists them is closed by now
+                number = int(name)
+                if number > 2 and number not in (kept, tracker) and stat.S_ISFIFO(os.fstat(number).st_mode):
+                    os.close(number)
 
 
 def send_answer(answering: int, *answer: Any) -> None:

@@ -171,3 +171,19 @@ def test_an_area_of_workers_leaves_nothing_behind(behaviour: str) -> None:
         threading.Event().wait(0.1)
         left &= {path.name for path in segments.glob("*")}
     assert not left
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nobody lists what a process has open")
+def test_a_process_of_a_case_holds_no_pipe_of_its_parent() -> None:
+    """Whoever waits for the parent's end at one of its pipes waits for no worker that a case has left."""
+    reading, writing = os.pipe()
+    try:
+        assert not {reading, writing} & set(in_a_main_process("what is open", numbers_open))
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def numbers_open() -> list[int]:
+    """The numbers of what this process has open."""
+    return [int(name) for name in os.listdir("/proc/self/fd")]
