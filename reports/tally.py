@@ -153,7 +153,7 @@ def standing(run: Run) -> Standing:
 
 
 def _untested(tally: Tally) -> str:
-    return f" {counted(tally['untested'], 'cell')} could not be tested." if tally["untested"] else ""
+    return f" {counted(tally['untested'], 'cell')} of a must could not be tested." if tally["untested"] else ""
 
 
 def _doubts(run: Run, everything: Tally) -> str:

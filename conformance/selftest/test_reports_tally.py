@@ -39,7 +39,7 @@ def test_could_not_test_is_neither_passed_nor_failed() -> None:
     [
         (run("pass", "pass"), "Conformant", "Every must that could be tested holds."),
         (run("pass", "fixed"), "Conformant", "Every must that could be tested holds."),
-        (run("pass", "unsupported"), "Conformant", "1 cell could not be tested."),
+        (run("pass", "unsupported"), "Conformant", "1 cell of a must could not be tested."),
         (run("pass", "known"), "Conformant but for 1 listed deviation", "No must fails that is not listed."),
         (run("pass", "fail"), "Not conformant", "1 cell of 1 behaviour breaks a must."),
         (run("timeout", "crash", "known"), "Not conformant", "2 cells of 1 behaviour break a must. 1 listed deviation"),
