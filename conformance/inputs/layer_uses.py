@@ -18,6 +18,7 @@ import torch
 
 from conformance.inputs.dtypes import ELEMENT_TYPES
 from conformance.inputs.generators import generators_put_back
+from conformance.inputs.loaders import torch_seeded
 from conformance.inputs.tensors import Strided, corner, strided
 
 OPERAND_NAMES = "xyzuvw"
@@ -140,12 +141,8 @@ def layer_seed(seed: int, device: str = "cpu") -> Iterator[None]:
             torch.manual_seed(seed)
             yield
         return
-    before = torch.get_rng_state()
-    torch.default_generator.manual_seed(seed)
-    try:
+    with torch_seeded(seed):
         yield
-    finally:
-        torch.set_rng_state(before)
 
 
 def fill_state(module: torch.nn.Module, turn: int = 0) -> None:
