@@ -95,6 +95,13 @@ def related_shape(shape: tuple[int, ...], relation: str, turn: int) -> tuple[int
     return () if relation == "0-d" else shape
 
 
+def domain_within(row: Operator, domain: str | dict[str, str], dtype: str, keywords: dict[str, Any]) -> str:
+    """The domain of an operand beside keywords, where the variant that has these may narrow it."""
+    found = domain_of(domain, dtype)
+    narrower = next((v.domain for v in row.variants if v.keywords == keywords and v.domain), None)
+    return domain_of(narrower, dtype) if narrower and found in ("any", "finite") else found
+
+
 class Listed:
     """Where a corner's operands come from: the listed values of the kind asked for, rotated by ``turn``."""
 
