@@ -69,14 +69,15 @@ def by_family(choice: str | dict[str, str], dtype: str) -> str:
 
 
 @cache
-def _before(release: str) -> bool:
+def before(release: str) -> bool:
+    """Whether the torch under test is older than a release."""
     return out_of_range(torch.__version__, release, None) is not None
 
 
 def related_dtype(argument: Argument, dtype: str, relation: str) -> str:
     """Element type of an operand whose self has ``dtype``."""
     if argument.dtype == "promotes":
-        if _before(argument.promotes_since):
+        if before(argument.promotes_since):
             return dtype
         found = DTYPE_RELATIONS[relation].get(dtype, dtype)
         return found if argument.dtypes is None or found in family(*argument.dtypes) else dtype
