@@ -18,6 +18,7 @@ import torch
 from conformance.engine.cases import cases
 from conformance.inputs import acts, casts, copies, crossings, eight_bits, foreign, formats, lazy, memories, scalars
 from conformance.inputs.bridges import PART_TYPES, Applied, Data, Excerpt, Seen
+from conformance.inputs.dtypes import decode, encode
 from conformance.inputs.eight_bits import EightBits
 from conformance.inputs.ndarrays import Array
 from conformance.inputs.tensors import Strided
@@ -40,6 +41,12 @@ def test_from_numpy_shares(case: Array) -> None:
     found = torch.from_numpy(array)
     sharing.array_and_tensor(array, found, "torch.from_numpy(x)")
     sharing.same_grid(found, torch.from_numpy(array), "a second torch.from_numpy(x)")
+    expect.equal(True, array.flags.writeable, "writeable flag of the array after torch.from_numpy(x)")
+    owner = case.array.copy()  # the plan's array is a view
+    shown = torch.from_numpy(owner)
+    if owner.size:
+        expect.equal(sharing.address_of(owner), shown.data_ptr(), "address of torch.from_numpy(x.copy())")
+    expect.equal(True, owner.flags.writeable, "writeable flag of the copy after torch.from_numpy(x.copy())")
 
 
 @cases(crossings.arrays, acts.acted)
@@ -239,7 +246,11 @@ def test_numpy_force_copies_lazy(case: Any) -> None:
 # ---- NumPy's own protocols ----
 
 
-@cases(lambda cell: crossings.applied(cell, "np.asarray(x)", "x.__array__()", dtypes=crossings.TWINS))
+@cases(
+    lambda cell: crossings.applied(
+        cell, "np.asarray(x)", "x.__array__()", "np.asarray(x, dtype=x.numpy().dtype)", dtypes=crossings.TWINS
+    )
+)
 def test_array_protocol_shares(case: Applied) -> None:
     """np.asarray of a CPU tensor shares its memory."""
     tensor = case.build()
@@ -276,7 +287,10 @@ def test_array_protocol_refuses(case: Applied) -> None:
 def test_ufunc_gives_tensor(case: Applied) -> None:
     """A NumPy function of one tensor gives its result as a tensor with NumPy's values."""
     found = expect.tensor(case.on(case.build()), case.expression)
-    memory.same_elements(case.on(case.plan.array), memory.contents(found), case.expression)
+    wanted, shown = np.asarray(case.on(case.plan.array)), memory.contents(found)
+    if wanted.dtype == bool:  # no page says of which type truth values are
+        wanted = wanted.astype(shown.dtype)
+    memory.same_elements(wanted, shown, case.expression)
 
 
 @cases(foreign.np_from_dlpack)
@@ -367,6 +381,17 @@ def test_as_tensor_may_wrap_read_only(case: Applied) -> None:
     if array.size:
         expect.that(sharing.address_of(array) == found.data_ptr(), case.expression, "the array's address", "another")
     memory.same_bytes(before, sharing.bytes_of(array), "the read-only array afterwards")
+
+
+@cases(copies.unreadable_arrays)
+def test_arrays_are_read_or_refused(case: Applied) -> None:
+    """torch.tensor, as_tensor and asarray of an array that no tensor lies like either raise, or give its values."""
+    array = case.build()
+    try:
+        found = case.on(array)
+    except (ValueError, TypeError, RuntimeError):
+        return
+    sharing.shows(case.plan.array, np.dtype(case.plan.dtype).name, found, case.expression)
 
 
 # ---- torch.tensor and new_tensor ----
@@ -461,9 +486,31 @@ def test_tensor_takes_lists_of_scalars(case: Applied) -> None:
 
 @cases(scalars.unheld_data)
 def test_tensor_refuses_what_does_not_fit(case: Applied) -> None:
-    """torch.tensor raises for a whole number that the type asked for cannot hold."""
+    """torch.tensor raises for a whole number that the type asked for cannot hold, and for a complex one that is to be real."""  # noqa: E501
     value = case.build()
-    expect.raises((RuntimeError, ValueError, OverflowError), lambda: case.on(value), case.expression)
+    expect.raises((*REFUSED, OverflowError), lambda: case.on(value), case.expression)
+
+
+@cases(scalars.numbers_of_other_kinds)
+def test_tensor_converts_numbers(case: Applied) -> None:
+    """torch.tensor, as_tensor, asarray and new_tensor with a type cut fractions off for integers, and hold what is not 0 as True."""  # noqa: E501
+    value = case.build()
+    wanted = inference.carried(value, case.dtype)
+    sharing.shows(wanted, case.dtype, case.on(value), case.expression)
+
+
+@cases(scalars.number_ranges)
+def test_tensor_takes_ranges(case: Applied) -> None:
+    """torch.tensor, as_tensor and asarray of a range have its numbers as int64, or as the type asked for."""
+    value = case.build()
+    sharing.shows(inference.carried(value, case.dtype), case.dtype, case.on(value), case.expression)
+
+
+@cases(scalars.ragged_lists)
+def test_tensor_refuses_ragged_lists(case: Applied) -> None:
+    """torch.tensor, as_tensor and asarray raise for nested lists that are not all of one length."""
+    value = case.build()
+    expect.raises(REFUSED, lambda: case.on(value), case.expression)
 
 
 @cases(copies.new_tensors)
@@ -635,11 +682,28 @@ def test_asarray_buffer_shares(case: Applied) -> None:
     buffers.shares_buffer(buffer, found, case.expression)
 
 
-@cases(lambda cell: scalars.numpy_scalars(cell, "torch.asarray(x)"))
+@cases(memories.sealed_buffers)
+def test_asarray_reads_what_is_not_writable(case: Applied) -> None:
+    """asarray of a buffer that must not be written shows its elements, and leaves it as it is."""
+    buffer = case.build()
+    with silence():
+        found = case.on(buffer)
+    sharing.shows(buffers.elements(case.plan.memory, case.dtype), case.dtype, found, case.expression)
+    memory.same_bytes(case.plan.memory, bytes(buffer), "the buffer afterwards")
+
+
+@cases(memories.misfits_of_asarray)
+def test_asarray_refuses_misfits(case: Applied) -> None:
+    """asarray raises for a buffer whose bytes are no whole number of elements of the type asked for."""
+    buffer = case.build()
+    expect.raises((ValueError, RuntimeError), lambda: case.on(buffer), case.expression)
+
+
+@cases(scalars.retyped_scalars)
 def test_asarray_numpy_scalar(case: Applied) -> None:
-    """asarray of a NumPy scalar is a 0-d CPU tensor of the corresponding type."""
+    """asarray of a NumPy scalar is a 0-d CPU tensor of the corresponding type, or of the one asked for."""
     found = case.on(case.build())
-    sharing.shows(case.plan.array, case.dtype, found, case.expression)
+    sharing.shows(converted(case.plan.array, case.dtype), case.dtype, found, case.expression)
     expect.equal("cpu", found.device.type, f"device of {case.expression}")
 
 
@@ -804,6 +868,13 @@ def test_frombuffer_requires_grad(case: Applied) -> None:
         history.graph_state(found),
         f"graph of {case.expression}",
     )
+
+
+@cases(memories.flagged_counts)
+def test_frombuffer_of_counts_cannot_require_grad(case: Applied) -> None:
+    """frombuffer of integers or bools raises where it is told to require grad."""
+    buffer = case.build()
+    expect.raises(RuntimeError, lambda: case.on(buffer), case.expression)
 
 
 # ---- DLPack ----
@@ -991,6 +1062,20 @@ def test_uint64_tensor_becomes_a_python_number(case: Applied) -> None:
     """int, float, bool and an index of a uint64 tensor above the numbers of int64 are those of its number."""
     tensor, number = case.build(), case.plan.array.item()
     expect.equal(repr(case.on(number)), repr(case.on(tensor)), case.expression)
+
+
+@cases(scalars.no_numbers)
+def test_several_elements_are_no_python_number(case: Applied) -> None:
+    """float, int, bool, complex and an index raise for a tensor with no element, or with more than one."""
+    tensor = case.build()
+    expect.raises((RuntimeError, ValueError, TypeError), lambda: case.on(tensor), case.expression)
+
+
+@cases(scalars.no_indices)
+def test_fractions_are_no_index(case: Applied) -> None:
+    """An index of a floating or complex tensor raises TypeError, even of one that is whole."""
+    tensor = case.build()
+    expect.raises(TypeError, lambda: case.on(tensor), case.expression)
 
 
 @cases(scalars.other_than_single)
@@ -1354,14 +1439,41 @@ def test_clone_takes_a_memory_format(case: Applied) -> None:
     sharing.apart(tensor, found, case.expression)
 
 
+@cases(casts.compact)
+def test_contiguous_returns_self(case: Applied) -> None:
+    """contiguous returns the very tensor that it was called on where it lies in the format asked for."""
+    tensor = case.build()
+    expect.same_object(tensor, case.on(tensor), case.expression)
+
+
+@cases(casts.scattered)
+def test_contiguous_lays_in_order(case: Applied) -> None:
+    """contiguous of a tensor that is not contiguous gives a contiguous one with the same values."""
+    found = case.on(case.build())
+    layout.row_major_steps(found, case.expression)
+    sharing.shows(case.plan.array, case.plan.dtype, found, case.expression)
+
+
+@cases(casts.reinterpreted)
+def test_view_as_another_type_shares(case: Applied) -> None:
+    """view as another element type shows the tensor's own bytes, as many elements of a row as they make."""
+    tensor = case.build()
+    found = case.on(tensor)
+    wanted = decode(encode(case.plan.array, case.plan.dtype), case.dtype)
+    shape = (*case.plan.shape[:-1], -1) if case.plan.shape and wanted.size else case.plan.shape
+    sharing.shows(wanted.reshape(shape), case.dtype, found, case.expression)
+    if found.numel():
+        expect.that(tensor.data_ptr() == found.data_ptr(), f"address of {case.expression}", "that of x", "another")
+
+
 # ---- files and shared memory ----
 
 
 @cases(memories.file_contents, acts.acted)
 def test_from_file_maps(case: Strided) -> None:
     """from_file gives the elements of the file as a 1-D CPU tensor of the type asked for."""
-    for shared in (True, False):
-        with files.holding(case.storage) as path:
+    for shared, more in ((True, b""), (False, b"more")):
+        with files.holding(case.storage + more) as path:
             found = torch.from_file(path, shared=shared, size=case.shape[0], dtype=getattr(torch, case.dtype))
             sharing.shows(case.array, case.dtype, found, f"torch.from_file(…, shared={shared})")
             del found
@@ -1389,6 +1501,14 @@ def test_from_file_private_writes(case: Strided) -> None:
             found[index] = sharing.another(case.dtype, sharing.element_bytes(found, index))
         del found
         memory.same_bytes(case.storage, files.read(path), "the file after a write to the private tensor")
+
+
+@cases(memories.short_files, acts.acted)
+def test_from_file_refuses_short_files(case: Strided) -> None:
+    """from_file(shared=False) raises for a file that is shorter than the elements asked for."""
+    options: dict[str, Any] = {"size": case.shape[0] + 1, "dtype": getattr(torch, case.dtype)}
+    with files.holding(case.storage) as path:
+        expect.raises(RuntimeError, lambda: torch.from_file(path, shared=False, **options), "torch.from_file(…)")
 
 
 @cases(memories.file_contents, acts.acted)

@@ -79,6 +79,7 @@ BRIDGE_ACTS: dict[str, Any] = {
     "from-file-maps": filed(False, write=False),
     "from-file-shared-writes": filed(True),
     "from-file-private-writes": filed(False),
+    "from-file-refuses-short-files": filed(False, write=False).replace("size=len(x)", "size=len(x) + 1"),
     "from-file-creates": filed(True, content=False),
     "share-memory-moves": MOVED,
     "share-memory-again-does-nothing": "x.share_memory_()\nbefore = x.untyped_storage().data_ptr()\n"

@@ -197,7 +197,7 @@ class Data:
 
     def facets(self) -> dict[str, str]:
         """What evidence counts of this plan."""
-        return {"shapes": str(np.shape(self.value))}
+        return {"shapes": str(nesting_of(self.value))}
 
     def reductions(self) -> Iterator[Data]:
         """One element of a list or tuple, or the whole without one of its elements."""
@@ -209,6 +209,13 @@ class Data:
     def code(self) -> str:
         """The same in plain torch."""
         return "\n".join(self.statements("x"))
+
+
+def nesting_of(value: Any) -> tuple[int, ...]:
+    """How long nested data are along each dimension, told from the first element of each."""
+    if not isinstance(value, list | tuple | range):
+        return ()
+    return (len(value), *(nesting_of(value[0]) if value else ()))
 
 
 @dataclass(frozen=True, eq=False)

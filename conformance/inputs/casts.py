@@ -77,8 +77,8 @@ def convertible_data(source: str, target: str) -> tuple[Any, ...]:
     return tuple({repr(x): x for x in mixed}.values())
 
 
-# Of many digits; the last two are subnormal in float16.
-_FRACTIONS = (0.1, 1 / 3, 2.7182818284590452, 7.7, 3 * 2.0**-17, -5 * 2.0**-22)
+# Of many digits; two are subnormal in float16, and one in float32.
+_FRACTIONS = (-0.0, 0.1, 1 / 3, 2.7182818284590452, 7.7, 3 * 2.0**-17, -5 * 2.0**-22, 1e-45)
 # How a whole number is rounded is left to the machine, so that these count only where the target holds them exactly.
 _WHOLE = (
     127, 255, 2048, -2040, 40960, 65280, 2**24 - 1, -(2**24) + 1, 3 * 2**28, -(2**30), 2**31 - 128, 2**53 - 1,
@@ -191,7 +191,7 @@ def to_same(cell: Cell) -> Inputs:
     calls = (
         "x.to(x.dtype)", "x.to(x.device)", "x.to(x)", "x.to(x.device, x.dtype)", "x.to(dtype=x.dtype, copy=False)",
         "x.to(device=x.device)", "x.to(x.dtype, non_blocking=True)", "x.to(str(x.device))",
-        "x.to(torch.empty(0, dtype=x.dtype, device=x.device))",
+        "x.to(torch.empty(0, dtype=x.dtype, device=x.device))", "x.to(dtype=x.dtype, device=x.device)",
     )  # fmt: skip
     states = applied_seen(cell, (LEAF, HISTORY, PARAMETER), *calls)
     return merged(applied(cell, *calls), states, applied_seen(cell, LAZY, *calls, dtypes=COMPLEX))
@@ -201,7 +201,7 @@ def to_copied(cell: Cell) -> Inputs:
     """Tensor.to(copy=True) with nothing to change."""
     calls = (
         "x.to(x.dtype, copy=True)", "x.to(x, copy=True)", "x.to(x.device, copy=True)",
-        "x.to(x.device, x.dtype, copy=True)",
+        "x.to(x.device, x.dtype, copy=True)", "x.to(x.dtype, False, True)", "x.to(x, False, True)",
     )  # fmt: skip
     return merged(applied(cell, *calls), *states_of(cell, *calls))
 
@@ -211,7 +211,7 @@ def to_conversions(cell: Cell) -> Inputs:
     calls = (
         "x.to({0})", "x.to(x.device, {0})", "x.to(dtype={0})", "x.to({0}, copy=True)",
         "x.to(torch.empty(0, dtype={0}, device=x.device))", "x.to({0}, non_blocking=True)",
-        "x.to(x.device, {0}, False, True)",
+        "x.to(x.device, {0}, False, True)", "x.to({0}, False, True)", "x.to(dtype={0}, device=x.device)",
     )  # fmt: skip
     device = cell.target.device
     cases = list(conversions(cell, *calls, forms=TENSOR_FORMS + REPEATED).corners)
@@ -290,7 +290,12 @@ def shorthands_same(cell: Cell) -> Inputs:
 def shorthands(cell: Cell) -> Inputs:
     """Shorthands with a conversion to make."""
     cases = []
-    for case in conversions(cell, "x.type({0})", "x.type_as(torch.empty(0, dtype={0}, device=x.device))").corners:
+    for case in conversions(
+        cell,
+        "x.type({0})",
+        "x.type_as(torch.empty(0, dtype={0}, device=x.device))",
+        "x.type({0}, non_blocking=True)",
+    ).corners:
         cases.append(case)
         if case.dtype in SHORTHANDS:
             cases.append(Applied(case.plan, f"x.{SHORTHANDS[case.dtype]}()", case.dtype))
@@ -313,6 +318,47 @@ def cloned(cell: Cell) -> Inputs:
     return Inputs([*found.corners, large], found.samples)
 
 
+FORMAT = "x.contiguous(memory_format=torch.contiguous_format)"
+
+
+def compact(cell: Cell) -> Inputs:
+    """contiguous of tensors that are contiguous, or lie in the format that is asked for."""
+    forms = tuple(form for form in TENSOR_FORMS if form[1] in ("contiguous", "offset"))
+    calls = ("x.contiguous()", FORMAT)
+    images = ((2, 3, 2, 2), "channels_last")
+    return merged(
+        crossed_once(make_applied_seen, cell.target.device, calls, ((),), ALL, forms, ("ordinary",)),
+        applied_seen(cell, (LEAF, HISTORY, PARAMETER), *calls, forms=forms[:3]),
+        applied_seen(cell, ((),), "x.contiguous(memory_format=torch.channels_last)", dtypes=ALL, forms=(images,)),
+    )
+
+
+def scattered(cell: Cell) -> Inputs:
+    """contiguous of tensors that are not, of lazily seen ones too."""
+    forms: tuple[Form, ...] = (
+        ((2, 3), "transposed"), ((17,), "stepped"), ((2, 3, 4), "sliced"), ((2, 3), "expanded"),
+        ((2, 3, 4), "permuted"), ((2, 3, 2, 2), "channels_last"),
+    )  # fmt: skip
+    calls = ("x.contiguous()", FORMAT)
+    return merged(
+        crossed_once(make_applied_seen, cell.target.device, calls, ((),), ALL, forms, VALUES),
+        applied_seen(cell, LAZY, *calls, dtypes=COMPLEX, forms=forms),
+    )
+
+
+def reinterpreted(cell: Cell) -> Inputs:
+    """view of tensors as another element type: of the same size in any layout, of another one in rows."""
+    alike: tuple[Form, ...] = (((2, 3), "transposed"), ((), "offset"), ((17,), "stepped"), ((0, 3), "contiguous"))
+    cases = []
+    for turn, (source, target) in enumerate((a, b) for a in ALL for b in ALL if a != b != "bool"):
+        same = ELEMENT_TYPES[source].itemsize == ELEMENT_TYPES[target].itemsize
+        if same or turn % 2:
+            form = alike[turn % len(alike)] if same else ((3, 16), "contiguous")
+            plan = make_tensor(cell.target.device, source, form, "special")
+            cases.append(Applied(plan, f"x.view(torch.{target})", target, exact=True))
+    return listed(*cases)
+
+
 def ordered(cell: Cell, *calls: str) -> Inputs:
     """The calls on tensors of every form, and of every order of the axes."""
     return merged(applied(cell, *calls), applied(cell, *calls, forms=ORDERS))
@@ -322,7 +368,7 @@ def cloned_graphs(cell: Cell) -> Inputs:
     """clone of leaves and of tensors with a history."""
     return applied_seen(
         cell,
-        (LEAF, HISTORY),
+        (LEAF, HISTORY, PARAMETER),
         "x.clone()",
         "torch.clone(x)",
         "x.clone(memory_format=torch.contiguous_format)",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from conformance.engine.cases import Inputs
 from conformance.inputs.bridges import Applied, Buffer, Data, Scalar
 from conformance.inputs.casts import array_conversions_to, conversions, convertible
+from conformance.inputs.covering import enumerated
 from conformance.inputs.crossings import (
     ALL,
     ARRAY_FORMS,
@@ -28,6 +29,7 @@ from conformance.inputs.crossings import (
     applied_seen,
     crossed_once,
     listed,
+    make_applied_array,
     make_array,
     make_seen,
     make_tensor,
@@ -67,7 +69,8 @@ def copied(cell: Cell) -> Inputs:
     """torch.tensor of tensors, arrays, lazily seen tensors and tensors that require grad."""
     call, named = "torch.tensor(x)", "torch.tensor(data=x)"
     by_name = (applied(cell, named, forms=FEW), applied_arrays(cell, named, forms=FEW_ARRAYS))
-    return merged(applied(cell, call), applied_arrays(cell, call), *states_of(cell, call), *by_name)
+    sealed = listed(*(Applied(array(d, s, "readonly", (1, 0, 1)), call) for d in LISTED for s in ((2, 3), (), (17,))))
+    return merged(sealed, applied(cell, call), applied_arrays(cell, call), *states_of(cell, call), *by_name)
 
 
 def copied_graphs(cell: Cell) -> Inputs:
@@ -118,6 +121,16 @@ def new_tensor_flags(cell: Cell) -> Inputs:
     """new_tensor with and without requires_grad, of tensors with and without a history."""
     calls = ("x.new_tensor(x)", "x.new_tensor(x, requires_grad=True)", "x.new_tensor([1.0, 2.0])")
     return applied_seen(cell, (LEAF, HISTORY, ()), *calls)
+
+
+def unreadable_arrays(cell: Cell) -> Inputs:
+    """Arrays that no tensor lies like: of foreign byte order, with steps backwards, or of a part of an element."""
+    calls = ("torch.tensor(x)", "torch.as_tensor(x)", "torch.asarray(x)", "torch.asarray(x, copy=True)")
+    forms = (
+        ((2, 3), "swapped"), ((17,), "swapped"), ((), "swapped"), ((5,), "reversed"), ((2, 3), "flipped"),
+        ((2, 3, 2), "turned"), ((5,), "packed"),
+    )  # fmt: skip
+    return enumerated(make_applied_array, "cpu", calls, LISTED, forms, ("special",))
 
 
 # ---- asarray ----

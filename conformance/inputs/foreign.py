@@ -77,6 +77,7 @@ def spelled_arrays(cell: Cell) -> Inputs:
 def stranger_arrays(cell: Cell) -> Inputs:
     """Arrays of types that torch has no counterpart of."""
     names = [name for name in STRANGERS if name != "longdouble" or np.dtype(name).itemsize != 8]
+    names = [name for name in names if "," not in name or np.dtype(name).names]  # NumPy 1 takes "i4," for no record
     return listed(*(ndarrays.array(name, shape) for name in names for shape in ((2, 3), (0,), ())))
 
 
@@ -236,7 +237,9 @@ OWNING = (
 def owners(cell: Cell) -> Inputs:
     """Everything that shares an array's memory, over arrays of every listed type."""
     forms = (((2, 3), "contiguous"), ((17,), "stepped"), ((1,), "offset"), ((2, 3), "fortran"))
-    return crossed_once(make_applied_array, "cpu", OWNING, LISTED, forms, ("ordinary",))
+    found = crossed_once(make_applied_array, "cpu", OWNING, LISTED, forms, ("ordinary",))
+    vectors = [make_applied_array("cpu", call, dtype, forms[1]) for call in OWNING[3::4] for dtype in LISTED]
+    return Inputs([*found.corners, *vectors], found.samples)
 
 
 # ---- NumPy's protocols ----
@@ -275,7 +278,7 @@ def unconvertible_by_protocol(cell: Cell) -> Inputs:
 
 def ufuncs(cell: Cell) -> Inputs:
     """NumPy functions of one tensor whose result torch has a type for."""
-    calls = ("np.negative(x)", "np.square(x)", "np.abs(x)", "np.add(x, x)")
+    calls = ("np.negative(x)", "np.square(x)", "np.abs(x)", "np.add(x, x)", "np.isnan(x)", "np.less(x, 2)")
     dtypes = family("floating", "integral")
     return crossed_once(
         _ufunc, "cpu", calls, tuple(d for d in dtypes if d in TWINS), TENSOR_FORMS, ("ordinary", "zeros")

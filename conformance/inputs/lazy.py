@@ -249,6 +249,7 @@ def dlpack_versions(cell: Cell) -> Inputs:
         "x.__dlpack__()": "dltensor", "x.__dlpack__(max_version=None)": "dltensor",
         "x.__dlpack__(max_version=(0, 8))": "dltensor",
         "x.__dlpack__(max_version=(1, 0))": "dltensor_versioned",
+        "x.__dlpack__(max_version=(2, 0))": "dltensor_versioned",
     }  # fmt: skip
     return listed(
         *(

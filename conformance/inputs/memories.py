@@ -18,6 +18,7 @@ from conformance.inputs.crossings import (
     DIFFERENTIABLE,
     FEW,
     LEAF,
+    PARAMETER,
     TENSOR_FORMS,
     VALUES,
     Form,
@@ -70,6 +71,17 @@ def readonly_buffers(cell: Cell) -> Inputs:
     return listed(*cases)
 
 
+def sealed_buffers(cell: Cell) -> Inputs:
+    """Buffers that must not be written, for ``asarray``."""
+    return listed(
+        *(
+            Applied(Buffer(kind, _memory(dtype, count)), f"torch.asarray(x, dtype=torch.{dtype})", dtype)
+            for dtype in ALL
+            for kind, count in (("bytes", 3), ("readonly", 17))
+        )
+    )
+
+
 def cut_buffers(cell: Cell) -> Inputs:
     """Parts of a buffer: offsets in whole elements, counts short of the end, and all that is left."""
     cases = []
@@ -81,6 +93,10 @@ def cut_buffers(cell: Cell) -> Inputs:
             offset = skipped * size
             call = f"torch.frombuffer(x, dtype=torch.{dtype}, offset={offset}, count={count})"
             cases.append(Excerpt(Buffer("bytearray", _memory(dtype, total)), call, dtype, offset=offset, count=count))
+        for skipped, count in ((1, 2), (3, -1), (2, 1)) if size > 1 else ():  # no whole elements
+            memory = b"?" * skipped + _memory(dtype, 3)
+            call = f"torch.frombuffer(x, dtype=torch.{dtype}, offset={skipped}, count={count})"
+            cases.append(Excerpt(Buffer("bytearray", memory), call, dtype, offset=skipped, count=count))
         # bytes left over behind the elements that are asked for
         call = f"torch.frombuffer(x, dtype=torch.{dtype}, count=2)"
         cases.append(Excerpt(Buffer("bytearray", _memory(dtype, 2) + b"?"), call, dtype, count=2))
@@ -108,7 +124,9 @@ def misfit_buffers(cell: Cell) -> Inputs:
             (3 * size - 1, 0, 3), (3 * size, 0, 4), (3 * size, 1, 3), (3 * size, 3 * size + 1, 1), (2 * size, size, 2),
         ):  # fmt: skip
             cases.append(_frombuffer(dtype, length, offset, count))
+        cases += [_frombuffer(dtype, 3 * size, 0, 0), _frombuffer(dtype, 3 * size, size, 0)]
         if size > 1:
+            cases += [_frombuffer(dtype, 3 * size, -1, -1)]
             cases += [_frombuffer(dtype, 3 * size + 1, 0, -1), _frombuffer(dtype, 3 * size, 1, -1)]
             cases += [_frombuffer(dtype, 3 * size - 1, 0, -1), _frombuffer(dtype, 2 * size, size - 1, -1)]
     return listed(*cases)
@@ -117,6 +135,18 @@ def misfit_buffers(cell: Cell) -> Inputs:
 def _frombuffer(dtype: str, length: int, offset: int, count: int) -> Applied:
     call = f"torch.frombuffer(x, dtype=torch.{dtype}, offset={offset}, count={count})"
     return Applied(Buffer("bytearray", bytes(length)), call, dtype)
+
+
+def misfits_of_asarray(cell: Cell) -> Inputs:
+    """Buffers whose bytes are no whole number of elements, for ``asarray``."""
+    cases = []
+    for dtype in (name for name in ALL if ELEMENT_TYPES[name].itemsize > 1):
+        size = ELEMENT_TYPES[dtype].itemsize
+        lengths = (size - 1, 3 * size + 1, 2 * size + size // 2)
+        for kind, length in (*(("bytearray", length) for length in lengths), ("array", lengths[1])):
+            plan = Buffer(kind, bytes(length))
+            cases.append(Applied(plan, f"torch.asarray(x, dtype=torch.{dtype})", dtype, exact=True))
+    return listed(*cases)
 
 
 def untyped_buffers(cell: Cell) -> Inputs:
@@ -163,6 +193,13 @@ def flagged_buffers(cell: Cell) -> Inputs:
     )
 
 
+def flagged_counts(cell: Cell) -> Inputs:
+    """``frombuffer`` of whole numbers and truth values with ``requires_grad=True``."""
+    counts = (name for name in ALL if name not in DIFFERENTIABLE and name != "complex32")
+    call = "torch.frombuffer(x, dtype=torch.{0}, requires_grad=True)"
+    return listed(*(Applied(Buffer("bytearray", _memory(d, 3)), call.format(d), d, exact=True) for d in counts))
+
+
 # ---- files ----
 
 
@@ -171,6 +208,11 @@ def file_contents(cell: Cell) -> Inputs:
     sizes = [(dtype, count) for turn, dtype in enumerate(ALL) for count in ((1, 17) if turn % 2 else (3,))]
     plans = (strided(dtype, (count,), "contiguous", pool(dtype)) for dtype, count in (*sizes, ("float32", 4099)))
     return listed(*plans)
+
+
+def short_files(cell: Cell) -> Inputs:
+    """Some of them, for calls that ask for one element more."""
+    return listed(*list(file_contents(cell).corners)[::4])
 
 
 def default_types(cell: Cell) -> Inputs:
@@ -191,7 +233,8 @@ def shareable(cell: Cell) -> Inputs:
 
 def shareable_leaves(cell: Cell) -> Inputs:
     """The same, and leaves that require grad."""
-    leaves = [make_seen(cell.target.device, LEAF, dtype, form) for dtype in DIFFERENTIABLE for form in FEW[:2]]
+    states = (LEAF, PARAMETER)
+    leaves = [make_seen(cell.target.device, s, d, form) for s in states for d in DIFFERENTIABLE for form in FEW[:2]]
     return Inputs([*shareable(cell).corners, *leaves])
 
 

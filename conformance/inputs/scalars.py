@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from conformance.engine.cases import Inputs
 from conformance.inputs.bridges import Applied, Data, Scalar, Seen
+from conformance.inputs.casts import convertible, convertible_data
 from conformance.inputs.crossings import (
     ALL,
     COMPLEX,
     DIFFERENTIABLE,
+    FLOATS,
     HISTORY,
     LAZY,
     LEAF,
+    REAL,
     TWINS,
     Form,
     crossed_once,
@@ -48,6 +51,9 @@ def single_elements(cell: Cell, expression: str) -> Inputs:
             plan = strided(dtype, shape, layout, (value,), cell.target.device)
             plans += [plan, Seen(plan, LAZY[turn % len(LAZY)])] if dtype in COMPLEX else [plan]
         plans += [strided(dtype, *form, data=(1,), device=cell.target.device) for form in forms]
+        if dtype in COMPLEX:  # in every form through every view
+            plain = [strided(dtype, *form, data=(2 - 3j,), device=cell.target.device) for form in forms]
+            plans += [Seen(plan, steps) for plan in plain for steps in LAZY]
     return listed(*(Applied(plan, expression, exact=True) for plan in plans))
 
 
@@ -101,6 +107,7 @@ NESTED: tuple[Any, ...] = (
     [1, 1, 1, 1, 1, 1, 1, 1, 1.5], [False] * 16 + [True], [[0.0] * 3] * 2, [2**62, -(2**62)], [[1], [2], [2.0]],
     2**53 + 1, [2**53 + 1, 3], [3, -(2**53) - 1], [[2**54 + 2, 1], [2**62 + 1, -(2**62) - 1]], [0.1, 1 / 3], 1e-45,
     (1, 2, 3), (True, 2.5), ([1, 2], [3, 4]), [(1, 2.5), (True, 3)], ((1j, 2), (3, 4), (5, 6)), ((True,), (False,)),
+    [[], []], ((),),
 )  # fmt: skip
 
 
@@ -142,7 +149,13 @@ def inferred_in_half(cell: Cell) -> Inputs:
 
 def empties(cell: Cell) -> Inputs:
     """No data at all, under each default dtype."""
-    return listed(*(Applied(Data([]), "torch.tensor(x)", default) for default in ("float32", "float64", "float16")))
+    defaults = ("float32", "float64", "float16")
+    nothing: tuple[Any, ...] = ([], ())
+    return listed(*(Applied(Data(x), "torch.tensor(x)", default) for default in defaults for x in nothing))
+
+
+# What has a shape and no number.
+HOLLOW: tuple[Any, ...] = ([], [[], []], (), [[[]], [[]]])
 
 
 # Numbers that no binary type holds, halves of the last place of float16 and bfloat16, and ones that round to the
@@ -154,10 +167,10 @@ _NEARLY = {"float16": (65519.0, 1e-7, 3e-8), "float32": (3.4028235e38, 1e-45, 16
 def typed_data(cell: Cell, call: str = "torch.tensor(x, dtype=torch.{0}, device={1!r})") -> Inputs:
     """Nested lists and tuples of numbers of every element type, with that type asked for, rounded ones included."""
     cases = []
-    for dtype in ALL:
+    for turn, dtype in enumerate(ALL):
         choices = [*pool(dtype), *_rounded(dtype)]
         many = (choices * 300)[:300]
-        for value in (choices, [choices], tuple(([x],) for x in choices), *choices, many, [many] * 2):
+        for value in (choices, [choices], tuple(([x],) for x in choices), *choices, many, [many] * 2, HOLLOW[turn % 4]):
             cases.append(Applied(Data(value), call.format(dtype, cell.target.device), dtype))
     return listed(*cases)
 
@@ -176,21 +189,112 @@ def fewer_typed_data(cell: Cell, *calls: str) -> Inputs:
     cases = []
     for turn, dtype in enumerate(ALL):
         choices = [*pool(dtype), *_rounded(dtype)]
-        for step, value in enumerate((choices, tuple(([x],) for x in choices), *choices[turn % 3 :: 3])):
+        for step, value in enumerate(
+            (choices, tuple(([x],) for x in choices), HOLLOW[turn % 4], *choices[turn % 3 :: 3])
+        ):
             call = calls[(turn + step) % len(calls)]
             cases.append(Applied(Data(value), call.format(dtype, cell.target.device), dtype))
     return listed(*cases)
 
 
 def unheld_data(cell: Cell) -> Inputs:
-    """Whole numbers that the type asked for cannot hold, alone and in lists; below 0 only for signed types."""
+    """Numbers that the type asked for cannot hold, alone and in lists; below 0 only for signed types."""
     cases = []
     for dtype in family("integral", "barebones"):
         low, high = (int(x) for x in limits(dtype))
         for value in (high + 1, 2 * high + 3, *((low - 1,) if low else ())):
             for data in (value, [1, value], [[value], [1]]):
                 cases.append(Applied(Data(data), f"torch.tensor(x, dtype=torch.{dtype})", exact=True))
+    for dtype in (name for name in REAL if name != "bool"):
+        for data in (1j, [1, 2 + 1j], [[1.5], [1j]]):
+            cases.append(Applied(Data(data), f"torch.tensor(x, dtype=torch.{dtype})", exact=True))
     return listed(*cases)
+
+
+def number_ranges(cell: Cell) -> Inputs:
+    """Ranges of whole numbers, upwards and downwards."""
+    calls = ("torch.tensor(x)", "torch.as_tensor(x)", "torch.asarray(x)", "torch.tensor(x, dtype=torch.float64)")
+    ranges = (range(3), range(1), range(5, -4, -3), range(2**40, 2**40 + 33))
+    return listed(*(Applied(Data(x), call, "float64" if "=" in call else "int64") for call in calls for x in ranges))
+
+
+def ragged_lists(cell: Cell) -> Inputs:
+    """Nested lists and tuples that are not all of one length, or not all of them nested."""
+    data = (
+        [[1, 2], [3]], [[1], [2, 3]], [[1.5, 2.5], []], ((1, 2, 3), (4, 5)), [[[1], [2]], [[3]]],
+        [[[1], [2]], [[3], []]], [1, [2]], [[1], 2], [[True], [False], [True, True]],
+    )  # fmt: skip
+    calls = ("torch.tensor(x)", "torch.as_tensor(x)", "torch.asarray(x)", "torch.tensor(x, dtype=torch.float64)")
+    return listed(*(Applied(Data(x), call, exact=True) for call in calls for x in data))
+
+
+# Numbers for the kinds of element types that are not their own.
+_OTHERS: dict[str, tuple[Any, ...]] = {
+    "bool": (0.5, -0.0, _NAN, 2, -1, 0, 1j, 0j, 1e-45),
+    "signed": (1.9, -1.5, 0.99, -0.0, 126.7, True, -3.0),
+    "unsigned": (1.9, 0.99, 126.7, 0.0, True),
+    "floating": (True, False, 3, -7, 2048),
+    "complex": (True, False, 3, -7, 1.5, 2048),
+}
+
+
+def numbers_of_other_kinds(cell: Cell) -> Inputs:
+    """Python numbers and NumPy scalars with an element type asked for that is of another kind than they are."""
+    calls = (
+        "torch.tensor(x, dtype=torch.{0}, device={1!r})", "torch.as_tensor(x, dtype=torch.{0})",
+        "torch.asarray(x, dtype=torch.{0})", "torch.empty(0, dtype=torch.{0}).new_tensor(x)",
+    )  # fmt: skip
+    cases = []
+    for turn, dtype in enumerate(ALL):
+        # releases take no fractions for uint64
+        numbers = (
+            (True,)
+            if dtype == "uint64"
+            else (*_OTHERS[ELEMENT_TYPES[dtype].kind], *((2**53 + 3, -(2**60) - 129) if dtype == "float64" else ()))
+        )
+        data: list[Any] = [(list(numbers), call) for call in calls]
+        data += [(number, calls[(turn + step) % 4]) for step, number in enumerate(numbers)]
+        data += [(2**53 + 3, call) for call in calls if dtype == "float64"]
+        cases += [Applied(Data(x), call.format(dtype, cell.target.device), dtype) for x, call in data]
+        # releases read no truth value out of a NumPy scalar, and integers only out of float64 and integers
+        refused = {"bool": TWINS, "signed": FLOATS[:-1], "unsigned": FLOATS[:-1]}.get(ELEMENT_TYPES[dtype].kind, ())
+        sources = [x for x in TWINS[turn % 2 :: 2] if x not in ("bool", *refused) and convertible(x, dtype)]
+        for step, source in enumerate(sources if dtype != "uint64" else ()):
+            scalar = Scalar(source, 1.75 if source in FLOATS else (3, 1, 100)[step % 3])
+            call = (calls[0], calls[3], calls[1])[(turn + step) % 3]  # asarray has scalars of its own
+            cases.append(Applied(scalar, call.format(dtype, cell.target.device), dtype))
+    return listed(*cases)
+
+
+def retyped_scalars(cell: Cell) -> Inputs:
+    """NumPy scalars for asarray, as they are and with another element type."""
+    cases = list(numpy_scalars(cell, "torch.asarray(x)").corners)
+    for turn, (source, target) in enumerate((a, b) for a in TWINS for b in ALL if a != b and convertible(a, b)):
+        data = convertible_data(source, target)
+        scalar = Scalar(source, data[turn % len(data)])
+        cases.append(Applied(scalar, f"torch.asarray(x, dtype=torch.{target})", target))
+    return listed(*cases)
+
+
+def no_numbers(cell: Cell) -> Inputs:
+    """Python's conversions to a number of tensors with no element, or with more than one."""
+    calls = ("float(x)", "int(x)", "bool(x)", "complex(x)", "x.__index__()")
+    forms: tuple[Form, ...] = (((0,), "contiguous"), ((2,), "stepped"), ((0, 3), "offset"), ((1, 2, 1), "contiguous"))
+    return listed(
+        *(
+            Applied(make_tensor(cell.target.device, dtype, form), call, exact=True)
+            for dtype in ALL
+            for form in forms
+            for call in calls
+        )
+    )
+
+
+def no_indices(cell: Cell) -> Inputs:
+    """One number that is not whole by its type."""
+    forms: tuple[Form, ...] = (((), "offset"), ((1,), "stepped"))
+    plans = [strided(d, *form, data=(2,), device=cell.target.device) for d in (*FLOATS, *COMPLEX) for form in forms]
+    return listed(*(Applied(plan, "x.__index__()", exact=True) for plan in plans))
 
 
 def python_data(cell: Cell) -> Inputs:
@@ -207,7 +311,7 @@ def inferred_by_as_tensor(cell: Cell) -> Inputs:
 
 def listed_scalars(cell: Cell) -> Inputs:
     """Lists and tuples of NumPy scalars, of arrays, and of tensors without a dimension, all of one element type."""
-    calls = ("torch.tensor(list(x))", "torch.as_tensor(list(x))", "torch.tensor(tuple(x))")
+    calls = ("torch.tensor(list(x))", "torch.as_tensor(list(x))", "torch.tensor(tuple(x))", "torch.as_tensor(tuple(x))")
     cases = []
     for turn, dtype in enumerate(BUT_UINT64):
         data = pool(dtype)
@@ -215,7 +319,15 @@ def listed_scalars(cell: Cell) -> Inputs:
         plans.append(strided(dtype, (len(data),), "stepped", data, cell.target.device))
         plans.append(array(dtype, (3, 2), "fortran", data[-6:]))
         for step, plan in enumerate(plans):
-            cases += [Applied(plan, call, dtype, exact=True) for call in (calls[0], calls[1 + (turn + step) % 2])]
+            cases += [Applied(plan, call, dtype, exact=True) for call in (calls[0], calls[1 + (turn + step) % 3])]
+        cases += [Applied(plans[step], "torch.tensor([list(y) for y in x])", dtype, exact=True) for step in (1, 2)]
+    for dtype in (name for name in ALL if name not in TWINS):  # of these there are tensors only
+        plan = strided(dtype, (len(pool(dtype)),), "stepped", pool(dtype), cell.target.device)
+        cases += [Applied(plan, call, dtype, exact=True) for call in calls]
+    for dtype in ("bool", "int64", "float64", "complex128"):  # beside Python numbers of their kind
+        plan_ = array(dtype, (3,), "contiguous", pool(dtype)[-3:])
+        for expression in ("torch.tensor([*x[:-1], x[-1].item()])", "torch.as_tensor([x[0].item(), *x[1:]])"):
+            cases.append(Applied(plan_, expression, dtype, exact=True))
     return listed(*cases)
 
 

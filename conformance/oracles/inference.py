@@ -45,7 +45,7 @@ def infers(case: Applied) -> None:
 
 def leaves(value: Any) -> Iterator[Any]:
     """The numbers of nested lists and tuples."""
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | range):
         for element in value:
             yield from leaves(element)
     else:
