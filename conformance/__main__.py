@@ -92,9 +92,13 @@ def run_suite(arguments: list[str], report: str | None) -> int:
         note = Path(folder) / "record"
         command = [sys.executable, "-m", "pytest", *arguments]
         status = subprocess.call(command, env=checkout.environment(note))
-        record = note.read_text(encoding="utf-8") if note.exists() else None
-    if record is None:  # nothing was run: --collect-only, --version, or an error that pytest told
+        told = note.read_text(encoding="utf-8").splitlines() if note.exists() else []
+    if not told:  # nothing was run: --collect-only, --version, or an error that pytest told
         return status
+    record = told[0]
+    if len(told) > 1:  # the serial phase, into the same record
+        command = [sys.executable, "-m", "pytest", *json.loads(told[1])]
+        status = subprocess.call(command, env=checkout.environment(Path(os.devnull))) or status
     target = report or os.path.relpath(ROOT / "reports" / "out")
     command = [sys.executable, "-m", "reports", "build", record, "-o", target]
     built = subprocess.run(command, stdout=subprocess.PIPE, text=True)
