@@ -111,7 +111,7 @@ def layer(row: Any, n: int, dtype: str, device: str) -> Snippet:
         raise Untimed("it cannot be called as it is constructed")
     construction, shapes = calls_of(row)[0]
     use = layer_use(row, construction, shapes, dtype=_type_of(row.dtypes, dtype), device=device)
-    module, operands = use.build(), [_more(x, n, use.shapes[0]) for x in use.operands()]
+    module, operands = use.build(), _more(use.operands(), n)
     space = {"m": module, **dict(zip("xyzuvw", operands, strict=False))}
     shown = ", ".join(list("xyzuvw")[: len(operands)])
     return Snippet(f"m({shown})", space, tuple(operands[0].shape), operands[0].numel(), use.dtype)
@@ -307,10 +307,15 @@ def _takes(row: Any, dtype: str) -> bool:
     return dtype == "float32" or dtype in row.types
 
 
-def _more(x: torch.Tensor, n: int, shape: tuple[int, ...]) -> torch.Tensor:
-    """An operand with as many samples more as ``n`` elements of the first operand need."""
-    times = n // max(prod(shape), 1)
-    return x if n <= SMALL or times < 2 or x.dim() < 2 else x.repeat(times, *[1] * (x.dim() - 1))
+def _more(operands: list[torch.Tensor], n: int) -> list[torch.Tensor]:
+    """The operands with as many samples more as ``n`` elements of the first one need."""
+    first = operands[0]
+    times = n // max(first.numel(), 1)
+    if n <= SMALL or times < 2 or first.dim() < 2:
+        return operands
+    return [
+        x.repeat(times, *[1] * (x.dim() - 1)) if x.dim() and len(x) == len(first) else x for x in operands
+    ]  # fmt: skip
 
 
 def here(row: Any) -> bool:
