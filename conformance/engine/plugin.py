@@ -25,7 +25,7 @@ import pytest
 import pytest_timeout
 import torch
 
-from conformance.engine import crumbs, resumption, serial
+from conformance.engine import costs, crumbs, resumption, serial
 from conformance.engine.claim import Claim
 from conformance.engine.isolation import Isolation
 from conformance.engine.items import NOTE, PATIENCE, SETTINGS, AreaModule, CellItem, by_subject, settle
@@ -84,6 +84,7 @@ def pytest_configure(config: pytest.Config) -> None:
         settings = Settings.of(config.option, tuple(given.args), config.rootpath, given.dir)
         config.option.collection_timeout = seconds_of("--collection-timeout", config.option.collection_timeout)
         seconds_allowed(config)
+        costs.asked(config.option.costs)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     if worker is None:

@@ -16,7 +16,7 @@ from typing import Any
 
 SCHEMA = 1
 TAIL = b"\n]}\n"
-LISTS = ("claims", "surface", "cells")
+LISTS = ("claims", "surface", "costs", "cells")
 
 
 class RunRecord:

@@ -15,6 +15,7 @@ import pytest
 from conformance.engine import surface
 from conformance.engine.cells import Cell, cells_of
 from conformance.engine.claims import load_claims
+from conformance.engine.costs import Costs
 from conformance.engine.environment import environment, suite
 from conformance.engine.items import CellItem
 from conformance.engine.misgivings import misgivings
@@ -44,6 +45,9 @@ class Recorder:
         self.errors: list[str] = []
         self.misgivings: list[str] = []
         self.beyond_shard: list[str] = []
+        self.costs = Costs()
+        for entry in resumed.decided.values() if resumed is not None else ():
+            self.costs.add(entry)
         self._surroundings: Surroundings | None = None
 
     @pytest.hookimpl(tryfirst=True)
@@ -82,6 +86,7 @@ class Recorder:
         entry = getattr(report, "conformance", None)
         if entry is not None and self.record is not None:
             self.record.add(entry)
+            self.costs.add(entry)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -94,6 +99,7 @@ class Recorder:
                 session.exitstatus = pytest.ExitCode.OK  # all that there was to do is done
         if self.record is not None:
             self.record.errors = self.errors
+            self.record.tables = {**self.record.tables, "costs": self.costs.record()}
             more = self.following is not None and session.exitstatus in GONE_THROUGH
             self.record.finish(more)
             if more and self.record.lost is None:
