@@ -50,16 +50,25 @@ class Appendix:
         """Note what could not be timed."""
         self.skipped.append({"subject": subject, "reason": reason})
 
+    def close(self) -> None:
+        """Let the record be without timings, and complete where its verdicts are: there was nothing to be timed."""
+        self.document["complete"] = self._decided()
+        os.close(self.descriptor)
+        write_atomically(self.path, text_of(self.document, {}) + "}\n")
+
     def finish(self, whole: bool) -> None:
         """Rewrite the record in its final form; it is complete where the phase is, and its verdicts are."""
         os.close(self.descriptor)
         now = datetime.now(UTC)
         seconds = round((now - self.began).total_seconds(), 3)
         document = {**self.document, "finished": stamp(now)}
-        document["complete"] = whole and not document["errors"] and len(document["cells"]) == document["planned"]
+        document["complete"] = whole and self._decided()
         document["seconds"] = round((document.get("seconds") or 0.0) + seconds, 3)
         head = json.dumps({**self.opening, "seconds": seconds, "skipped": self.skipped}, allow_nan=False)
         rows = ",\n".join(self.measurements)
         write_atomically(
             self.path, text_of(document, {"performance": f'{head[:-1]}, "measurements": [\n{rows}\n]}}'}) + "}\n"
         )
+
+    def _decided(self) -> bool:
+        return not self.document["errors"] and len(self.document["cells"]) == self.document["planned"]

@@ -100,7 +100,8 @@ class Recorder:
         if self.record is not None:
             self.record.errors = self.errors
             self.record.tables = {**self.record.tables, "costs": self.costs.record()}
-            more = self.following is not None and session.exitstatus in GONE_THROUGH
+            stopped = session.shouldfail or session.shouldstop
+            more = self.following is not None and not stopped and session.exitstatus in GONE_THROUGH
             self.record.finish(more)
             if more and self.record.lost is None:
                 with open(self.config.option.record_note, "a", encoding="utf-8") as note:

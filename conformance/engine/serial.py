@@ -68,7 +68,7 @@ def following(config: pytest.Config, settings: Settings) -> list[str] | None:
             )
         return None
     if wanted is None:
-        wanted = settings.profile.name != "smoke" and not _selection(config) and settings.shard in (None, (1, 1))
+        wanted = settings.profile.name != "smoke" and not _selection(config)
     if not wanted or option.collectonly:
         return None
     words = [str(TIMINGS), "-m", MARK, "--performance-into", f"--run-record={settings.record}"]
@@ -129,6 +129,12 @@ class Serial:
         """Bring the record into its final form; what was broken off, or failed, is no whole phase."""
         if self.appendix is not None:
             self.appendix.finish(session.exitstatus == pytest.ExitCode.OK)
+        elif self.into and session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+            self.begin({})
+            if (empty := self.appendix) is not None:
+                empty.close()
+                self.appendix = None
+            session.exitstatus = pytest.ExitCode.OK  # the cells that were asked for are of no call that is timed
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """How many calls were timed, and where the record lies."""

@@ -314,6 +314,8 @@ def test_the_appendix_keeps_every_verdict(tmp_path: Path) -> None:
     assert ["sub_"] == [x.subject for x in run.performance.skipped]
     Appendix(path, OPENING).finish(whole=False)
     assert not load(path).run.complete
+    Appendix(path, OPENING).close()
+    assert (True, None) == (load(path).run.complete, load(path).run.performance)
 
 
 def test_a_record_that_timings_are_to_follow_is_not_complete(tmp_path: Path) -> None:
