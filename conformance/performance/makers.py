@@ -181,8 +181,9 @@ def derivative(row: Any, n: int, dtype: str, device: str) -> Snippet:
 
 def priced(row: Any, n: int, dtype: str, device: str) -> Snippet:
     """A call of the catalogue ``costs``."""
-    lines = tuple(line.format(n=n, dtype=dtype, device=device) for line in PRICED_SETUPS[row.setup])
-    return written(lines, row.act, (), n, dtype)
+    setup: Any = PRICED_SETUPS[row.setup]
+    texts = setup if isinstance(setup[0], str) else setup[0]  # with the names of its operands, or without
+    return written([x.format(n=n, dtype=dtype, device=device) for x in texts], row.act, (), n, dtype)
 
 
 def own(row: Any, n: int, dtype: str, device: str) -> Snippet:
@@ -195,7 +196,7 @@ def own(row: Any, n: int, dtype: str, device: str) -> Snippet:
 def written(lines: Any, act: str, fresh: tuple[str, ...], n: int, dtype: str) -> Snippet:
     """A snippet of lines that make its names."""
     before = {"torch": torch, "np": np, "__name__": "timed"}
-    space = dict(before)
+    space = {**before, "n": n}
     exec("import copy\nimport io\n" + "\n".join(lines), space)
     names = {name: value for name, value in space.items() if name not in before and not name.startswith("__")}
     shape = next((tuple(x.shape) for x in names.values() if isinstance(x, torch.Tensor)), (n,))

@@ -66,7 +66,7 @@ def subjects(targets: tuple[Target, ...], areas: frozenset[str] | None = None) -
         if timing.untimed is not None or (areas is not None and loaded.area.area not in areas):
             continue
         for row in chosen(loaded, number, timing):
-            sizes = getattr(row, "sizes", None) or timing.sizes
+            sizes = getattr(row, "at", None) or timing.sizes
             found += [
                 Subject(loaded.area.area, timing, row, size, dtype, target)
                 for target in targets
