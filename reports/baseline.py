@@ -37,7 +37,7 @@ def add(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     compare.add_argument("--normalise", action="store_true", help="compare two machines, by their yardsticks")
     compare.add_argument(
-        "--most", type=int, default=MOST, metavar="N", help=f"rows of the table (default: {MOST}; 0 for all)"
+        "--most", type=_count, default=MOST, metavar="N", help=f"rows of the table (default: {MOST}; 0 for all)"
     )
 
 
@@ -70,3 +70,9 @@ def _ratio(text: str) -> float:
     if not 1.0 <= found < math.inf:
         raise argparse.ArgumentTypeError(f"expected a ratio of 1 or more, such as 1.3; found {text!r}")
     return found
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"expected a number of rows, or 0 for all; found {text!r}")
+    return int(text)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,10 +40,16 @@ class Appendix:
         self.descriptor = os.open(path, os.O_WRONLY)
 
     def add(self, measurement: dict[str, Any]) -> None:
-        """Append one timing; raises OSError where it cannot be written."""
+        """Append one timing; raises OSError where it cannot be written, and leaves the file as it was."""
         line = json.dumps(measurement, allow_nan=False)
         text = (b",\n" if self.measurements else b"\n") + line.encode()
-        put(self.descriptor, text + TAIL, self.end)
+        try:
+            put(self.descriptor, text + TAIL, self.end)
+        except OSError:
+            with suppress(OSError):  # the room for these few bytes was there before
+                put(self.descriptor, TAIL, self.end)
+                os.ftruncate(self.descriptor, self.end + len(TAIL))
+            raise
         self.end += len(text)
         self.measurements.append(line)
 

@@ -91,7 +91,6 @@ class Serial:
         self.config, self.settings = config, settings
         self.into: bool = config.option.performance_into
         self.appendix: Appendix | None = None
-        self.whole = True
 
     def begin(self, opening: dict[str, Any]) -> None:
         """Open the record, that of the cells or one without any, with what is true of all timings."""
@@ -109,8 +108,13 @@ class Serial:
 
     def add(self, measurement: dict[str, Any]) -> None:
         """Keep a timing."""
-        if self.appendix is not None:
+        if self.appendix is None:
+            return
+        try:
             self.appendix.add(measurement)
+        except OSError as error:
+            said = error.strerror or error
+            pytest.exit(f"--run-record: expected room for the timings; found: {said}", pytest.ExitCode.INTERNAL_ERROR)
 
     def skip(self, subject: str, reason: str) -> None:
         """Keep why something has none."""
@@ -128,7 +132,10 @@ class Serial:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Bring the record into its final form; what was broken off, or failed, is no whole phase."""
         if self.appendix is not None:
-            self.appendix.finish(session.exitstatus == pytest.ExitCode.OK)
+            try:
+                self.appendix.finish(session.exitstatus == pytest.ExitCode.OK)
+            except OSError:  # the file stays as the last timing left it, and says that it is not complete
+                session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
         elif self.into and session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
             self.begin({})
             if (empty := self.appendix) is not None:

@@ -70,11 +70,16 @@ def subjects(targets: tuple[Target, ...], areas: frozenset[str] | None = None) -
             found += [
                 Subject(loaded.area.area, timing, row, size, dtype, target)
                 for target in targets
-                if timing.covers_device(target.type)
+                if timing.covers_device(target.type) and _reaches(timing, row, target)
                 for dtype in timing.dtypes
                 for size in sizes
             ]
     return found
+
+
+def _reaches(timing: Timing, row: Any, target: Target) -> bool:
+    """Whether a call has anything to do on a target: what is written out for no device is the host's alone."""
+    return timing.makes != "own" or target.type == "cpu" or "{device" in row.setup
 
 
 def untold(catalogue: str) -> list[str]:

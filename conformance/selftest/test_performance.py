@@ -87,6 +87,15 @@ def test_calls_can_be_made_and_made_again(block: Any) -> None:
         assert snippet.elements <= 4 * ELEMENTS[subject.size], subject.id
 
 
+def test_what_the_host_does_alone_is_timed_on_the_host_only() -> None:
+    """On an accelerator there are operators and layers, and neither loaders nor modes, which never reach it."""
+    found = {(x.timing.kind, x.row.name) for x in subjects((Target("fake:0", "fake:0", "fake", "Fake"),))}
+
+    assert {("in-place operator", "add_"), ("layer", "Linear"), ("file", "save")} <= found
+    assert not {kind for kind, _ in found} & {"loader", "bridge", "scheduler step", "shared memory"}
+    assert ("mode or hook", "no_grad") not in found
+
+
 def test_each_call_of_a_round_meets_the_same_numbers() -> None:
     """A call that writes in place has a copy of its own, and has it anew in the next round."""
     start = torch.full((4,), 0.5)
@@ -125,7 +134,7 @@ class FakeEvent:
 
 def test_an_accelerator_is_timed_by_its_events(monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock of a target that is no CPU is its module's events, once it has done all that it was asked to."""
-    waited = []
+    waited: list[float] = []
     module = SimpleNamespace(Event=FakeEvent, synchronize=lambda: waited.append(FakeEvent.now))
     monkeypatch.setattr(torch, "fake", module, raising=False)
     monkeypatch.setattr(time, "perf_counter", lambda: pytest.fail("the host's clock was asked"))
@@ -363,3 +372,27 @@ def test_costs_are_told_by_area_and_by_cell() -> None:
     for given in ("many", "-1", "1.5"):
         with pytest.raises(UsageError, match="--costs: expected a number of cells"):
             costs.asked(given)
+
+
+def test_a_full_disk_leaves_the_timings_until_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that gets half way leaves no half of a line behind: the record is as the last timing left it."""
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(records.record(complete=False)))
+    appendix = Appendix(path, OPENING)
+    appendix.add(records.measurement())
+    real = os.pwrite
+
+    def full(descriptor: int, data: bytes, place: int) -> int:
+        if len(data) > 20:
+            real(descriptor, data[:20], place)
+            raise OSError(28, "No space left on device")
+        return real(descriptor, data, place)
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(OSError, match="No space left"):
+        appendix.add(records.measurement(subject="sub_"))
+    run = load(path).run
+
+    assert run.performance is not None
+    assert (["add_"], False) == ([x.subject for x in run.performance.measurements], run.complete)
+    os.close(appendix.descriptor)
