@@ -58,8 +58,8 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
     "where and how long": (
         Option("--run-record", "FILE", "where the run record goes (default: reports/runs/latest.json)", "run.json"),
         Option("--resume", "RUN", "go on with a run that was cut off: decided cells are kept", "run.json"),
-        Option("--performance", "performance", "time calls after the cells (python -m conformance run does, but for "
-               "the smoke profile and for a selection of cells)", "", flag=True),
+        Option("--performance", "performance", "time calls after the cells, as `run` does but in the smoke profile and "
+               "for a selection of cells", "", flag=True),
         Option("--no-performance", "performance", "time no calls after the cells", "", flag=False),
         Option("--costs", "N", "tell what the N dearest cells cost the suite, and how much of it was torch",
                "20"),
