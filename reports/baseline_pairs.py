@@ -11,7 +11,7 @@ from reports.model import Measurement, Performance, Timing
 
 # Between two runs a median differs by more than the rounds of one run show: where the memory came to lie, how warm the
 # machine was. Measured by `tox -e bench`; docs/performance.md has the figures.
-BETWEEN_RUNS = 0.03
+BETWEEN_RUNS = 0.04
 SIGMAS = 3.0  # thousands of calls are compared: one in twenty would be hundreds of false alarms
 Key = tuple[str, str, str, str, str, int]
 
@@ -76,14 +76,14 @@ def _pair(key: Key, before: Measurement, after: Measurement, units: Sequence[flo
     if one <= 0 or other <= 0:
         return None
     ratio = other / one
-    error = SIGMAS * math.hypot(_error(before), _error(after))
+    error = math.hypot(SIGMAS * _error(before), SIGMAS * _error(after), BETWEEN_RUNS, BETWEEN_RUNS)
     return Pair(key, one, other, ratio, (ratio * math.exp(-error), ratio * math.exp(error)))
 
 
 def _error(timing: Timing) -> float:
-    """The relative standard error of a median: of a normal sample 1.25 sigma / sqrt(n), and that between runs."""
+    """The relative standard error of a median, that of a normal sample: 1.25 sigma / sqrt(n)."""
     sigma = timing.iqr / 1.349 / timing.median
-    return math.hypot(1.2533 * sigma / math.sqrt(timing.rounds), BETWEEN_RUNS)
+    return 1.2533 * sigma / math.sqrt(timing.rounds)
 
 
 def _unit(performance: Performance, key: Key) -> float:
