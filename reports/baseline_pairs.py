@@ -12,6 +12,7 @@ from reports.model import Measurement, Performance, Timing
 # Between two runs a median differs by more than the rounds of one run show: where the memory came to lie, how warm the
 # machine was. Measured by `tox -e bench`; docs/performance.md has the figures.
 BETWEEN_RUNS = 0.04
+NOTHING_KNOWN = math.log(1000)  # an interval that is this wide says nothing, and would say it in many digits
 SIGMAS = 3.0  # thousands of calls are compared: one in twenty would be hundreds of false alarms
 Key = tuple[str, str, str, str, str, int]
 
@@ -77,6 +78,7 @@ def _pair(key: Key, before: Measurement, after: Measurement, units: Sequence[flo
         return None
     ratio = other / one
     error = math.hypot(SIGMAS * _error(before), SIGMAS * _error(after), BETWEEN_RUNS, BETWEEN_RUNS)
+    error = min(error, NOTHING_KNOWN)
     return Pair(key, one, other, ratio, (ratio * math.exp(-error), ratio * math.exp(error)))
 
 
