@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from reports import badge, claims, comparison, junit, merging, page, schema, summary, tally
+from reports import badge, baseline, claims, comparison, junit, merging, page, schema, summary, tally
 from reports.faults import Fault, UnreadableError, one_line
 from reports.opening import same_file
 from reports.parser import PROGRAM, parser
@@ -22,7 +22,7 @@ GOOD, WORSE, FAULTS, APART, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status is 0, 1 where ``diff`` finds a build worse, or 2 for a fault."""
+    """Run one command; the exit status is 0, 1 where a build is found worse or slower, or 2 for a fault."""
     options = parser().parse_args(arguments)
     if options.command is None:
         parser().print_help(sys.stderr)
@@ -55,7 +55,11 @@ def _unwritten(error: OSError, options: argparse.Namespace) -> str:
     """Why an output could not be written: where, what was expected, what was found. What was there before still is."""
     output = getattr(options, "output", None)
     place = f"-o {output}" if output is not None else "the terminal"
-    kind = "a folder that can be written to" if options.command in ("build", "badge") else "a file that can be written"
+    kind = (
+        "a folder that can be written to"
+        if options.command in ("build", "badge", "baseline")
+        else "a file that can be written"
+    )
     what = error.filename2 or error.filename
     if isinstance(error, IsADirectoryError):
         found = f"the folder {what}"
@@ -197,5 +201,6 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "junit": _junit,
     "claims": _claims,
     "badge": _badge,
+    "baseline": baseline.run,
     "schema": _schema,
 }

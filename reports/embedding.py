@@ -200,7 +200,9 @@ def _result(record: Record, cell: Cell | None, pool: Pool) -> list[int | float] 
     """A cell's result: its seconds, then a number of the pool for each field."""
     if cell is None:
         return None
-    evidence = cell.evidence.model_dump(mode="json")
+    shown = cell.evidence.model_dump(mode="json")
+    # hardly a cell has these, and every cell would pay for saying so
+    evidence = {name: value for name, value in shown.items() if value or name not in ("scaling", "ratios")}
     values: dict[str, Any] = {
         **{name: _bounded(getattr(cell, name)) for name in FIELDS[1:-2]},
         "cases": cell.cases.model_dump(),

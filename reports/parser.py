@@ -7,12 +7,15 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+from reports import baseline
+
 PROGRAM = "python -m reports"
 RUN = "reports/runs/latest.json"
 
 DONE, FAULT = "0  done", "2  a record, an option or the output is at fault; nothing was written"
 STATUS = {
-    "diff": ("0  B is not worse than A", "1  B is worse than A", FAULT, "3  no cell is in both: nothing to compare")
+    "diff": ("0  B is not worse than A", "1  B is worse than A", FAULT, "3  no cell is in both: nothing to compare"),
+    "baseline": (DONE, "1  compare --fail-above: a call is slower, and not by noise", FAULT),
 }
 EXAMPLES = {
     "build": f"{PROGRAM} build {RUN} -o reports/out",
@@ -23,6 +26,7 @@ EXAMPLES = {
     "junit": f"{PROGRAM} junit {RUN} -o junit.xml",
     "claims": f"{PROGRAM} claims {RUN} --only false outdated",
     "badge": f"{PROGRAM} badge {RUN} -o public",
+    "baseline": f"{PROGRAM} baseline compare {RUN} --fail-above 1.3",
     "schema": f"{PROGRAM} schema -o run.schema.json",
 }
 
@@ -140,6 +144,15 @@ def parser() -> argparse.ArgumentParser:
     )
     _run(badge)
     _output(badge, "DIR", "the folder for badge.svg and badge.json")
+
+    baseline.add(
+        command(
+            "baseline",
+            "keep the timings of a run, and compare others with them",
+            "Keep the timings of a run under the fingerprint of its machine, or compare a run with what was kept: "
+            "ratios of the same call before and after, the slowest first. Seconds of two machines are not compared.",
+        )
+    )
 
     schema = command(
         "schema",
