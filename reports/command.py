@@ -9,14 +9,17 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
-from reports import badge, claims, comparison, junit, merging, page, schema, summary, tally
+from reports import alternation, badge, claims, comparison, junit, merging, page, schema, summary, tally
 from reports.faults import Fault, UnreadableError, one_line
 from reports.opening import same_file
 from reports.parser import PROGRAM, parser
 from reports.reading import Record, load
 from reports.tally import counted
 from reports.writing import write, write_together
+
+Read = TypeVar("Read")
 
 GOOD, WORSE, FAULTS, APART, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -80,15 +83,19 @@ def _no_collector() -> Iterator[None]:
 
 def _load(paths: Sequence[Path]) -> list[Record]:
     """Every record, or the faults of all of them at once."""
-    records, faults = [], []
+    return _each(paths, load)
+
+
+def _each(paths: Sequence[Path], read: Callable[[Path], Read]) -> list[Read]:
+    found, faults = [], []
     for path in paths:
         try:
-            records.append(load(path))
+            found.append(read(path))
         except UnreadableError as error:
             faults += error.faults
     if faults:
         raise UnreadableError(faults)
-    return records
+    return found
 
 
 def _twice(records: Sequence[Record]) -> list[Fault]:
@@ -111,8 +118,9 @@ def _build(options: argparse.Namespace) -> int:
     records = _load(options.runs)
     if faults := _twice(records):
         raise UnreadableError(faults)
+    alternations = _each(options.ab, alternation.load)
     target: Path = options.output / "index.html"
-    write(target, page.html(records))
+    write(target, page.html(records, alternations))
     print(target)
     return GOOD
 

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from reports import claims, reproducer, surface
+from reports import claims, performance, reproducer, surface
+from reports.alternation import Alternation
 from reports.deviations import deviations
 from reports.differences import KINDS
 from reports.headline import headline
@@ -32,6 +33,8 @@ FIELDS = (
     "cases", "message", "compared", "expected", "found", "minimal", "rerun", "reason", "issue", "reproducer",
     "evidence",
 )  # fmt: skip
+OF_VIEWS = {"schema_", "areas", "behaviours", "claims", "surface", "performance", "costs", "cells"}
+"""The keys of a run that have a place of their own in the page."""
 DOCUMENTATION = {"quoted": "q", "changed": "c", "missing": "m", "unchecked": "u", None: "."}
 
 
@@ -41,7 +44,7 @@ def script_json(value: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def index(records: Sequence[Record]) -> dict[str, Any]:
+def index(records: Sequence[Record], alternations: Sequence[Alternation] = ()) -> dict[str, Any]:
     """What every view needs, column by column."""
     behaviours = _behaviours(records)
     order = _order(records, behaviours)
@@ -83,6 +86,7 @@ def index(records: Sequence[Record]) -> dict[str, Any]:
         "slower": {"least": LEAST, "factor": FACTOR, "fewest": FEWEST},
         "claims": claims.index(runs),
         "surface": surface.index(runs),
+        "performance": performance.shown(runs, alternations),
     }
 
 
@@ -99,6 +103,14 @@ def details(records: Sequence[Record]) -> list[str]:
         ]
         packed.append(_pack({"fields": FIELDS, "pool": pool.values, "rows": rows}))
     return packed
+
+
+def pictures(records: Sequence[Record], alternations: Sequence[Alternation] = ()) -> str | None:
+    """What the view *performance* draws, packed; none where there is nothing to draw."""
+    order = _order(records, _behaviours(records))
+    numbers = {cell.id: number for number, cell in enumerate(cell for cells in order.values() for cell in cells)}
+    found = performance.index([record.run for record in records], numbers, alternations)
+    return None if found is None else _pack(found)
 
 
 def _pack(value: Any) -> str:
@@ -138,7 +150,7 @@ def _runs(records: Sequence[Record]) -> list[dict[str, Any]]:
                 "command": shlex.join(["pytest", *run.settings.arguments]),
                 "counts": tally.counts,
                 "levels": {level: found.counts for level, found in by_level(run).items()},
-                **run.model_dump(mode="json", exclude={"schema_", "areas", "behaviours", "claims", "surface", "cells"}),
+                **run.model_dump(mode="json", exclude=OF_VIEWS),
                 "cells": len(run.cells),
             }
         )

@@ -59,6 +59,14 @@ def parser() -> argparse.ArgumentParser:
     )
     _runs(build, "a run record")
     _output(build, "DIR", "the folder for index.html")
+    build.add_argument(
+        "--ab",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="two builds timed in turn (python -m conformance ab writes it), for the view of performance; repeatable",
+    )
 
     _runs(
         command(

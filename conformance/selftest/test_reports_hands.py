@@ -6,34 +6,23 @@ a folder, every view is photographed into it.
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from conformance.selftest import records
+from conformance.selftest.hands import AXE, BROWSER, Hands, save
 from conformance.selftest.test_reports_slowness import timed
-from reports import page
 from reports.differences import differences, of_kind, said
 from reports.model import Run
-from reports.reading import load
 from reports.slowness import slowness
 from reports.verdicts import VERDICTS
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: tox -e browser has it")
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.common.keys import Keys  # noqa: E402
-from selenium.webdriver.support.wait import WebDriverWait  # noqa: E402
+Keys = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: tox -e browser has it").Keys
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-AXE = os.environ.get("AXE")
-SHOTS = os.environ.get("SHOTS")
-pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="Chromium and chromedriver are not both installed")
+pytest_plugins = ["conformance.selftest.hands"]
+pytestmark = pytest.mark.skipif(not BROWSER, reason="Chromium and chromedriver are not both installed")
 
 VIEWS = {
     "overview": "",
@@ -48,84 +37,6 @@ VIEWS = {
     "surface": "#/surface",
     "nowhere": "#/cell/none",
 }
-
-
-class Hands:
-    """A browser with a page open, and what somebody does with it."""
-
-    def __init__(self, driver: Any) -> None:
-        self.driver = driver
-        self.url = ""
-
-    def window(self, width: int, scheme: str = "light") -> None:
-        """Another window: its width, and the colours that the reader prefers."""
-        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 640}
-        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-        features = [{"name": "prefers-color-scheme", "value": scheme}]
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-
-    def open(self, file: Path, place: str = "") -> Hands:
-        """Open a page anew, at a place."""
-        self.driver.get("about:blank")
-        self.driver.get(f"{file.as_uri()}{place}")
-        self.until("return document.documentElement.dataset.ready !== undefined")
-        self.until("return !document.getElementById('main').textContent.includes('Unpacking…')")
-        return self
-
-    def until(self, script: str) -> None:
-        """Wait for what a script says."""
-        WebDriverWait(self.driver, 10, poll_frequency=0.05).until(lambda driver: driver.execute_script(script), script)
-
-    def run(self, script: str) -> Any:
-        """What a script returns."""
-        return self.driver.execute_script(script)
-
-    def all(self, css: str) -> list[Any]:
-        """The elements that a selector finds."""
-        return list(self.driver.find_elements(By.CSS_SELECTOR, css))
-
-    def click(self, css: str) -> None:
-        """Click the first of them."""
-        self.all(css)[0].click()
-        self.driver.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
-        self.until("return !document.getElementById('main').textContent.includes('Unpacking…')")
-
-    def press(self, *keys: str) -> None:
-        """Keys, to whatever has the focus."""
-        self.driver.switch_to.active_element.send_keys(*keys)
-
-    def text(self, css: str = "body") -> str:
-        """What an element shows, as one line of words."""
-        return " ".join(self.all(css)[0].text.split())
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One browser for all tests of this file."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for option in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking"):
-        options.add_argument(option)
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
-    driver.execute_cdp_cmd("Page.setBypassCSP", {"enabled": True})  # the page's policy lets no probe in
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture
-def hands(browser: Any) -> Hands:
-    """Hands on a window of usual width."""
-    found = Hands(browser)
-    found.window(1280)
-    return found
-
-
-def save(folder: Path, *runs: records.Json) -> Path:
-    """A page of these runs, on the disk."""
-    paths = [records.save(folder, run, f"{n}.json", reproducers=True) for n, run in enumerate(runs)]
-    file = folder / "index.html"
-    file.write_text(page.html([load(path) for path in paths]), encoding="utf-8")
-    return file
 
 
 LONG = "tensor([" + ", ".join(["1.0000e+00"] * 40) + "], dtype=torch.bfloat16)"
@@ -507,14 +418,7 @@ def test_axe_finds_nothing(hands: Hands, tmp_path: Path, view: str, width: int, 
     """No violation of WCAG 2.1 A and AA, on any view, in either scheme, wide or narrow."""
     hands.window(width, scheme)
     hands.open(save(tmp_path, *mixed()), VIEWS[view])
-    hands.run("for (const each of document.querySelectorAll('details')) each.open = true")
-    hands.run(Path(str(AXE)).read_text(encoding="utf-8"))
+    found = hands.axe()
+    hands.shot(f"{view}-{width}-{scheme}")
 
-    found = hands.driver.execute_async_script(
-        "axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] }).then(arguments[0])"
-    )
-    if SHOTS:
-        Path(SHOTS).mkdir(parents=True, exist_ok=True)
-        hands.driver.save_screenshot(str(Path(SHOTS) / f"{view}-{width}-{scheme}.png"))
-
-    assert [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found["violations"]] == []
+    assert found == []

@@ -94,10 +94,6 @@ function bar(groups, missing = 0) {
   }));
 }
 
-function lowered(text) {
-  return text.charAt(0).toLowerCase() + text.slice(1);
-}
-
 /** What stands above every view: runs that are not of the whole suite, and places where the suite itself broke. */
 function notices() {
   const found = [], limits = new Map();
