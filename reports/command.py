@@ -98,12 +98,12 @@ def _each(paths: Sequence[Path], read: Callable[[Path], Read]) -> list[Read]:
     return found
 
 
-def _twice(records: Sequence[Record]) -> list[Fault]:
+def _twice(records: Sequence[Record], *, same_file_only: bool = False) -> list[Fault]:
     """The runs that are named more than once, by whatever path: two columns of one run say nothing."""
     found = []
     for number, record in enumerate(records):
         for earlier in records[:number]:
-            if same_file(earlier.path, record.path) or _same_run(earlier, record):
+            if same_file(earlier.path, record.path) or (not same_file_only and _same_run(earlier, record)):
                 again = f"the run of {earlier.path} again"
                 found.append(Fault(str(record.path), "", "each run once", again, "name it once"))
                 break
@@ -141,6 +141,8 @@ def _summary(options: argparse.Namespace) -> int:
 
 def _merge(options: argparse.Namespace) -> int:
     records = _load(options.runs)
+    if faults := _twice(records, same_file_only=True):
+        raise UnreadableError(faults)
     output: Path = options.output
     merged = merging.merge(records, output, allow_gaps=options.allow_gaps)
     write(output, json.dumps(merged.model_dump(mode="json", by_alias=True, exclude_unset=True), indent=1) + "\n")

@@ -43,7 +43,11 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=Help,
         description="Read run records of torch-conformance, the JSON files that pytest --run-record writes: make the "
         "report, check, summarize, merge and compare.",
-        epilog=_epilog(EXAMPLES["build"], f"{PROGRAM} COMMAND --help", status=(DONE, "1  diff: B is worse", FAULT)),
+        epilog=_epilog(
+            EXAMPLES["build"],
+            f"{PROGRAM} COMMAND --help",
+            status=(DONE, "1  diff: B is worse", FAULT, "3  diff: no cell is in both"),
+        ),
     )
     commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
 

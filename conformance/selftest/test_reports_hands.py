@@ -233,11 +233,30 @@ def test_documentation_of_another_release_has_not_changed(hands: Hands, tmp_path
     file = save(tmp_path, run)
 
     hands.open(file, "#/matrix?q=status:pass")
-    assert "documentation changed" in hands.text("main")
+    assert "not documented" in hands.text("main")
     hands.open(file, "#/matrix?q=status:not-applicable")
-    assert "documentation changed" not in hands.text("main")
+    assert "not documented" not in hands.text("main")
     hands.open(file, "#/cell/inplace.returns-self[add_-cpu]")
     assert "this build does not document it" not in hands.text("main")
+
+
+def test_a_gone_phrase_is_told_from_a_gone_documentation(hands: Hands, tmp_path: Path) -> None:
+    """The list says of each build what its cells say: the phrase is gone, or there is no documentation at all."""
+    changed, missing = records.small("pass"), records.small("pass", started="2026-11-22T00:30:00+02:00")
+    missing["environment"] = records.environment("2.14.0", ["cpu"])
+    for run, word in ((changed, "changed"), (missing, "missing")):
+        run["cells"][0]["evidence"]["documentation"] = word
+    hands.open(save(tmp_path, changed, missing), "#/matrix")
+
+    assert "documentation changed in 2.13.0+cpu not documented in 2.14.0" in hands.text("main")
+
+
+def test_claims_that_nothing_decides_are_not_called_decided(hands: Hands, tmp_path: Path) -> None:
+    """A run of something else decides no claim, and the first words say so."""
+    run = records.small("pass", claims=[each for each in records.claims() if each["id"].startswith("old.e")])
+    hands.open(save(tmp_path, run), "#/claims")
+
+    assert "none of them is decided here" in hands.text(".lede")
 
 
 def test_a_listed_deviation_is_no_clean_answer(hands: Hands, tmp_path: Path) -> None:
