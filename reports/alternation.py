@@ -8,11 +8,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reports.model import Count, Environment, Fingerprint, Finite, Part, Text
+from reports.model import Count, Fingerprint, Finite, Part, Skipped, Text
 from reports.opening import AB
 from reports.reading import parsed
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Side(Part):
+    """A build, and what it ran with."""
+
+    torch: Text
+    git: str | None = None
+    python: Text
+    numpy: str | None = None
 
 
 class Row(Part):
@@ -20,7 +29,6 @@ class Row(Part):
 
     subject: Text
     kind: Text
-    target: Text | None = None
     dtype: Text
     size: Text
     elements: Count
@@ -35,10 +43,12 @@ class Pair(Part):
     """Two builds, and the ratio of each subject."""
 
     schema_: Literal["ab/1"] = Field(alias="schema")
-    a: Environment
-    b: Environment
+    a: Side
+    b: Side
     fingerprint: Fingerprint
+    target: Text
     rows: list[Row]
+    skipped: list[Skipped] = Field(default=[])
 
 
 @dataclass(frozen=True)

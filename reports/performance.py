@@ -132,10 +132,10 @@ def _alternation(found: Alternation) -> dict[str, object]:
     pair = found.pair
     return {
         "file": found.path.name,
-        "sides": [
-            {"torch": side.torch.version, "python": side.python, "numpy": side.numpy} for side in (pair.a, pair.b)
-        ],
+        "sides": [{"torch": side.torch, "python": side.python, "numpy": side.numpy} for side in (pair.a, pair.b)],
         "fingerprint": pair.fingerprint.model_dump(),
+        "target": pair.target,
+        "skipped": [[each.subject, each.reason] for each in pair.skipped],
         "rows": [
             [
                 row.subject,

@@ -77,30 +77,32 @@ def _lean(run: Run) -> Run:
 
 def _examined(path: Path, data: bytes) -> Run:
     """The run of a record that may have faults, or all of them."""
-    document = _document(path, data)
-    _version(path, document)
+    found = document(path, data)
+    _version(path, found)
     try:
-        return Run.model_validate(document)
+        return Run.model_validate(found)
     except ValidationError as error:
-        _maker(path, document)
-        raise UnreadableError(list(_shape(path, document, error))) from None
+        _maker(path, found)
+        raise UnreadableError(list(shape(path, found, error))) from None
 
 
 def parsed(path: Path, model: type[Model], kind: Kind) -> Model:
     """A file of another kind by its model, or :class:`UnreadableError` with every fault found."""
-    document = _document(path, content(path, kind), kind)
-    if not isinstance(document, dict):
-        refuse(path, "", f"{kind.name} (an object)", shown(document), kind.way)
-    if document.get("schema") != kind.schema:
-        told = shown(document["schema"]) if "schema" in document else "no such key"
+    found = document(path, content(path, kind), kind)
+    if not isinstance(found, dict):
+        refuse(path, "", f"{kind.name} (an object)", shown(found), kind.way)
+    if found.get("schema") != kind.schema:
+        told = shown(found["schema"]) if "schema" in found else "no such key"
         refuse(path, "schema", f'"{kind.schema}", as {kind.name} has', told, kind.way)
     try:
-        return model.model_validate(document)
+        return model.model_validate(found)
     except ValidationError as error:
-        raise UnreadableError(list(_shape(path, document, error))) from None
+        raise UnreadableError(list(shape(path, found, error))) from None
 
 
-def _document(path: Path, data: bytes, kind: Kind = RECORD) -> Any:
+def document(path: Path, data: bytes, kind: Kind = RECORD) -> Any:
+    """What the JSON of a file says, or one fault that says why it is none."""
+
     def constant(word: str) -> NoReturn:
         refuse(path, "", "JSON, which has neither NaN nor Infinity", word)
 
@@ -114,7 +116,7 @@ def _document(path: Path, data: bytes, kind: Kind = RECORD) -> Any:
     if what := markup(text, kind):
         refuse(path, "", f"{kind.name} (JSON)", *what)
     try:
-        document = json.loads(text, parse_constant=constant)
+        found = json.loads(text, parse_constant=constant)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno} column {error.colno}"
         if not text.strip():
@@ -127,7 +129,7 @@ def _document(path: Path, data: bytes, kind: Kind = RECORD) -> Any:
     except (RecursionError, ValueError) as error:  # nested beyond all measure; integers of thousands of digits
         refuse(path, "", kind.name, f"JSON that cannot be read ({type(error).__name__})")
     # A lone surrogate can be written in JSON and in nothing else that is written here.
-    return _whole(document) if "\\ud" in text.lower() else document
+    return _whole(found) if "\\ud" in text.lower() else found
 
 
 def _whole(value: Any) -> Any:
@@ -170,7 +172,8 @@ def _maker(path: Path, document: dict[str, Any]) -> None:
         refuse(path, "suite.name", f'"{SUITE}", as the record does not fit its schema', shown(name), RECORD.way)
 
 
-def _shape(path: Path, document: Any, error: ValidationError) -> Iterator[Fault]:
+def shape(path: Path, document: Any, error: ValidationError) -> Iterator[Fault]:
+    """Where a document does not have the shape of its model."""
     details = error.errors(include_url=False, include_context=True)
     for detail in details[:MOST_FAULTS]:
         yield Fault(str(path), _place(document, detail["loc"]), _expected(detail), _found(detail))

@@ -97,16 +97,18 @@ def alternation(*, subjects: int = 12, seed: int = 0, **changes: Any) -> Json:
             a = KINDS[kind] + elements * 2.5e-10
             rows.append(
                 {
-                    "subject": name, "kind": kind, "target": "cpu", "dtype": "float32", "size": size,
+                    "subject": name, "kind": kind, "dtype": "float32", "size": size,
                     "elements": elements, "pairs": 30, "a": a, "b": a * value, "ratio": value,
                     "interval": [value * 0.96, value * 1.04],
                 }
             )  # fmt: skip
     return {
         "schema": "ab/1",
-        "a": records.environment("2.4.1", ["cpu"]),
-        "b": records.environment("2.13.0+cpu", ["cpu"]),
+        "a": {"torch": "2.4.1", "git": "a1b2c3", "python": "3.11.7", "numpy": "1.26.4"},
+        "b": {"torch": "2.13.0+cpu", "git": None, "python": "3.11.7", "numpy": "2.4.6"},
         "fingerprint": fingerprint(),
+        "target": "cpu",
+        "skipped": [{"subject": "sort", "reason": "A: AttributeError: no such call"}],
         "rows": rows,
         **changes,
     }
@@ -134,15 +136,17 @@ def hostile(text: str) -> Json:
 
 def hostile_alternation(text: str) -> Json:
     """An A/B file that has the text wherever it may."""
-    environment = records.hostile(text)["environment"]
+    side = {"torch": text, "git": text, "python": text, "numpy": text}
     found = alternation(
         subjects=1,
-        a=environment,
-        b=environment,
+        a=side,
+        b=side,
+        target=text,
+        skipped=[{"subject": text, "reason": text}],
         fingerprint=fingerprint(processor=text, system=text, machine=text, python=text, accelerator=text),
     )
     for row in found["rows"]:
-        row |= {"subject": text, "kind": text, "target": text, "dtype": text, "size": text}
+        row |= {"subject": text, "kind": text, "dtype": text, "size": text}
     return found
 
 

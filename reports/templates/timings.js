@@ -158,7 +158,11 @@ function skippedSubjects() {
     const key = JSON.stringify([subject, reason]);
     reasons.set(key, { subject, reason, some: [...(reasons.get(key)?.some || []), runs[r]] });
   }));
-  if (!reasons.size) return null;
-  return h("details", { class: "legend" }, h("summary", {}, `${counted(reasons.size, "subject")} not timed, and why`),
-    h("dl", {}, [...reasons.values()].map(({ subject, reason, some }) => [h("dt", { class: "mono" }, subject), h("dd", {}, reason, some.length < runs.length ? ` (${namesOf(some)})` : null)])));
+  return notTimed([...reasons.values()]);
+}
+
+function notTimed(reasons) {
+  if (!reasons.length) return null;
+  return h("details", { class: "legend" }, h("summary", {}, `${counted(reasons.length, "subject")} not timed, and why`),
+    h("dl", {}, reasons.map(({ subject, reason, some }) => [h("dt", { class: "mono" }, subject), h("dd", {}, reason, some.length < runs.length ? ` (${namesOf(some)})` : null)])));
 }
