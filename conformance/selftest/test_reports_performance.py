@@ -129,3 +129,19 @@ def test_hostile_text_stays_in_the_packed_data(tmp_path: Path, text: str) -> Non
     told = text.replace("\ud800", "\ufffd")
     assert found["texts"][0] == told
     assert pair.pair.rows[0].subject == told
+
+
+def alone() -> records.Json:
+    """A run of timings alone: no cell was asked for."""
+    return records.small(performance=timings.performance(subjects=2), areas=[], behaviours=[])
+
+
+def test_a_run_of_timings_alone_is_called_that(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is no run in which nothing could be tested: nothing was asked for, and so many calls were timed."""
+    path = records.save(tmp_path, alone())
+
+    assert main(["summary", str(path)]) == 0
+
+    assert capsys.readouterr().out == (
+        "## Not tested: torch 2.13.0+cpu on cpu\n\nNo cell was asked for. 6 calls were timed.\n"
+    )

@@ -290,3 +290,23 @@ def test_axe_finds_nothing_in_the_pictures(hands: Hands, tmp_path: Path, part: s
     hands.shot(f"performance-{part}-{width}-{scheme}")
 
     assert found == []
+
+
+def test_a_run_of_timings_alone_has_no_empty_tables(hands: Hands, tmp_path: Path) -> None:
+    """Without a cell there is no table of areas, and the overview leads to the pictures."""
+    run = records.small(performance=timings.performance(subjects=2), areas=[], behaviours=[])
+    hands.open(save(tmp_path, run))
+
+    assert "Not tested No cell was asked for. 6 calls were timed." in hands.text(".hero")
+    assert "Areas" not in hands.text("main")
+    hands.click(".hero a[href='#/performance']")
+    hands.until("return location.hash === '#/performance'")
+
+
+def test_a_phase_that_was_cut_off_does_not_say_how_long_it_took(hands: Hands, tmp_path: Path) -> None:
+    """A killed serial phase has no time of its own, and its notice speaks of no other cells."""
+    run = records.small(performance=timings.performance(subjects=2, seconds=0.0), complete=False)
+    hands.open(save(tmp_path, run), "#/performance")
+
+    assert hands.text(".machines tbody tr:last-child") == "all of it took unknown 6 timings"
+    assert hands.text("#notices") == "Incomplete. The run did not end as it should. What it has may not be all."

@@ -16,7 +16,7 @@ function alternationPart(where) {
   file.told ??= file.rows.map(([subject, kind, dtype, size, elements, a, b, ratio, low, high, pairs]) =>
     ({ subject, kind, dtype, size, elements, a, b, ratio, interval: [low, high], pairs, text: `${subject}\n${kind}\n${dtype}\n${size}`.toLowerCase() }));
   const rows = file.told, [a, b] = file.sides;
-  const bounds = aroundOne(rows.flatMap((row) => [row.ratio, ...row.interval]));
+  const bounds = aroundOne(rows.map((row) => Math.max(row.ratio, 1 / row.ratio) ** 1.2)); // a wild interval shows that it goes on
   const of = (name) => rows.filter((row) => tendency(row) === name).length;
   const choices = [["slower", "Slower"], ["faster", "Faster"], ["alike", "Cannot be told apart"]].map(([value, name]) => ({ key: "tendency", value, name, count: of(value) }));
   const kinds = [...new Set(rows.map((row) => row.kind))], sizes = [...new Set(rows.map((row) => row.size))];

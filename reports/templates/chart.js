@@ -126,7 +126,7 @@ function ratioBar(ratio, [low, high], bounds, klass = "", width = 180) {
   return chart(width, height, null,
     s("g", { class: `ratio ${klass}` },
       s("rect", { class: "bar-of", x: Math.min(x(1), x(ratio)), y: middle - 4, width: Math.max(1, Math.abs(x(ratio) - x(1))), height: 8 }),
-      s("path", { class: "whisker", d: `M${x(low)} ${middle}H${x(high)}M${x(low)} ${middle - 3}v6M${x(high)} ${middle - 3}v6` }),
+      s("path", { class: "whisker", d: `M${x(low)} ${middle}H${x(high)}${[low, high].filter((end) => end >= x.low && end <= x.high).map((end) => `M${x(end)} ${middle - 3}v6`).join("")}` }),
       s("path", { class: "one", d: `M${x(1)} 0V${height}` })));
 }
 

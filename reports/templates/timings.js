@@ -112,7 +112,7 @@ function machineTable() {
         return found ? [duration(found[3]), h("small", {}, found[3] > 0 ? `± ${percent(found[4] / 2 / found[3])}` : null)] : "–";
       })];
     }),
-    ["all of it took", ...told.map(({ machine }) => [seconds(machine.seconds), h("small", {}, counted(machine.timed, "timing"))])],
+    ["all of it took", ...told.map(({ machine }) => [machine.seconds > 0 ? seconds(machine.seconds) : "unknown", h("small", {}, counted(machine.timed, "timing"))])],
   ];
   return h("section", {}, h("h2", {}, "Machines and yardsticks", h("small", {}, "what any build can do, to tell everything else in")),
     one ? h("p", { class: "muted" }, told.length > 1 ? "All on the same machine: " : null, machineName(told[0].machine.fingerprint), ` (${told[0].machine.fingerprint.id}).`) : null,
