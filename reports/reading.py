@@ -147,7 +147,7 @@ def _version(path: Path, document: Any) -> None:
     if not isinstance(document, dict):
         refuse(path, "", "a run record (an object)", shown(document), RECORD.way)
     if document.get("schema") == AB.schema:
-        refuse(path, "", RECORD.name, AB.name, "name it with --ab, beside a run record")
+        refuse(path, "", RECORD.name, AB.name, "name it with build --ab, beside a run record")
     if len(OWN_KEYS - document.keys()) > 1:  # of a record that lost one, the fault is that one
         names = shown(", ".join(document)) if document else "no key"
         remedy = "this is of another program: name the file that --run-record wrote"

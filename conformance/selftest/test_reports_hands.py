@@ -299,7 +299,7 @@ def test_a_stale_deviation_is_marked(hands: Hands, tmp_path: Path) -> None:
 
     hands.open(save(tmp_path, still, passes, gone), "#/deviations")
 
-    assert hands.text("main .found").startswith("1 listed deviation, 1 of them stale: what is listed passes")
+    assert hands.text("main .found").startswith("1 listed deviation, which is stale: what is listed passes")
     assert [cell.text for cell in hands.all("main tbody td")] == [
         "◆ 2 known", "◆ 1 known ◇ 1 fixed partly stale", "◇ 2 fixed stale",
     ]  # fmt: skip

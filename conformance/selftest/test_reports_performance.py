@@ -116,7 +116,7 @@ def test_an_ab_file_in_the_place_of_a_run_is_told_its_place(tmp_path: Path, caps
     status = main(["build", str(pair), "-o", str(tmp_path / "out")])
 
     assert status == 2
-    assert "found an A/B file; name it with --ab, beside a run record" in capsys.readouterr().err
+    assert "found an A/B file; name it with build --ab, beside a run record" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", records.HOSTILE)

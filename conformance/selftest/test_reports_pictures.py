@@ -78,8 +78,8 @@ def test_a_picture_and_its_numbers_stand_together(hands: Hands, tmp_path: Path) 
         "small 64 elements, shape (8, 8) 440 ns ± 2 %, 25 rounds",
         "medium 16,384 elements, shape (128, 128) 5 µs ± 2 %, 25 rounds",
         "large 4,194,304 elements, shape (2048, 2048) 1.28 ms ± 2 %, 25 rounds",
-        "growth at the end n1.00",
-        "a small call, in empty calls 10",
+        "growth, medium to large n1.00",
+        "a small call, counted in empty calls 10",
     ]
 
 
@@ -182,7 +182,9 @@ def test_ratios_have_a_row_for_each_run(hands: Hands, tmp_path: Path) -> None:
 def test_two_builds_are_compared_by_their_intervals(hands: Hands, tmp_path: Path) -> None:
     """What is slower and faster is decided by the interval; the chips choose, and the picture is of what is chosen."""
     hands.open(page(tmp_path), "#/performance?part=ab")
-    assert "3 of them are slower, 3 faster, and of 30 the interval holds 1" in hands.text(".performance .lede")
+    assert "Slower: 3; faster: 3; the others, 30, cannot be told apart: their interval holds 1." in hands.text(
+        ".performance .lede"
+    )
     assert "36 timings" in hands.all("main svg[role]")[0].get_attribute("aria-label")
 
     hands.click(".finder .chip")

@@ -30,7 +30,7 @@ function scalingPart(where) {
   };
   const found = finder(where, "Search cells", choices, list);
   return {
-    nodes: [h("p", { class: "lede" }, "Costs that the documentation promises, as powers of the number of elements: 0 where no element is touched, 1 where each is. The shaded fan is what is promised, the line what was found."), found.nodes],
+    nodes: [h("p", { class: "lede" }, `Costs that the documentation promises, as powers of the number of elements: 0 where no element is touched, 1 where each is.${runs.length === 1 ? " The shaded fan is what is promised, the dashed line what was found." : ""}`), found.nodes],
     get rows() { return found.rows; },
   };
 }
@@ -71,7 +71,7 @@ function ratiosPart(where) {
     const body = h("tbody", {}), more = h("p", { class: "more" });
     return {
       nodes: [matching.length ? h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "One way against another" }, h("table", { class: "ratios" },
-        h("thead", {}, h("tr", {}, ["Cell", ...(runs.length > 1 ? ["Run"] : []), "Cost of the one, in the other", "ratio", "promised", "verdict"].map((head) => h("th", { scope: "col" }, head)))), body)) : null, more],
+        h("thead", {}, h("tr", {}, ["Cell", ...(runs.length > 1 ? ["Run"] : []), "cost of the first over the second", "ratio", "promised", "verdict"].map((head) => h("th", { scope: "col" }, head)))), body)) : null, more],
       words: matching.length === rows.length ? `${counted(rows.length, "pair")}.` : matching.length ? `${counted(matching.length, "pair")} of ${rows.length.toLocaleString("en")}.` : "No pair matches.",
       rows: lazily(matching, body, more, (row) => ratioRows(row, bounds), "pairs"),
     };
@@ -103,7 +103,7 @@ function costEvidence(found, id) {
       h("div", { class: "card" }, scalingPicture([{ name: "", all: [each] }], each.quantity, `${each.quantity === "bytes" ? "Memory" : "Time"} of ${id}`),
         table("The power of the number of elements", ["power of n", "between", "promised"], [[power(each.exponent), range(each.interval), range(each.expected)]]))]),
     ratios.length ? [h("h2", {}, "One way against another"), h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "One way against another" }, h("table", { class: "ratios" },
-      h("thead", {}, h("tr", {}, ["Ways", "Cost of the one, in the other", "ratio", "promised"].map((head) => h("th", { scope: "col" }, head)))),
+      h("thead", {}, h("tr", {}, ["Ways", "cost of the first over the second", "ratio", "promised"].map((head) => h("th", { scope: "col" }, head)))),
       h("tbody", {}, ratios.map((each) => h("tr", {}, h("th", { scope: "row" }, h("b", {}, each.one), " against ", h("b", {}, each.other)),
         h("td", {}, ratioBar(each.ratio, each.interval, bounds)),
         h("td", { class: "figure" }, `${digits(each.ratio)}×`, h("small", {}, `${digits(each.interval[0])} to ${digits(each.interval[1])}`)), h("td", {}, each.expected))))))] : null,

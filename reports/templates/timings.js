@@ -6,7 +6,7 @@ const SORTS = {
   slow: ["slowest first", (row) => Math.max(...row.runs.map((points) => points.at(-1)?.y || 0))],
   overhead: ["dearest calls first", (row) => Math.max(...row.runs.map((_, r) => row.overhead(r) || 0))],
   growth: ["steepest growth first", (row) => Math.max(...row.runs.map((_, r) => row.exponent(r) ?? -9))],
-  spread: ["least steady first", (row) => Math.max(...row.runs.flat().map((point) => point.iqr / point.y))],
+  spread: ["least steady first", (row) => Math.max(...row.runs.flat().map((point) => (point.y > 0 ? point.iqr / point.y : 0)))],
 };
 
 let timings = null;
@@ -48,7 +48,7 @@ function callsPart(where) {
   const found = rows.length ? finder(where, "Search subjects", [], listOfTimings, picks) : { nodes: null };
   return {
     nodes: [
-      h("p", { class: "lede" }, "Every call was timed alone, one after the other, with warm caches: the median of its rounds, with the range of the middle half of them."),
+      h("p", { class: "lede" }, "Each call was timed alone, round after round, once it was warm. Shown is the median of the rounds; ± is half the width of their middle half."),
       machines().length > 1 ? h("p", { class: "notice part" }, `These runs are of different machines (${machines().map((some) => some.map((run) => run.letter).join(", ")).join(" / ")}): their times say nothing of the builds. What can be compared is how they grow, and how many empty calls they take.`) : null,
       machineTable(),
       overheads(rows),
@@ -83,8 +83,8 @@ function timingCard(row) {
     const point = row.runs[r].find((each) => each.size === size.size && each.x === size.x);
     return point && [duration(point.y), h("small", {}, point.y > 0 ? `± ${percent(point.iqr / 2 / point.y)}, ${counted(point.rounds, "round")}` : null)];
   })]);
-  rows.push(["growth at the end", ...line((r) => { const found = row.exponent(r); return found === null ? null : power(found); })]);
-  if (told.some((r) => row.overhead(r) !== null)) rows.push(["a small call, in empty calls", ...line((r) => { const found = row.overhead(r); return found === null ? null : `${digits(found)}`; })]);
+  if (sizes.length > 1) rows.push([`growth, ${sizes.slice(-2).map(({ size }) => SIZE_NAMES[size]).join(" to ")}`, ...line((r) => { const found = row.exponent(r); return found === null ? null : power(found); })]);
+  if (told.some((r) => row.overhead(r) !== null)) rows.push(["a small call, counted in empty calls", ...line((r) => { const found = row.overhead(r); return found === null ? null : `${digits(found)}`; })]);
   return h("section", { class: "card", "aria-label": name },
     h("h3", {}, subjectLink(row.subject), " ", h("small", {}, `${row.kind}, ${row.dtype} on ${row.target}`)),
     growth(told.map((r) => ({ name: runs[r].letter, points: row.runs[r] })), `Time of ${name} against the number of elements, both on scales of logarithms. The table beside it has the numbers.`, "seconds"),
@@ -114,7 +114,7 @@ function machineTable() {
     }),
     ["all of it took", ...told.map(({ machine }) => [machine.seconds > 0 ? seconds(machine.seconds) : "unknown", h("small", {}, counted(machine.timed, "timing"))])],
   ];
-  return h("section", {}, h("h2", {}, "Machines and yardsticks", h("small", {}, "what any build can do, to tell everything else in")),
+  return h("section", {}, h("h2", {}, "Machines and yardsticks", h("small", {}, "simple calls to measure everything else by")),
     one ? h("p", { class: "muted" }, told.length > 1 ? "All on the same machine: " : null, machineName(told[0].machine.fingerprint), ` (${told[0].machine.fingerprint.id}).`) : null,
     table("Machines and yardsticks", ["", ...told.map(({ r }) => runName(r))], rows, "machines"));
 }
@@ -143,7 +143,7 @@ function overheads(rows) {
   const many = runs.length > FEW, kinds = [...new Set(told.map(({ kind }) => kind))];
   const drawn = many ? kinds.map((kind) => told.filter((row) => row.kind === kind)) : told.map((row) => [row]);
   const label = ({ kind, r }) => (runs.length > 1 ? [h("span", { class: "letter" }, runs[r].letter), " ", kind] : kind);
-  return h("section", {}, h("h2", {}, "What a call costs before it does anything", h("small", {}, "calls with few elements, in empty calls on the same device")),
+  return h("section", {}, h("h2", {}, "What a call costs before it does anything", h("small", {}, "small calls, counted in empty calls on the same device")),
     h("div", { class: "boxes" },
       h("ol", { class: "rows-of-boxes" }, drawn.map(([row]) => h("li", {}, many ? row.kind : label(row), h("small", {}, ` ${row.count.toLocaleString("en")}`)))),
       boxes(drawn, bounds, "times", `Overhead of a call by kind: ${many ? "the median of each run" : "from the least to the most, the middle half as a box, the median as a line"}. The table below has the numbers.`, roomFor(720) < 600 ? 280 : 440)),
