@@ -179,6 +179,42 @@ def test_ratios_have_a_row_for_each_run(hands: Hands, tmp_path: Path) -> None:
     ]
 
 
+def test_the_statement_stands_once_over_the_pairs_of_a_cell(hands: Hands, tmp_path: Path) -> None:
+    """Several pairs of one cell have its name and statement over the first, and a ratio of nothing is shown."""
+    run = timings.timed()
+    nothing = {
+        "one": "x.exp()\nin no_grad",
+        "other": "x.exp()",
+        "ratio": 0.0,
+        "interval": [0.0, 0.0],
+        "expected": "0 nodes",
+    }
+    run["cells"][1]["evidence"]["ratios"].append(nothing)
+    hands.open(save(tmp_path, run), "#/performance?part=ratios")
+
+    assert hands.text(".ratios tbody").count(STATEMENT) == 1
+    assert hands.text(".ratios tbody tr:last-child").startswith("x.exp() in no_grad against x.exp() 0× 0 to 0 0 nodes")
+
+
+def test_what_costs_nothing_comes_last(hands: Hands, tmp_path: Path) -> None:
+    """The cells with a picture stand before those of which there is nothing to draw."""
+    run = timings.timed()
+    nothing = {
+        "quantity": "bytes",
+        "points": [[64, 0], [4096, 0]],
+        "exponent": 0,
+        "interval": [0, 0],
+        "expected": [0, 0],
+    }
+    run["cells"][0]["evidence"]["scaling"] = [nothing]
+    run["cells"][2]["evidence"]["scaling"] = [timings.scaling()]
+    hands.open(save(tmp_path, run), "#/performance?part=scaling")
+
+    assert [link.text for link in hands.all(".card .what a")] == [
+        "inplace.returns-self[sub_-cpu]", "inplace.returns-self[add_-cpu]",
+    ]  # fmt: skip
+
+
 def test_two_builds_are_compared_by_their_intervals(hands: Hands, tmp_path: Path) -> None:
     """What is slower and faster is decided by the interval; the chips choose, and the picture is of what is chosen."""
     hands.open(page(tmp_path), "#/performance?part=ab")

@@ -204,7 +204,7 @@ function percent(share) { return `${Number((100 * share).toPrecision(2)).toLocal
 
 /** Data of a picture, for whoever would rather read it: folded away, and in the page all the same. */
 function asTable(name, heads, rows) {
-  return h("details", { class: "data" }, h("summary", {}, "The picture as a table"), table(name, heads, rows));
+  return h("details", { class: "data" }, h("summary", {}, "The numbers as a table"), table(name, heads, rows));
 }
 
 function table(name, heads, rows, klass = "") {

@@ -35,9 +35,10 @@ function expenseBar([, , time, under], most, width = 200) {
 
 /** The cells that took longest, run by run. */
 function dearest() {
+  const measured = unfolded.dearest.some((some) => some.some(([, , , under]) => under !== null));
   const folded = (r, list) => (runs.length > 1 ? h("details", {}, h("summary", {}, fullName(runs[r])), list) : list);
-  const lists = unfolded.dearest.map((some, r) => (some.length ? folded(r, table(`The cells that take longest: ${fullName(runs[r])}`, ["Cell", "time", "cases", "a second", "inside torch"], some.map(([cell, time, cases, under]) =>
+  const lists = unfolded.dearest.map((some, r) => (some.length ? folded(r, table(`The cells that take longest: ${fullName(runs[r])}`, ["Cell", "time", "cases", "a second", ...(measured ? ["inside torch"] : [])], some.map(([cell, time, cases, under]) =>
       [h("a", { class: "mono", "data-row": true, href: address({ view: "cell", id: cellId(cell), run: runs[r].letter }) }, cellId(cell)),
-        seconds(time), cases.toLocaleString("en"), time > 0 ? digits(cases / time) : "–", under === null || time <= 0 ? "–" : `${Math.floor((100 * under) / time)} %`]), "cells-of")) : null));
+        seconds(time), cases.toLocaleString("en"), time > 0 ? digits(cases / time) : "–", ...(!measured ? [] : [under === null || time <= 0 ? "–" : `${Math.floor((100 * under) / time)} %`])]), "cells-of")) : null));
   return h("section", {}, h("h2", {}, "The cells that take longest"), lists);
 }

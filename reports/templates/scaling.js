@@ -17,6 +17,8 @@ function scalingPart(where) {
   const rows = unfolded.scaling.flatMap(([cell, of]) => ["seconds", "bytes"].map((quantity) => ({
     cell, quantity, text: costText(cell), runs: of.map((some) => some.map(scalingOf).filter((each) => each.quantity === quantity)),
   }))).filter((row) => row.runs.some((some) => some.length));
+  const grows = (row) => row.runs.some((some) => some.some((each) => each.points.some(([, y]) => y > 0)));
+  rows.sort((one, other) => grows(other) - grows(one)); // of what costs nothing at any size there is no picture
   const choices = ["seconds", "bytes"].map((quantity) => ({ key: "quantity", value: quantity, name: quantity === "bytes" ? "Memory" : "Time", count: rows.filter((row) => row.quantity === quantity).length }));
   const list = (place) => {
     const test = finds(place.find);
@@ -73,20 +75,25 @@ function ratiosPart(where) {
       nodes: [matching.length ? h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "One way against another" }, h("table", { class: "ratios" },
         h("thead", {}, h("tr", {}, ["Cell", ...(runs.length > 1 ? ["Run"] : []), "cost of the first over the second", "ratio", "promised", "verdict"].map((head) => h("th", { scope: "col" }, head)))), body)) : null, more],
       words: matching.length === rows.length ? `${counted(rows.length, "pair")}.` : matching.length ? `${counted(matching.length, "pair")} of ${rows.length.toLocaleString("en")}.` : "No pair matches.",
-      rows: lazily(matching, body, more, (row) => ratioRows(row, bounds), "pairs"),
+      rows: lazily(matching.map((row, i) => ({ ...row, first: !i || matching[i - 1].cell !== row.cell })), body, more, (row) => ratioRows(row, bounds), "pairs"),
     };
   };
   const found = finder(where, "Search pairs", [], list);
   return {
-    nodes: [h("p", { class: "lede" }, "Two ways to the same result, measured in turn in the same run: below 1 the first is the cheaper one. The thin line is the interval that the ratio lies in."), found.nodes],
+    nodes: [h("p", { class: "lede" }, "Two ways to the same result, measured in the same run, by time unless the cell counts something else: below 1 the first is the cheaper one. The thin line is the interval that the ratio lies in."), found.nodes],
     get rows() { return found.rows; },
   };
 }
 
-function ratioRows({ cell, way, runs: of }, bounds) {
+/** Two ways, which may be lines of code. */
+function ways(one, other) {
+  return h("div", { class: "ways" }, h("code", {}, one), h("span", {}, " against "), h("code", {}, other));
+}
+
+function ratioRows({ cell, way, runs: of, first }, bounds) {
   const told = of.map((_, r) => r).filter((r) => of[r]);
   return told.map((r, i) => h("tr", {},
-    i === 0 ? h("th", { scope: "rowgroup", rowspan: told.length }, cellOfCost(cell), h("p", { class: "way" }, h("b", {}, way[0]), " against ", h("b", {}, way[1]))) : null,
+    i === 0 ? h("th", { scope: "rowgroup", rowspan: told.length }, first ? cellOfCost(cell) : null, ways(...way)) : null,
     runs.length > 1 ? h("td", {}, runName(r)) : null,
     h("td", {}, ratioBar(of[r].ratio, of[r].interval, bounds)),
     h("td", { class: "figure" }, `${digits(of[r].ratio)}×`, h("small", {}, `${digits(of[r].interval[0])} to ${digits(of[r].interval[1])}`)),
@@ -104,7 +111,7 @@ function costEvidence(found, id) {
         table("The power of the number of elements", ["power of n", "between", "promised"], [[power(each.exponent), range(each.interval), range(each.expected)]]))]),
     ratios.length ? [h("h2", {}, "One way against another"), h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "One way against another" }, h("table", { class: "ratios" },
       h("thead", {}, h("tr", {}, ["Ways", "cost of the first over the second", "ratio", "promised"].map((head) => h("th", { scope: "col" }, head)))),
-      h("tbody", {}, ratios.map((each) => h("tr", {}, h("th", { scope: "row" }, h("b", {}, each.one), " against ", h("b", {}, each.other)),
+      h("tbody", {}, ratios.map((each) => h("tr", {}, h("th", { scope: "row" }, ways(each.one, each.other)),
         h("td", {}, ratioBar(each.ratio, each.interval, bounds)),
         h("td", { class: "figure" }, `${digits(each.ratio)}×`, h("small", {}, `${digits(each.interval[0])} to ${digits(each.interval[1])}`)), h("td", {}, each.expected))))))] : null,
   ];
