@@ -90,9 +90,9 @@ class Hands:
         return " ".join(self.all(css)[0].text.split())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """One browser for all tests."""
+    """One browser for all tests of a file."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: tox -e browser has it")
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM

@@ -4,6 +4,7 @@
 a folder, every view is photographed into it.
 """
 
+# ruff: noqa: F811  (a fixture that is imported has the name of the argument that asks for it)
 from __future__ import annotations
 
 import re
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from conformance.selftest import records
-from conformance.selftest.hands import AXE, BROWSER, Hands, save
+from conformance.selftest.hands import AXE, BROWSER, Hands, browser, hands, save  # noqa: F401  (fixtures)
 from conformance.selftest.test_reports_slowness import timed
 from reports.differences import differences, of_kind, said
 from reports.model import Run
@@ -21,7 +22,6 @@ from reports.verdicts import VERDICTS
 
 Keys = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: tox -e browser has it").Keys
 
-pytest_plugins = ["conformance.selftest.hands"]
 pytestmark = pytest.mark.skipif(not BROWSER, reason="Chromium and chromedriver are not both installed")
 
 VIEWS = {

@@ -1,5 +1,6 @@
 """The pictures under hands: what the view *performance* draws, finds and keeps in its address."""
 
+# ruff: noqa: F811  (a fixture that is imported has the name of the argument that asks for it)
 from __future__ import annotations
 
 from pathlib import Path
@@ -7,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from conformance.selftest import records, timings
-from conformance.selftest.hands import AXE, BROWSER, Hands, save
+from conformance.selftest.hands import AXE, BROWSER, Hands, browser, hands, save  # noqa: F401  (fixtures)
 
 Keys = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: tox -e browser has it").Keys
 
-pytest_plugins = ["conformance.selftest.hands"]
 pytestmark = pytest.mark.skipif(not BROWSER, reason="Chromium and chromedriver are not both installed")
 
 STATEMENT = records.BEHAVIOURS[0][1]
