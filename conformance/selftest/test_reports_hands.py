@@ -267,6 +267,8 @@ def test_a_listed_deviation_is_no_clean_answer(hands: Hands, tmp_path: Path) -> 
     assert hands.text(".answer") == (
         "No must fails in any of 2 runs but for listed deviations; none of them is of the whole suite"
     )
+    # a block of its own would swallow the blank between the words
+    assert hands.run("return getComputedStyle(document.querySelector('.answer small')).display") == "inline"
 
 
 def test_two_runs_are_chosen_and_the_address_keeps_them(hands: Hands, tmp_path: Path) -> None:
