@@ -145,3 +145,16 @@ def test_a_run_of_timings_alone_is_called_that(tmp_path: Path, capsys: pytest.Ca
     assert capsys.readouterr().out == (
         "## Not tested: torch 2.13.0+cpu on cpu\n\nNo cell was asked for. 6 calls were timed.\n"
     )
+
+
+def test_the_evidence_of_a_cell_is_the_record_s(tmp_path: Path) -> None:
+    """The details hold every key of the evidence and no other, those of the suites of others too."""
+    run = timings.timed()
+    run["cells"][2]["evidence"]["colour"] = {"of": ["red"]}
+    [packed] = embedding.details([load(records.save(tmp_path, run))])
+    found = json.loads(zlib.decompress(base64.b64decode(packed)))
+    at = 1 + found["fields"].index("evidence")
+
+    for row, cell in zip(found["rows"], run["cells"], strict=True):
+        flat = [found["pool"][number] for number in found["pool"][row[0][at]]]
+        assert dict(zip(flat[::2], flat[1::2], strict=True)) == cell["evidence"]
