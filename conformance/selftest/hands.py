@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -98,10 +99,13 @@ def browser() -> Iterator[Any]:
     options.binary_location = CHROMIUM
     for option in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking"):
         options.add_argument(option)
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
-    driver.execute_cdp_cmd("Page.setBypassCSP", {"enabled": True})  # the page's policy lets no probe in
-    yield driver
-    driver.quit()
+    # Chromium leaves a folder in the temporary one each time
+    with tempfile.TemporaryDirectory(prefix="hands-", ignore_cleanup_errors=True) as folder:
+        service = webdriver.ChromeService(executable_path=DRIVER, env={**os.environ, "TMPDIR": folder})
+        driver = webdriver.Chrome(options=options, service=service)
+        driver.execute_cdp_cmd("Page.setBypassCSP", {"enabled": True})  # the page's policy lets no probe in
+        yield driver
+        driver.quit()
 
 
 @pytest.fixture
