@@ -47,7 +47,11 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=Help,
         description="Read run records of torch-conformance, the JSON files that pytest --run-record writes: make the "
         "report, check, summarize, merge and compare.",
-        epilog=_epilog(EXAMPLES["build"], f"{PROGRAM} COMMAND --help", status=(DONE, "1  diff: B is worse", FAULT)),
+        epilog=_epilog(
+            EXAMPLES["build"],
+            f"{PROGRAM} COMMAND --help",
+            status=(DONE, "1  diff: B is worse", FAULT, "3  diff: no cell is in both"),
+        ),
     )
     commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
 
@@ -63,6 +67,14 @@ def parser() -> argparse.ArgumentParser:
     )
     _runs(build, "a run record")
     _output(build, "DIR", "the folder for index.html")
+    build.add_argument(
+        "--ab",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="two builds timed in turn (python -m conformance ab writes it), for the view of performance; repeatable",
+    )
 
     _runs(
         command(
