@@ -30,6 +30,7 @@ from conformance.oracles.embedding_formulas import (
     row_gradients_follow,
     rows_are_renormed,
 )
+from conformance.oracles.grid_formulas import grid_results
 from conformance.oracles.norm_formulas import norm_results, statistics_follow, statistics_stay
 from conformance.oracles.pooling_formulas import (
     distance_results,
@@ -242,6 +243,12 @@ def test_square_masks_are_causal(case: SquareMask) -> None:
 def test_resampling_follows_its_formula(case: ValuedCall) -> None:
     """Upsample and interpolate give the nearest, linear, cubic or averaged numbers at the positions that align_corners, size and scale_factor say."""  # noqa: E501
     follows(case, resampling_results)
+
+
+@cases(calls)
+def test_grids_follow_their_formula(case: ValuedCall) -> None:
+    """affine_grid gives theta (x, y, 1) for the places of an image, and grid_sample the pixels about each point of a grid, with what padding_mode says of those outside."""  # noqa: E501
+    follows(case, grid_results)
 
 
 @cases(calls)

@@ -365,3 +365,22 @@ def a_stride_that_goes_with_same() -> Break:
             yield
 
     return change()
+
+
+@falsifies(f"{AREA}.grids-follow-their-formula", subject="functional.affine_grid")
+def corners_of_volumes() -> Break:
+    """affine_grid aligns the corners of volumes in any case."""
+    return gives(
+        "affine_grid", lambda call, theta, size, align_corners=None: call(theta, size, align_corners or len(size) == 5)
+    )
+
+
+@falsifies(f"{AREA}.grids-follow-their-formula", subject="functional.grid_sample")
+def a_border_for_a_mirror() -> Break:
+    """grid_sample takes the border in the place of reflections where corners are aligned."""
+
+    def change(call: Any, x: Any, grid: Any, padding_mode: str = "zeros", align_corners: Any = None, **kw: Any) -> Any:
+        mode = "border" if padding_mode == "reflection" and align_corners else padding_mode
+        return call(x, grid, padding_mode=mode, align_corners=align_corners, **kw)
+
+    return gives("grid_sample", change)
