@@ -1949,15 +1949,20 @@ def test_optional_arguments_may_be_left_out(case: FunctionKind) -> None:
 def test_optional_arguments_may_be_given_by_keyword(case: FunctionKind) -> None:
     """Arguments of forward with default values may be given by keyword."""
     leaf, x = case.start()
+    term = case.plan.build().requires_grad_()
     given: dict[str, dict[str, Any]] = {
         "factor": {"factor": 4},
         "both": {"factor": 4, "term": None},
         "reversed": {"term": None, "factor": 4},
+        "term": {"term": term},
     }
+    factor = 2 if case.way == "term" else 4
     found = function_of(OptionalArguments, case.style).apply(x, **given[case.way])
-    nearly(case.plan.array * 4, found, "the result")
+    nearly(case.plan.array * (factor + (case.way == "term")), found, "the result")
     torch.autograd.backward(found, torch.ones_like(found))
-    nearly(np.full_like(case.plan.array, 4), expect.tensor(leaf.grad, "gradient"), "gradient of the leaf")
+    nearly(np.full_like(case.plan.array, factor), expect.tensor(leaf.grad, "gradient"), "gradient of the leaf")
+    if case.way == "term":
+        nearly(np.ones_like(case.plan.array), expect.tensor(term.grad, "gradient"), "gradient of the keyword")
 
 
 @cases(functions.constant_functions, acts.acted)
