@@ -36,6 +36,7 @@ from conformance.inputs import (
     program_sources,
     resetting,
     saved_tensors,
+    shared_leaves,
     stochastic,
 )
 from conformance.inputs.anomalies import Anomaly
@@ -126,6 +127,7 @@ from conformance.inputs.saved_tensors import (
     entered,
     in_a_thread,
 )
+from conformance.inputs.shared_leaves import SharedLeaf
 from conformance.inputs.stochastic import StochasticUse
 from conformance.oracles import expect, layout, memory
 from conformance.oracles.accumulated import (
@@ -136,6 +138,7 @@ from conformance.oracles.accumulated import (
     lie_apart,
     same_gradient,
 )
+from conformance.oracles.children import comes_to_an_end
 from conformance.oracles.closed_forms import complex_gradient, derivatives_at, near_closed_form, real_gradients
 from conformance.oracles.derivatives import first_gradients_laid_out, right_gradients, right_second_gradients
 from conformance.oracles.duals import evaluated, slopes_of
@@ -1257,6 +1260,12 @@ def test_anomaly_detection_ends_with_its_context(case: Anomaly) -> None:
     expected = anomalies.walk_nesting(case)
     for place, (wanted, found) in enumerate(expected):
         expect.equal(wanted, found, f"detection and its check for NaN at step {place} of {case.nesting}")
+
+
+@cases(shared_leaves.shared_leaves)
+def test_anomaly_detection_lets_threads_use_one_leaf(case: SharedLeaf) -> None:
+    """Under anomaly detection threads that are the first to use one leaf do not wait for each other for ever."""
+    comes_to_an_end(case.use, "two threads that use a new leaf under anomaly detection")
 
 
 @cases(anomalies.nestings)

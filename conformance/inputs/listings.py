@@ -449,3 +449,32 @@ def _registration(number: int, hook: Any) -> str:
         result = f"g * {hook.factor}" if hook.kind == "tensor" else many
     done = f"({', '.join([*parts, result])})[-1]"
     return _REGISTRATIONS[hook.kind].format(hook.at, done)
+
+
+def shared_leaf(plan: str, ahead: float) -> str:
+    """Two threads that use a new leaf under anomaly detection, one while the other is asked for a traceback."""
+    return f"""\
+import importlib, threading, torch
+
+x, asked, calls = {plan}.requires_grad_(), threading.Event(), []
+
+def lingering(original):
+    def format_stack(*args, **options):
+        calls.append("a node, then the leaf")
+        if len(calls) == 2:
+            asked.set()
+            threading.Event().wait({ahead})
+        return original(*args, **options)
+    return format_stack
+
+for name in ("traceback", "torch.fx.traceback"):
+    module = importlib.import_module(name)
+    module.format_stack = lingering(module.format_stack)
+torch.autograd.set_detect_anomaly(True)
+first = threading.Thread(target=lambda: x[0])
+first.start()
+while first.is_alive() and not asked.wait({ahead}):
+    pass
+x[1]
+first.join()
+print("both are done")"""

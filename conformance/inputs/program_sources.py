@@ -33,7 +33,7 @@ def every_program(cell: Cell) -> Inputs:
 def some_programs(cell: Cell) -> Inputs:
     """Every operation in some setting, and programs of several steps."""
     device = cell.target.device
-    return Inputs([*small_programs(device)[::23], *random_programs(400, 0, device)[:190]], programs(device))
+    return Inputs([*small_programs(device)[::23], *random_programs(400, 0, device)[:250]], programs(device))
 
 
 def written_programs(cell: Cell) -> Inputs:
@@ -68,7 +68,7 @@ def unused_programs(cell: Cell) -> Inputs:
 def retaining_programs(cell: Cell) -> Inputs:
     """Programs with a value whose gradient can be retained."""
     device = cell.target.device
-    corners = [*small_programs(device)[::19], *random_programs(400, 0, device)[:150]]
+    corners = [*small_programs(device)[::19], *random_programs(400, 0, device)[:200]]
     return Inputs([program for program in corners if program.retainable()], programs(device))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -141,3 +142,18 @@ def a_jacobian_of_four_dimensions_is_detached() -> AbstractContextManager[Any]:
         return jacobian
 
     return patched(torch.autograd.functional, "jacobian", make)
+
+
+@falsifies(f"{AREA}.anomaly-detection-lets-threads-use-one-leaf")
+def a_leaf_is_never_made_under_anomaly_detection() -> AbstractContextManager[Any]:
+    """Under anomaly detection a tensor that is told to require grad waits for what does not come."""
+
+    def make(original: Any) -> Any:
+        def requires_grad_(x: torch.Tensor, flag: bool = True) -> torch.Tensor:
+            if torch.is_anomaly_enabled():
+                threading.Event().wait()
+            return original(x, flag)
+
+        return requires_grad_
+
+    return patched(torch.Tensor, "requires_grad_", make)
