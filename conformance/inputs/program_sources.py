@@ -33,7 +33,7 @@ def every_program(cell: Cell) -> Inputs:
 def some_programs(cell: Cell) -> Inputs:
     """Every operation in some setting, and programs of several steps."""
     device = cell.target.device
-    return Inputs([*small_programs(device)[::23], *random_programs(400, 0, device)[:250]], programs(device))
+    return Inputs([*small_programs(device)[::17], *random_programs(400, 0, device)[:250]], programs(device))
 
 
 def written_programs(cell: Cell) -> Inputs:
