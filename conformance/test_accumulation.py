@@ -21,6 +21,7 @@ from conformance.inputs import (
     acts,
     anomalies,
     backward_sources,
+    backward_streams,
     backward_threads,
     backwards,
     checkpoints,
@@ -40,6 +41,7 @@ from conformance.inputs import (
     stochastic,
 )
 from conformance.inputs.anomalies import Anomaly
+from conformance.inputs.backward_streams import StreamedPass, StreamedWalk
 from conformance.inputs.backward_threads import ThreadNoter, in_another_thread, in_threads_at_once
 from conformance.inputs.backwards import (
     USES_OF_LEAF,
@@ -1366,6 +1368,44 @@ def test_multithreading_mode_ends_with_its_context(case: Nest) -> None:
         )
     finally:
         switch(before)
+
+
+# --- streams of an accelerator --------------------------------------------------------------------------------
+
+
+@cases(backward_streams.streamed_passes)
+def test_backward_is_on_the_stream_of_forward(case: StreamedPass) -> None:
+    """A backward operation runs on the stream that its forward operation ran on, whichever backward is called on."""
+    walk = StreamedWalk(case)
+    with walk.called() as root:
+        torch.autograd.backward(root, torch.full_like(root, 2))
+    walk.used(expect.tensor(walk.leaf.grad, "x.grad"))
+    expect.equal(["forward", "backward"], [way for way, _ in walk.notes], "operations")
+    same = walk.notes[0][1] == walk.notes[1][1]
+    expect.equal(True, same, f"whether backward ran on the {case.forward} stream, as forward did")
+
+
+@cases(backward_streams.streamed_passes)
+def test_gradients_are_there_for_the_stream_of_backward(case: StreamedPass) -> None:
+    """Gradients can be used on the stream that backward was called on, and on one that waits for that."""
+    walk = StreamedWalk(case)
+    with walk.called() as root:
+        torch.autograd.backward(root, torch.full_like(root, 2))
+    used = walk.used(expect.tensor(walk.leaf.grad, "x.grad"))
+    memory.same_elements(representable(case.gradient, case.plan.dtype), contents(used), "x.grad, as it is used")
+
+
+@cases(backward_streams.streamed_passes)
+def test_initial_gradients_come_from_the_stream_of_backward(case: StreamedPass) -> None:
+    """backward and autograd.grad use an initial gradient whole that was made on the stream that they are called on."""
+    walk = StreamedWalk(case)
+    with walk.called() as root:
+        incoming = backward_streams.laboured(torch.full_like(root.detach(), 2))
+        (found,) = torch.autograd.grad(root, walk.leaf, incoming, retain_graph=True)
+        torch.autograd.backward(root, incoming)
+    for each, name in ((found, "autograd.grad"), (walk.leaf.grad, "backward")):
+        used = walk.used(expect.tensor(each, name))
+        memory.same_elements(representable(case.gradient, case.plan.dtype), contents(used), f"gradient by {name}")
 
 
 # --- saved tensors --------------------------------------------------------------------------------------------

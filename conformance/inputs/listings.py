@@ -478,3 +478,22 @@ while first.is_alive() and not asked.wait({ahead}):
 x[1]
 first.join()
 print("both are done")"""
+
+
+def streamed_pass(plan: str, device: str, forward: str, call: str, use: str) -> str:
+    """A pass back whose operations, call and use are on streams of their own, each of which waits for the other."""
+    return f"""\
+import torch
+
+streams = torch.{device.partition(":")[0]}
+main, side = streams.current_stream(), streams.Stream()
+x = {plan}.requires_grad_()
+side.wait_stream(main)
+with streams.stream({forward}):
+    y = x * 3
+{call}.wait_stream({forward})
+with streams.stream({call}):
+    y.backward(torch.full_like(y, 2))
+{use}.wait_stream({call})
+with streams.stream({use}):
+    print(x.grad + 0)"""
