@@ -25,6 +25,7 @@ from conformance.inputs import (
     backward_threads,
     backwards,
     checkpoints,
+    contended_leaves,
     derivation_sources,
     formulas,
     function_kinds,
@@ -37,7 +38,6 @@ from conformance.inputs import (
     program_sources,
     resetting,
     saved_tensors,
-    shared_leaves,
     stochastic,
 )
 from conformance.inputs.anomalies import Anomaly
@@ -68,6 +68,7 @@ from conformance.inputs.checkpoints import (
     seeded,
     sequence,
 )
+from conformance.inputs.contended_leaves import ContendedLeaf
 from conformance.inputs.derivations import Derivation
 from conformance.inputs.dtypes import ELEMENT_TYPES, representable, torch_dtype
 from conformance.inputs.formulas import Formula
@@ -129,7 +130,6 @@ from conformance.inputs.saved_tensors import (
     entered,
     in_a_thread,
 )
-from conformance.inputs.shared_leaves import SharedLeaf
 from conformance.inputs.stochastic import StochasticUse
 from conformance.oracles import expect, layout, memory
 from conformance.oracles.accumulated import (
@@ -1264,8 +1264,8 @@ def test_anomaly_detection_ends_with_its_context(case: Anomaly) -> None:
         expect.equal(wanted, found, f"detection and its check for NaN at step {place} of {case.nesting}")
 
 
-@cases(shared_leaves.shared_leaves)
-def test_anomaly_detection_lets_threads_use_one_leaf(case: SharedLeaf) -> None:
+@cases(contended_leaves.contended_leaves)
+def test_anomaly_detection_lets_threads_use_one_leaf(case: ContendedLeaf) -> None:
     """Under anomaly detection threads that are the first to use one leaf do not wait for each other for ever."""
     comes_to_an_end(case.use, "two threads that use a new leaf under anomaly detection")
 

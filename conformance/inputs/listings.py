@@ -451,7 +451,7 @@ def _registration(number: int, hook: Any) -> str:
     return _REGISTRATIONS[hook.kind].format(hook.at, done)
 
 
-def shared_leaf(plan: str, ahead: float) -> str:
+def contended_leaf(plan: str, ahead: float) -> str:
     """Two threads that use a new leaf under anomaly detection, one while the other is asked for a traceback."""
     return f"""\
 import importlib, threading, torch

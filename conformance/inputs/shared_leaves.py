@@ -1,78 +1,67 @@
-"""Shared leaves: one new leaf that two threads use while anomaly detection looks at who records.
+"""Shared leaves: two leaves that require grad and lie, in part or wholly, in one storage.
 
-Where an operation is recorded under detection, torch asks Python for a traceback for its node, and for that of the
-leaf at its first use. The one that is put in the place of Python's lets the other thread go ahead at the second, so
-that both are at the leaf at once, which happens by itself once in some hundred times.
-Reference: https://docs.pytorch.org/docs/stable/notes/autograd.html#thread-safety-on-autograd-node
+Reference: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.grad.html
 """
 
 from __future__ import annotations
 
-import importlib
-import threading
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
-from operator import getitem
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from conformance.engine.cases import Inputs
-from conformance.inputs import listings
-from conformance.inputs.tensors import Strided, strided
+from conformance.inputs.covering import crossed
+from conformance.inputs.crossings import Form
+from conformance.inputs.leaves import DIFFERENTIABLE_TYPES, LEAF_FORMS, planned
+from conformance.inputs.tensors import Strided
 
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
 
-TRACEBACKS = ("traceback", "torch.fx.traceback")  # whose format_stack one release or another asks
-AHEAD = 0.3  # seconds that the other thread gets to come to the leaf
-
-
-class LingeringTraceback:
-    """A traceback that takes its time when it is asked for again, and tells of that."""
-
-    def __init__(self, original: Callable[..., Any], asked: threading.Event) -> None:
-        self.original, self.asked, self.count = original, asked, 0
-
-    def __call__(self, *args: Any, **options: Any) -> Any:
-        self.count += 1
-        if self.count == 2:
-            self.asked.set()
-            threading.Event().wait(AHEAD)
-        return self.original(*args, **options)
+# How the second leaf is made of the first one's memory.
+SHARINGS = ("x.detach()", "x.detach()[..., :1]", "x.detach().permute(tuple(reversed(range(x.dim()))))",
+            "x.detach().view_as(x)", "x.data", "torch.nn.Parameter(x.detach())", "x.detach()[None]")  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
-class SharedLeaf:
-    """A leaf as planned, which two threads are the first to use."""
+class SharedLeaves:
+    """A leaf, another one in its memory, and how often backward reaches the one and the other."""
 
     plan: Strided
+    sharing: str
+    uses: tuple[int, int]
 
-    def use(self) -> None:
-        """Both threads; what is switched here stays switched, so that a process of its own has to do it."""
-        torch.autograd.set_detect_anomaly(True)
-        leaf, asked = self.plan.build().requires_grad_(), threading.Event()
-        for name in TRACEBACKS:
-            with suppress(ImportError):
-                module: Any = importlib.import_module(name)
-                module.format_stack = LingeringTraceback(module.format_stack, asked)
-        first = threading.Thread(target=getitem, args=(leaf, 0))  # an operation that keeps Python to itself
-        first.start()
-        while first.is_alive() and not asked.wait(AHEAD):
-            continue
-        getitem(leaf, 1)
-        first.join()
+    def build(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Both leaves."""
+        x = self.plan.build().requires_grad_()
+        return x, eval(self.sharing, {"torch": torch, "x": x}).requires_grad_()
 
     def facets(self) -> dict[str, Any]:
         """What evidence counts of this case."""
-        return self.plan.facets()
+        return {**self.plan.facets(), "calls": self.sharing, "uses": str(self.uses)}
+
+    def reductions(self) -> Iterator[SharedLeaves]:
+        """Simpler leaves."""
+        for plan in self.plan.reductions():
+            if plan.shape or "..." not in self.sharing:
+                yield replace(self, plan=plan)
 
     def code(self) -> str:
-        """The same in plain torch."""
-        return listings.shared_leaf(self.plan.code(), AHEAD)
+        """The leaves in plain torch."""
+        made = [f"x = {self.plan.code()}.requires_grad_()", f"y = {self.sharing}.requires_grad_()"]
+        for name, factor, times in zip("xy", (2, -3), self.uses, strict=True):
+            made += [f"for _ in range({times}):", f"    ({name} * {factor}).backward(torch.ones_like({name}))"]
+        return "\n".join(made)
+
+
+def make_shared(device: str, sharing: str, dtype: str, form: Form, uses: tuple[int, int]) -> SharedLeaves:
+    """Two leaves; those of no dimension have nothing to slice."""
+    return SharedLeaves(planned(device, dtype, form), sharing if form[0] or "..." not in sharing else SHARINGS[0], uses)
 
 
 def shared_leaves(cell: Cell) -> Inputs:
-    """One leaf: all cases wait as long where threads wait for ever."""
-    return Inputs([SharedLeaf(strided("float32", (2, 3), "contiguous", (1.0, 2.0), cell.target.device))])
+    """Both leaves used, or one, or one of them twice."""
+    uses = ((1, 1), (1, 0), (0, 1), (2, 1), (1, 2))
+    return crossed(make_shared, cell.target.device, SHARINGS, DIFFERENTIABLE_TYPES, LEAF_FORMS, uses, passes=1)
