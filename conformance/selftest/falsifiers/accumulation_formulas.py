@@ -96,6 +96,46 @@ def a_product_of_two_zeros_is_divided() -> AbstractContextManager[Any]:
     return twisting("prod", when, undefined_at_zero)
 
 
+@falsifies(FUNCTIONS, subject="pools_by_keyword")
+def a_dilated_pool_counts_twice() -> AbstractContextManager[Any]:
+    """The gradient of max_pool1d with a dilation is doubled."""
+    functional = torch.nn.functional
+    return twisting("max_pool1d", lambda x, *_, **options: options.get("dilation", 1) > 1, doubled, owner=functional)
+
+
+@falsifies(FUNCTIONS, subject="losses_by_keyword")
+def a_poisson_loss_of_rates_is_that_of_logarithms() -> AbstractContextManager[Any]:
+    """The gradient of poisson_nll_loss of rates has the wrong sign."""
+    functional = torch.nn.functional
+    return twisting(
+        "poisson_nll_loss", lambda x, y, **o: o.get("log_input") is False, lambda g, x: -g, owner=functional
+    )
+
+
+@falsifies(FUNCTIONS, subject="fft_by_keyword")
+def the_forward_norm_of_irfft_counts_twice() -> AbstractContextManager[Any]:
+    """The gradient of irfft with the norm forward is doubled."""
+    return twisting("irfft", lambda x, **options: options.get("norm") == "forward", doubled, owner=torch.fft)
+
+
+@falsifies(FUNCTIONS, subject="linalg.norm")
+def the_smallest_singular_value_is_taken_for_the_norm() -> AbstractContextManager[Any]:
+    """The gradient of linalg.norm of the order -1 is doubled."""
+    return twisting("norm", lambda x, *order: order[:1] == (-1,), doubled, owner=torch.linalg)
+
+
+@falsifies(FUNCTIONS, subject="take_along_dim")
+def what_is_taken_without_a_dimension_counts_twice() -> AbstractContextManager[Any]:
+    """The gradient of take_along_dim is doubled where no dimension is given."""
+    return twisting("take_along_dim", lambda x, indices, *dim: not dim, doubled)
+
+
+@falsifies(FUNCTIONS, subject="gather")
+def what_is_gathered_along_a_dimension_from_the_end() -> AbstractContextManager[Any]:
+    """The gradient of gather along a dimension counted from the end is doubled."""
+    return twisting("gather", lambda x, dim, *_, **options: dim < 0, doubled)
+
+
 @falsifies(f"{AREA}.convex-kink-takes-the-shortest-subgradient", subject="copysign-of-a-positive")
 def copysign_of_zero_has_a_slope() -> AbstractContextManager[Any]:
     """copysign has the gradient of its sign at zero, as of a positive number."""
