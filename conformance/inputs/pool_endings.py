@@ -22,10 +22,10 @@ import torch
 from conformance.engine.cases import Inputs
 from conformance.inputs import pool_listings
 from conformance.inputs.failing_pools import fail_at, run_to_failure
+from conformance.inputs.killed_pools import CHECKED, check_often
 from conformance.inputs.pools import Pool
 from conformance.inputs.witnesses import HELD, Gate, Journal
 from conformance.oracles.expect import Mismatch
-from conformance.oracles.main_processes import PATIENCE
 from conformance.oracles.processes import (
     SEGMENTS,
     child_processes,
@@ -43,9 +43,7 @@ __all__ = ["Ended", "Pool"]
 
 STRATEGIES = ("file_descriptor", "file_system")
 SETTLED = 3.0  # seconds within which what is being closed has to be closed
-CHECKED = 0.25  # seconds, which torch has as 5, after which the main process and its workers look for each other
 INTERRUPTS = 20  # times that a main process is interrupted which does not notice
-CHECKS = 16  # such times within which a worker has to have seen that its main process is gone
 
 
 @dataclass(frozen=True)
@@ -93,18 +91,6 @@ def end_iterator(case: Ended, loader: Any) -> Any:
     if case.end == "cycle":
         gc.collect()
     return None
-
-
-def check_often() -> float:
-    """Let the main process and the workers forked from it look for each other sooner, where a case waits for that.
-
-    Returned is the limit for what they do then: where torch does not know the name, they look when they like.
-    """
-    modules = (torch.utils.data._utils, torch.utils.data._utils.worker)
-    known = [module for module in modules if hasattr(module, "MP_STATUS_CHECK_INTERVAL")]
-    for module in known:
-        module.MP_STATUS_CHECK_INTERVAL = CHECKED
-    return CHECKS * CHECKED if len(known) == len(modules) else PATIENCE
 
 
 def children_at_the_end(case: Ended) -> tuple[list[int], list[int]]:
@@ -166,18 +152,18 @@ def children_of_a_loader(case: Ended) -> tuple[list[int], list[int]]:
     return running, child_processes()
 
 
-def left_open(case: Ended) -> dict[str, list[str]]:
-    """What is open after two more epochs and was not after the first, once it had the time to be closed."""
+def left_open(case: Ended, more: int = 1) -> dict[str, list[str]]:
+    """What is open after so many more epochs and was not after the first, once it had the time to be closed."""
     torch.multiprocessing.set_sharing_strategy(case.strategy)
-    workers = {*end_epoch_of_tensors(case)}
+    processes = {os.getpid(), *end_epoch_of_tensors(case)}
     files, threads = open_files(), {thread.ident for thread in threading.enumerate()}
-    workers |= {process for _ in range(2) for process in end_epoch_of_tensors(case)}
+    processes |= {process for _ in range(more) for process in end_epoch_of_tensors(case)}
     found: dict[str, list[str]] = {}
     end = time.monotonic() + SETTLED
     while time.monotonic() < end:
         grown = Counter(open_files().values()) - Counter(files.values())
         found = {
-            "files": sorted(grown.elements()), "threads": threads_since(threads), "segments": segments_of(workers),
+            "files": sorted(grown.elements()), "threads": threads_since(threads), "segments": segments_of(processes),
             "children": [str(child) for child in child_processes()],
         }  # fmt: skip
         if not any(found.values()):
@@ -243,8 +229,8 @@ def exhausted_pools(cell: Cell) -> Inputs:
     """Iterators drawn from to their end."""
     return Inputs(
         [
-            Ended("exhausted", 0), Ended("exhausted", 2, Pool(3, 4, 1, "sharded")),
-            Ended("exhausted", 1, Pool(1, 3, None, "stream")), Ended("exhausted", 0, Pool(2, 0, 2)),
+            Ended("exhausted", 0), Ended("exhausted", 2, Pool(3, 4, 1, "sharded", seed=1)),
+            Ended("exhausted", 1, Pool(1, 3, None, "stream", seed=3)), Ended("exhausted", 0, Pool(2, 0, 2)),
         ]
     )  # fmt: skip
 
@@ -277,8 +263,7 @@ def tensor_ends(cell: Cell) -> Inputs:
         Ended("exhausted", 0), Ended("deleted", 1, Pool(2, 8, 1)), Ended("exception", 0),
         Ended("deleted", 1, Pool(2, 8, 1, persistent=True)), Ended("exhausted", 1, Pool(2, 5, 2, "sharded")),
     ]  # fmt: skip
-    by_files = [replace(end, strategy=name) for end in ends for name in strategies[1:] if end.end == "exhausted"]
-    return Inputs([*ends, *by_files])
+    return Inputs([*ends, *(replace(ends[0], strategy=name) for name in strategies[1:])])
 
 
 def dropped_segments(cell: Cell) -> Inputs:
@@ -289,8 +274,8 @@ def dropped_segments(cell: Cell) -> Inputs:
 def kept_batches(cell: Cell) -> Inputs:
     """Epochs of tensors that are kept, by each sharing strategy."""
     strategies = [name for name in STRATEGIES if name in torch.multiprocessing.get_all_sharing_strategies()]
-    pools = [Pool(2, 5, 2), Pool(3, 4, 1, persistent=True)]
-    return Inputs([Ended("exhausted", 0, pool, strategy) for pool in pools for strategy in strategies])
+    kept = Ended("exhausted", 0, Pool(3, 4, 1, persistent=True), strategies[-1])
+    return Inputs([kept, *(Ended("exhausted", 0, Pool(2, 5, 2), strategy) for strategy in strategies)])
 
 
 def abandoned_pools(cell: Cell) -> Inputs:
