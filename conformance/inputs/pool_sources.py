@@ -311,7 +311,7 @@ def longer_pools(cell: Cell) -> Inputs:
             Pool(style="stream", size=3, batch_size=1, sized=True),
             Pool(style="sharded", size=4, batch_size=1, sized=True),
             Pool(style="sharded", size=4, batch_size=3, sized=True),
-            Pool(style="stream", size=3, batch_size=2, workers=3, sized=True),
+            Pool(style="stream", size=2, batch_size=2, workers=3, sized=True),  # one batch more than samples
             Pool(style="stream", size=5, batch_size=None, sized=True),
             Pool(style="stream", size=3, batch_size=1, sized=True, persistent=True, epochs=2),
         ]
