@@ -1,4 +1,4 @@
-"""Killed pools: loaders one of whose workers ends before its time, and how soon the others look for that.
+"""Killed pools: loaders one of whose workers ends before its time.
 
 Reference: https://docs.pytorch.org/docs/stable/data.html#multi-process-data-loading
 """
@@ -12,14 +12,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from conformance.engine.cases import Inputs
 from conformance.inputs import pool_listings
 from conformance.inputs.failing_pools import STREAM, Failure, run_to_failure
 from conformance.inputs.pools import Pool
 from conformance.inputs.witnesses import Journal
-from conformance.oracles.main_processes import PATIENCE
 from conformance.oracles.processes import child_processes
 
 if TYPE_CHECKING:
@@ -27,9 +24,6 @@ if TYPE_CHECKING:
 
 # every plan that a case may name
 __all__ = ["Killed", "Pool"]
-
-CHECKED = 0.25  # seconds, which torch has as 5, after which the main process and its workers look for each other
-CHECKS = 16  # such times within which a worker has to have seen that its main process is gone
 
 
 @dataclass(frozen=True)
@@ -66,21 +60,8 @@ def end_this_process(way: str, wanted: int, key: int) -> None:
         os._exit(int(way))
 
 
-def check_often() -> float:
-    """Let the main process and the workers forked from it look for each other sooner, where a case waits for that.
-
-    Returned is the limit for what they do then: where torch does not know the name, they look when they like.
-    """
-    modules = (torch.utils.data._utils, torch.utils.data._utils.worker)
-    known = [module for module in modules if hasattr(module, "MP_STATUS_CHECK_INTERVAL")]
-    for module in known:
-        module.MP_STATUS_CHECK_INTERVAL = CHECKED
-    return CHECKS * CHECKED if len(known) == len(modules) else PATIENCE
-
-
 def lose_a_worker(case: Killed, way: str) -> Failure:
-    """One epoch, and the children that are left after it; that a worker left in peace is only found by looking."""
-    check_often()
+    """One epoch, and the children that are left after it."""
     found = run_to_failure(case.pool.build(Journal(), partial(end_this_process, way, case.at)))
     found.children = child_processes()
     return found
@@ -90,7 +71,7 @@ def killed_workers(cell: Cell) -> Inputs:
     """Signals and a status, those of one case in processes side by side."""
     return Inputs(
         [
-            Killed(("SIGKILL", "SIGTERM", "SIGSEGV", "0"), 2),
+            Killed(("SIGKILL", "SIGTERM", "SIGSEGV", "3"), 2),
             Killed(("SIGABRT",), 6, Pool(3, 7, 1)),
             Killed(("SIGKILL",), 4, STREAM),
         ]

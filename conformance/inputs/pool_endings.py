@@ -22,10 +22,10 @@ import torch
 from conformance.engine.cases import Inputs
 from conformance.inputs import pool_listings
 from conformance.inputs.failing_pools import fail_at, run_to_failure
-from conformance.inputs.killed_pools import CHECKED, check_often
 from conformance.inputs.pools import Pool
 from conformance.inputs.witnesses import HELD, Gate, Journal
 from conformance.oracles.expect import Mismatch
+from conformance.oracles.main_processes import PATIENCE
 from conformance.oracles.processes import (
     SEGMENTS,
     child_processes,
@@ -43,7 +43,9 @@ __all__ = ["Ended", "Pool"]
 
 STRATEGIES = ("file_descriptor", "file_system")
 SETTLED = 3.0  # seconds within which what is being closed has to be closed
+CHECKED = 0.25  # seconds, which torch has as 5, after which the main process and its workers look for each other
 INTERRUPTS = 20  # times that a main process is interrupted which does not notice
+CHECKS = 16  # such times within which a worker has to have seen that its main process is gone
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,18 @@ def end_iterator(case: Ended, loader: Any) -> Any:
     if case.end == "cycle":
         gc.collect()
     return None
+
+
+def check_often() -> float:
+    """Let the main process and the workers forked from it look for each other sooner, where a case waits for that.
+
+    Returned is the limit for what they do then: where torch does not know the name, they look when they like.
+    """
+    modules = (torch.utils.data._utils, torch.utils.data._utils.worker)
+    known = [module for module in modules if hasattr(module, "MP_STATUS_CHECK_INTERVAL")]
+    for module in known:
+        module.MP_STATUS_CHECK_INTERVAL = CHECKED
+    return CHECKS * CHECKED if len(known) == len(modules) else PATIENCE
 
 
 def children_at_the_end(case: Ended) -> tuple[list[int], list[int]]:

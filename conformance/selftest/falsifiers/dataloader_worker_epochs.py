@@ -105,24 +105,6 @@ def kept_workers_keep_the_order() -> Break:
     return patched(dataloader._BaseDataLoaderIter, "_reset", broken)
 
 
-@falsifies(f"{AREA}.dead-worker-raises")
-def a_worker_that_leaves_in_peace_ends_the_epoch() -> Break:
-    """A worker that leaves with status 0 is taken for the end."""
-
-    def broken(original: Any) -> Any:
-        def try_get_data(self: Any, *arguments: Any, **named: Any) -> Any:
-            try:
-                return original(self, *arguments, **named)
-            except RuntimeError:
-                if any(worker.exitcode == 0 for worker in self._workers):
-                    raise StopIteration from None
-                raise
-
-        return try_get_data
-
-    return iterator_method("_try_get_data", broken)
-
-
 @falsifies(f"{AREA}.prefetches-as-many-batches-as-told")
 def two_single_samples_are_prefetched_whatever_is_told() -> Break:
     """Without batches the prefetch factor is 2."""
