@@ -51,7 +51,8 @@ class DeviceProgram:
         }
         text = "\n".join([self.lines, *(expression for expression, _ in self.answers)])
         made = [f"{name} = {value}" for name, value in names.items() if re.search(rf"\b{name}\b(?!=)", text)]
-        return "\n".join(["import torch", *made, ""])
+        whose = [] if any(self.device in line for line in made) else [f"# for {self.device}"]
+        return "\n".join(["import torch", *whose, *made, ""])
 
     def code(self) -> str:
         """The whole program, which prints what the expressions are."""

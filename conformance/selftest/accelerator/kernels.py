@@ -21,7 +21,7 @@ aten = torch.ops.aten
 # Operations that write into self and change nothing else: a stream of one's own does them later.
 LATER = {"aten::fill_.Scalar", "aten::fill_.Tensor", "aten::zero_"}
 # Operations whose indices may lie on the CPU.
-INDEXING = {"aten::index.Tensor", "aten::index_put_", "aten::index_put", "aten::_index_put_impl_"}
+INDEXING = {"aten::index.Tensor", "aten::index.Tensor_out", "aten::index_put_", "aten::index_put", "aten::_index_put_impl_"}
 
 
 def below() -> Any:
@@ -115,7 +115,7 @@ def kernel(op: Any, *args: Any, **kwargs: Any) -> Any:
         # numbers come without their tensors
         taken = [x.type.kind() for x in op._schema.arguments if not x.kwarg_only]
         args = tuple(
-            torch.tensor(x)
+            torch.tensor(x, dtype=torch.float64 if isinstance(x, float) and here(args[0]) and args[0].dim() else None)
             if kind == "TensorType" and isinstance(x, int | float | complex) else x
             for x, kind in zip(args, taken, strict=False)
         )  # fmt: skip
