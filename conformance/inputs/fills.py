@@ -53,8 +53,7 @@ def _fill(cell: Cell, method: str, seed: int, shape: tuple[int, ...], choice: An
     device = cell.target.device
     self_ = strided(dtype, shape, layout, (True,) if dtype == "bool" else (99,), device)
     args, keywords = ((), choice) if isinstance(choice, dict) else (choice, {})
-    drawn = {} if device == "meta" else {"generator": Seeded(seed, device)}  # nothing is drawn there
-    return Call(method, self_, args, {**keywords, **drawn})
+    return Call(method, self_, args, {**keywords, "generator": Seeded(seed, device)})
 
 
 def _few_and_many(cell: Cell, method: str, few: tuple[Any, ...], many: tuple[Any, ...]) -> Inputs:

@@ -21,7 +21,7 @@ aten = torch.ops.aten
 # Operations that write into self and change nothing else: a stream of one's own does them later.
 LATER = {"aten::fill_.Scalar", "aten::fill_.Tensor", "aten::zero_"}
 # Operations whose indices may lie on the CPU.
-INDEXING = {"aten::index.Tensor", "aten::index.Tensor_out", "aten::index_put_", "aten::index_put", "aten::_index_put_impl_"}
+INDEXING = {"aten::index.Tensor", "aten::index.Tensor_out", "aten::index_put_", "aten::_index_put_impl_"}
 
 
 def below() -> Any:
