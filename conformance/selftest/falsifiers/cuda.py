@@ -256,10 +256,10 @@ def graphs_begin_late() -> Break:
 
 
 @falsifies(f"{AREA}.torch-device-is-a-context")
-def eye_has_a_device_of_its_own() -> Break:
-    """eye is made on the CPU, whatever the default device."""
+def eye_is_made_on_meta() -> Break:
+    """eye is made on meta, whatever the default device."""
     return patched(
-        torch, "eye", lambda original: lambda *args, **kwargs: original(*args, **{"device": "cpu", **kwargs})
+        torch, "eye", lambda original: lambda *args, **kwargs: original(*args, **{"device": "meta", **kwargs})
     )
 
 
