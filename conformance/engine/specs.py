@@ -103,6 +103,8 @@ class Behaviour(Model):
     until: VersionText | None = Field(None, description="First release in which it holds no longer.")
     requires: Dotted | list[Dotted] = Field(default_factory=list, description="Dotted names that the build must have.")
     devices: str | list[str] = Field("any", description="'any', 'accelerator', or a list of device types.")
+    needs: list[Kebab] = Field(default_factory=list, description="What the target must be able to do (capabilities).")
+    values: bool = Field(True, description="Whether it takes values to tell; if not, meta tensors are asked too.")
     subjects: Subjects | None = None
     covers: list[str] = Field(default_factory=list, description="Rows of the collected statements that it covers.")
     note: str | None = None
@@ -126,8 +128,8 @@ class Behaviour(Model):
         return [self.requires] if isinstance(self.requires, str) else self.requires
 
     def covers_device(self, kind: str) -> bool:
-        """Whether the statement speaks of devices of this type."""
-        return reaches_device(self.devices, kind)
+        """Whether the statement speaks of devices of this type; of ``meta``, where no values are needed to tell."""
+        return not self.values if kind == "meta" else reaches_device(self.devices, kind)
 
 
 def reaches_device(devices: str | list[str], kind: str) -> bool:

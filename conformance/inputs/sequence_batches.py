@@ -119,8 +119,9 @@ class SequenceBatch:
 
     def code(self) -> str:
         """Padded, packed and taken apart in plain torch."""
+        place = f", device={self.device!r}" if self.device != "cpu" else ""
         rows = [
-            f"torch.tensor({x.reshape(-1).tolist()}, dtype=torch.{self.dtype}).reshape({tuple(x.shape)})"
+            f"torch.tensor({x.reshape(-1).tolist()}, dtype=torch.{self.dtype}{place}).reshape({tuple(x.shape)})"
             for x in self.sequences()
         ]
         first, lengths = f"batch_first={self.batch_first}", repr(list(self.lengths))

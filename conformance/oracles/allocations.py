@@ -101,15 +101,25 @@ def _end(event: Any) -> int:
     return _start(event) + int(event.duration_ns() if hasattr(event, "duration_ns") else event.duration_us())
 
 
+def _settle(module: Any, device: str) -> None:
+    """Wait for the device, and for the threads of its backward passes, which may hold their last tensors a little."""
+    module.synchronize(device)
+    for _ in range(50):
+        held = module.memory_allocated(device)
+        time.sleep(0.0005)
+        if module.memory_allocated(device) == held:
+            return
+
+
 def _elsewhere(act: Callable[[], Any], device: str) -> Account:
     module: Any = getattr(torch, torch.device(device).type, None)
     if not hasattr(module, "memory_stats") or not hasattr(module, "reset_peak_memory_stats"):
         raise Discard(f"{device} keeps no count of its allocations")
-    module.synchronize(device)
+    _settle(module, device)
     module.reset_peak_memory_stats(device)
     before = module.memory_stats(device)
     result = act()
-    module.synchronize(device)
+    _settle(module, device)
     after = module.memory_stats(device)
     del result
     total, held, peak = (f"allocated_bytes.all.{what}" for what in ("allocated", "current", "peak"))
