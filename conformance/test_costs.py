@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from conformance.engine.cases import cases
-from conformance.inputs import growths, savings
+from conformance.inputs import contests, growths, recordings, savings, waiting_pools
+from conformance.inputs.contests import Contest
 from conformance.inputs.growths import Growth
 from conformance.inputs.priced import Priced, priced
+from conformance.inputs.recordings import Recording
 from conformance.inputs.savings import Saving
-from conformance.oracles import charges, growing
+from conformance.inputs.waiting_pools import WaitingPool
+from conformance.oracles import charges, contested, growing, nodes, waits
 
 # --- nothing of its own -----------------------------------------------------------------------------------------
 
@@ -114,6 +117,18 @@ def test_loops_over_parameters_hold_less(case: Saving) -> None:
     charges.saves(case)
 
 
+@cases(savings.in_place_saves)
+def test_in_place_holds_less_than_out_of_place(case: Saving) -> None:
+    """An in-place call holds less memory at its peak than the call that gives a new tensor, by a whole result."""
+    charges.saves(case)
+
+
+@cases(recordings.recorded_functions)
+def test_modes_make_no_nodes(case: Recording) -> None:
+    """Under no_grad and inference_mode no function makes a node of a graph, where each makes one with gradients."""
+    nodes.none_in_modes(case)
+
+
 # --- time, by the clock of the thread ---------------------------------------------------------------------------
 
 
@@ -127,3 +142,36 @@ def test_sharing_memory_takes_constant_time(case: Growth) -> None:
 def test_steps_take_time_in_proportion(case: Growth) -> None:
     """A step of an optimizer over many parameters takes processor time in proportion to their number, and not to its square."""  # noqa: E501
     growing.time_grows_in_proportion(case)
+
+
+@cases(growths.copies_grow)
+def test_copies_take_time_in_proportion(case: Growth) -> None:
+    """A copy takes processor time in proportion to the number of its elements, and not to its square."""
+    growing.time_grows_in_proportion(case)
+
+
+# --- which of two ways takes less time --------------------------------------------------------------------------
+
+
+@cases(contests.loops_and_calls)
+def test_calls_beat_loops(case: Contest) -> None:
+    """A call on all elements takes less than half of the processor time of a Python loop over three hundred of them."""
+    contested.takes_less_time(case)
+
+
+@cases(contests.optimizers_in_bulk)
+def test_steps_in_bulk_beat_loops(case: Contest) -> None:
+    """A step by the foreach or fused implementation takes less processor time than one by the loop, over many small parameters."""  # noqa: E501
+    contested.takes_less_time(case)
+
+
+@cases(contests.convolutions_by_layout)
+def test_channels_last_costs_no_convolution_dear(case: Contest) -> None:
+    """A convolution with channels last takes at most twice the processor time of one with contiguous operands."""
+    contested.takes_less_time(case)
+
+
+@cases(waiting_pools.waiting)
+def test_workers_wait_side_by_side(case: WaitingPool) -> None:
+    """Workers of a loader wait for their samples at the same time, so that an epoch over a dataset that waits takes less than without."""  # noqa: E501
+    waits.side_by_side(case)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from conformance.inputs.priced import Bill, Priced
 from conformance.inputs.savings import Saving
 from conformance.oracles import expect
+from conformance.oracles.contested import tell_ratio
 from conformance.oracles.exponents import fitted
 
 ATTEMPTS = 3
@@ -65,6 +66,9 @@ def saves(case: Saving) -> None:
     """Expect the cheaper way to take fewer bytes than the dearer one, by what it is to save at least."""
     cheaper, dearer = case.bytes_of(case.cheaper), case.bytes_of(case.dearer)
     limit = dearer - case.saved
+    if dearer > 0 and cheaper >= 0:
+        ratio = cheaper / dearer
+        tell_ratio(case.cheaper, case.dearer, ratio, (ratio, ratio), f"<= {limit / dearer:.3g}")
     words = {"at_most": "most memory held at once", "left": "memory held afterwards", "handed_out": "memory allocated"}
     what = f"{words[case.by]} by {case.cheaper!r}, where {case.dearer!r} has {dearer:,} bytes"
     expect.that(cheaper <= limit, what, f"<= {limit:,} bytes", f"{cheaper:,} bytes")

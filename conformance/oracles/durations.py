@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from conformance.engine.mismatch import Discard
@@ -22,15 +23,29 @@ def shortest(act: Callable[[], Any], rounds: int = 10, calls: int = 5, enough: f
 
     Where that one alone takes ``enough`` microseconds it is the only one.
     """
+    with undisturbed():
+        first = _round(act, 1) / 1000
+        if first > enough:
+            return first
+        return min(_round(act, calls) for _ in range(rounds)) / 1000 / calls
+
+
+def in_turns(one: Callable[[], Any], other: Callable[[], Any], rounds: int) -> list[tuple[int, int]]:
+    """Nanoseconds of the thread that each of two calls takes, in rounds of both, after one that is not counted."""
+    with undisturbed():
+        one(), other()
+        return [(_round(one, 1), _round(other, 1)) for _ in range(rounds)]
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """No collection of garbage; raises Discard where the clock is too coarse."""
     if time.get_clock_info("thread_time").resolution > COARSEST:
         raise Discard("the clock of the thread is too coarse to time a call")
     collecting = gc.isenabled()
     gc.disable()
     try:
-        first = _round(act, 1) / 1000
-        if first > enough:
-            return first
-        return min(_round(act, calls) for _ in range(rounds)) / 1000 / calls
+        yield
     finally:
         if collecting:
             gc.enable()
