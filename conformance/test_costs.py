@@ -138,6 +138,12 @@ def test_sharing_memory_takes_constant_time(case: Growth) -> None:
     growing.time_does_not_grow(case)
 
 
+@cases(growths.growths)
+def test_mapping_files_takes_constant_time(case: Growth) -> None:
+    """torch.load(mmap=True) and torch.from_file take about the same processor time for four million elements as for 64, since they read none."""  # noqa: E501
+    growing.time_does_not_grow(case)
+
+
 @cases(growths.steps_of_optimizers)
 def test_steps_take_time_in_proportion(case: Growth) -> None:
     """A step of an optimizer over many parameters takes processor time in proportion to their number, and not to its square."""  # noqa: E501

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TIMED_SIZES = (1 << 6, 1 << 12, 1 << 18, 1 << 24)
 COPIED_SIZES = (1 << 10, 1 << 13, 1 << 16, 1 << 19)
-STEPPED_SIZES = (32, 96, 192, 512)
+STEPPED_SIZES = (32, 64, 128, 896)
 
 
 @dataclass(frozen=True)

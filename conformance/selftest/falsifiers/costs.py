@@ -344,3 +344,62 @@ def strided_outs_get_copies() -> Break:
         return out.copy_(original(x, dim))
 
     return method("cumsum", other, torch)
+
+
+@falsifies(f"{AREA}.mapping-files-takes-constant-time", subject="load-mmap")
+def mapped_files_are_read() -> Break:
+    """load maps no file of more than a hundred thousand bytes."""
+    import os
+
+    def other(original: Any, file: Any, mmap: Any = None, **kwargs: Any) -> Any:
+        return original(file, mmap=mmap and os.path.getsize(file) < 100_000, **kwargs)
+
+    return method("load", other, torch)
+
+
+@falsifies(f"{AREA}.sharing-allocates-nothing", subject="numpy")
+def parts_of_tensors_become_copies() -> Break:
+    """numpy() copies a tensor that begins within its storage."""
+
+    def other(original: Any, self: Any, **kwargs: Any) -> Any:
+        found = original(self, **kwargs)
+        return found.copy() if self.storage_offset() else found
+
+    return method("numpy", other)
+
+
+@falsifies(f"{AREA}.modes-make-no-nodes")
+def layers_record_within_a_chain() -> Break:
+    """Linear records in every mode, though what follows it does not."""
+
+    def other(original: Any, self: Any, x: Any) -> Any:
+        with torch.enable_grad():
+            return original(self, x)
+
+    return method("forward", other, torch.nn.Linear)
+
+
+@falsifies(f"{AREA}.meta-tensors-hold-no-data")
+def sines_of_nothing_are_computed() -> Break:
+    """sin of a meta tensor makes a real one on the way."""
+
+    def other(original: Any, self: Any) -> Any:
+        if self.is_meta:
+            torch.empty(self.numel())
+        return original(self)
+
+    return method("sin", other)
+
+
+@falsifies(f"{AREA}.steps-take-time-in-proportion", subject="ASGD")
+def parameters_are_looked_up_in_a_list() -> Break:
+    """A step of ASGD passes through all earlier parameters for each."""
+
+    def other(original: Any, self: Any, closure: Any = None) -> Any:
+        parameters = self.param_groups[0]["params"]
+        for i in range(len(parameters)):
+            for earlier in parameters[:i]:
+                earlier.shape == parameters[i].shape  # noqa: B015
+        return original(self, closure)
+
+    return method("step", other, torch.optim.ASGD)
