@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from collections import Counter
+from contextlib import nullcontext
+
 import pytest
 
+from conformance.engine.binding import check_of
+from conformance.engine.cells import cells_of
 from conformance.engine.evidence import tabled
+from conformance.engine.mismatch import Discard, Mismatch
+from conformance.engine.runner import Plan, run_cell
+from conformance.engine.specs import load_area
 from conformance.engine.subjects import left_out, rows
+from conformance.engine.targets import choose
+from conformance.engine.words import Verdict
+from conformance.inputs.contests import Contest
+from conformance.inputs.growths import Growth
+from conformance.oracles import contested, growing
+from conformance.oracles.contested import takes_less_time
 from conformance.oracles.exponents import exponent, fitted
 
 
@@ -50,3 +67,77 @@ def test_an_exponent_of_few_points_is_none() -> None:
     assert fitted("bytes", [(64, 0), (128, 0), (256, 0), (512, 0)], (0.0, 0.0)) is not None
     assert 0 == tabled["scaling"][0]["exponent"]
     tabled.clear()
+
+
+@pytest.mark.parametrize(
+    ("shares", "error"),
+    [([0.2] * 6, None), ([0.9] * 6, Mismatch), ([0.2] * 3 + [0.9] * 3, Discard), ([0.2] * 5 + [0.9], Discard)],
+)
+def test_a_ratio_that_straddles_its_limit_decides_nothing(
+    monkeypatch: pytest.MonkeyPatch, shares: list[float], error: type[Exception] | None
+) -> None:
+    """Only an interval that lies beyond the limit as a whole fails; a machine too noisy to tell is never a guess."""
+    times = iter([(int(share * 1000), 1000) for share in shares] * 10)
+    monkeypatch.setattr(contested, "in_turns", lambda one, other, rounds: [next(times)])
+    case = Contest((), "a = 1", "b = 1", 0.5)
+    tabled.clear()
+
+    with pytest.raises(error) if error else nullcontext():
+        takes_less_time(case)
+    assert 1 == len(tabled["ratios"])
+    tabled.clear()
+
+
+@pytest.mark.parametrize(
+    ("many", "error"), [(3.0, None), (5000.0, Mismatch), (60.0, Discard)], ids=["constant", "growing", "noisy"]
+)
+def test_a_time_that_jumps_and_does_not_grow_decides_nothing(
+    monkeypatch: pytest.MonkeyPatch, many: float, error: type[Exception] | None
+) -> None:
+    """A time above the limit that the sizes before have too tells of the machine."""
+    case = Growth((), "n", (64, 4096, 262144, 1 << 24))
+    times = [(64, 2.0), (4096, 2.0), (262144, 50.0 if many > 3 else 2.0), (1 << 24, many)]
+    monkeypatch.setattr(growing, "best_times", lambda case, rounds, calls: times)
+    tabled.clear()
+
+    with pytest.raises(error) if error else nullcontext():
+        growing.time_does_not_grow(case)
+    assert 1 == len(tabled["scaling"])
+    tabled.clear()
+
+
+BY_THE_CLOCK = (
+    "sharing-memory-takes-constant-time", "mapping-files-takes-constant-time", "steps-take-time-in-proportion",
+    "copies-take-time-in-proportion", "calls-beat-loops", "steps-in-bulk-beat-loops",
+    "channels-last-costs-no-convolution-dear", "workers-wait-side-by-side",
+)  # fmt: skip
+RUNS = 50
+LOAD = "while True: bytes(1 << 20)"
+
+
+@pytest.mark.benchmark
+def test_no_load_makes_a_cell_fail(request: pytest.FixtureRequest) -> None:
+    """Fifty runs of what the clock decides, beside as many busy processes as there are cores and one more."""
+    if "benchmark" not in (request.config.getoption("markexpr") or ""):
+        pytest.skip("a measurement of many minutes: run it with -m benchmark")
+    loaded = load_area("costs")
+    clocked = [behaviour for behaviour in loaded.area.behaviours if behaviour.id in BY_THE_CLOCK]
+    cells = [cell for behaviour in clocked for cell in cells_of(loaded, behaviour, choose(["cpu"]))]
+    found: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
+    busy = [subprocess.Popen([sys.executable, "-c", LOAD]) for _ in range((os.cpu_count() or 1) + 1)]
+    try:
+        for run in range(RUNS):
+            for cell in cells:
+                verdict = run_cell(cell, check_of(cell), Plan(samples=0, seed=run)).verdict
+                found[verdict.value] += 1
+                if verdict not in (Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.NOT_APPLICABLE):
+                    failed[f"{cell.id}: {verdict.value}"] += 1
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+    print(f"\n{RUNS} runs of {len(cells)} cells: {dict(found)}")
+
+    assert len(BY_THE_CLOCK) == len(clocked)
+    assert {} == dict(failed)
