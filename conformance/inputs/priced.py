@@ -120,7 +120,7 @@ PRICED_TYPES = {
     "unchanged": (*FLOAT_TYPES, "int64", "bool"),
     "detached": (*FLOAT_TYPES, "int64", "bool"),
     "shared": ("float64", "float16", "complex64", *WHOLE_TYPES),
-    "in-place": ("float64", "bfloat16"),
+    "in-place": ("float64", "float16", "bfloat16"),
     "out": ("float64",),
     "copy": ("float64", "bfloat16", "int64", "bool"),
 }
@@ -281,7 +281,7 @@ def priced(cell: Cell) -> Inputs:
     forms = [(n, "contiguous") for n in sizes]
     forms[:0] = [(many, layout) for layout in layouts if may_be_laid(row, layout)]
     plain = Priced(row.setup, row.act, tuple(forms), device=cell.target.device)
-    types = PRICED_TYPES.get(kind, ())
+    types = getattr(row, "types", PRICED_TYPES.get(kind, ()))
     others = [replace(plain, forms=((many, "contiguous"),), dtype=dtype) for dtype in types if may_be_typed(row, dtype)]
 
     if kind not in SAMPLED_KINDS or getattr(row, "further", False):
