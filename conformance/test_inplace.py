@@ -406,6 +406,15 @@ def test_polygamma_of_order_one_has_the_digits_of_float64(case: Call) -> None:
     numbers.close(expected, memory.contents(live.self_), case.self_.dtype, accuracy, "self after polygamma_(1)")
 
 
+@cases(extremes.large_shapes_of_gamma)
+def test_incomplete_gamma_of_large_arguments_has_the_digits_of_float64(case: Call) -> None:
+    """igamma_ and igammac_ of large arguments in float64 are as close to the documented integrals as float64 can tell."""  # noqa: E501
+    live = case.build()
+    live.apply()
+    expected, accuracy = references.expected(case)
+    numbers.close(expected, memory.contents(live.self_), case.self_.dtype, accuracy, f"self after {case.method}")
+
+
 @cases(extremes.tiny_arguments)
 def test_erf_of_a_tiny_number_is_not_zero(case: Call) -> None:
     """erf_ of a number close to zero is that number times two by the root of pi, and not zero."""

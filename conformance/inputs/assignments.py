@@ -142,6 +142,13 @@ BASIC: tuple[tuple[tuple[int, ...], tuple[Any, ...]], ...] = (
     ((33,), (slice(None, None, 7),)),
     ((2, 3), (slice(1, -100), 0)),
     ((2, 3), (np.int64(1), slice(-2, None))),
+    ((17,), (np.int64(-1),)),
+    ((2, 3), (slice(0, 1), slice(1, 3))),
+    ((4, 5), (slice(None, None, 2), slice(1, None, 2))),
+    ((2, 3, 4), (EVERY, -1, EVERY)),
+    ((2, 3), (0, None)),
+    ((2, 3), (Ellipsis, None)),
+    ((2, 3), (None, EVERY, None, 1)),
 )
 ADVANCED: tuple[tuple[tuple[int, ...], tuple[Any, ...]], ...] = (
     ((), (mask((), True),)),
@@ -179,6 +186,13 @@ ADVANCED: tuple[tuple[tuple[int, ...], tuple[Any, ...]], ...] = (
     ((2, 3, 4), (Ellipsis, long_index(3, 1))),
     ((2, 3, 4), (EVERY, Strided("int64", (2, 1), (2, 0)), long_index(0, 3, 2))),
     ((2, 3, 4), (long_index(1), EVERY, mask((4,), False, True, False, True))),
+    ((2, 3), (mask((2,), False, True), slice(1, None))),
+    ((2, 3), (mask((2,), True, False), 0)),
+    ((2, 3), (long_index(1, 0), -1)),
+    ((2, 3), (long_index(1, 0), slice(1, None))),
+    ((2, 3), (mask((2,), True, True), mask((3,), True, False, True))),
+    ((2, 3), (None, mask((2,), False, True))),
+    ((3, 4), (Strided("int64", (2, 2), (0, 2, 1, 0)), Strided("int64", (2, 2), (3, 0, -1, 1)))),
 )
 # Masks that are arrays; of the first one releases have made an index for each dimension.
 ARRAY_MASKS: tuple[tuple[tuple[int, ...], tuple[Any, ...]], ...] = (
@@ -207,6 +221,7 @@ ABSENT: tuple[tuple[tuple[int, ...], tuple[Any, ...]], ...] = (
 LAZY_TYPES = (
     ("complex64", "complex64"), ("complex128", "complex128"), ("float32", "complex64"), ("float64", "complex128"),
 )  # fmt: skip
+LONG = (32771,)
 VALUE_FORMS = ("scalar", "zero-d", "same", "broadcast", "other-dtype", "stepped", "expanded")
 
 
@@ -257,7 +272,8 @@ def assignments(device: str, advanced: bool, refused: bool = False) -> tuple[Ass
 def basic_assignments(cell: Cell) -> Inputs:
     """Assignments through integers, slices, None and Ellipsis, also of parts of the same tensor and of lazy views."""
     device = cell.target.device
-    corners = (*assignments(device, False), *own_assignments(device), *lazy_assignments(device, (1,)))
+    large = large_assignments(device, ((slice(3, None),), (Ellipsis, slice(None, None, 2))))
+    corners = (*assignments(device, False), *own_assignments(device), *lazy_assignments(device, (1,)), *large)
     return Inputs(corners, assignment_strategy(device, False))
 
 
@@ -271,7 +287,21 @@ def advanced_assignments(cell: Cell) -> Inputs:
         for dtype, layout in zip(("float32", "int16", "bool", "complex64"), DISJOINT, strict=False)
         for index in ((1, EVERY, long_index(3, 1)), (long_index(1), EVERY, 2))
     ]
-    return Inputs((*assignments(device, True), *lazy, *between), assignment_strategy(device, True))
+    some = mask(LONG, True, False, False)
+    large = large_assignments(device, ((some,), (long_index(*range(5, 200, 3)),), (long_index(*range(1100, 0, -1)),)))
+    return Inputs((*assignments(device, True), *lazy, *between, *large), assignment_strategy(device, True))
+
+
+def large_assignments(device: str, indices: tuple[tuple[Any, ...], ...]) -> list[Assignment]:
+    """Assignments to a vector above the grain size of threads, of numbers and of as many elements."""
+    found = []
+    for turn, dtype in enumerate(("float32", "int64", "bool", "complex64", "bfloat16", "uint8")):
+        index = tuple(replace(x, device=device) if isinstance(x, Strided) else x for x in indices[turn % len(indices)])
+        own = corner(dtype, LONG, ("contiguous", "stepped")[turn % 2], "ordinary", "any", device)
+        selected = np.shape(np.empty(LONG)[Assignment(own, index, 0).for_numpy()])
+        value = corner(dtype, selected, "contiguous", "ordinary", "any", device, 3)
+        found += [Assignment(own, index, value), Assignment(own, index, number_of(dtype))]
+    return found
 
 
 def own_assignments(device: str) -> list[Assignment]:

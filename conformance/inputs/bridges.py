@@ -36,6 +36,9 @@ STEPS: dict[str, Callable[[Any], Any]] = {
     "Parameter": lambda x: torch.nn.Parameter(x),
     "to_sparse()": lambda x: x.to_sparse(),
     "to_sparse_csr()": lambda x: x.to_sparse_csr(),
+    "to_sparse_csc()": lambda x: x.to_sparse_csc(),
+    "to_mkldnn()": lambda x: x.to_mkldnn(),
+    "to(torch.float8_e4m3fn)": lambda x: x.to(torch.float8_e4m3fn),
     "to('meta')": lambda x: x.to("meta"),
 }
 PART_TYPES = {"complex32": "float16", "complex64": "float32", "complex128": "float64"}

@@ -28,6 +28,7 @@ TENSOR_FORMS: tuple[Form, ...] = (
     ((2, 3), "stepped"), ((2, 3), "offset"), ((2, 3, 4), "contiguous"), ((2, 3, 4), "transposed"),
     ((2, 3, 4), "sliced"), ((2, 3, 2, 2), "channels_last"), ((17,), "contiguous"), ((33,), "stepped"),
     ((65,), "offset"), ((1030,), "contiguous"), ((2, 3, 4), "permuted"), ((2, 1, 3, 2, 2), "transposed"),
+    ((2, 0), "contiguous"), ((1, 17), "contiguous"),
 )  # fmt: skip
 # Dense orders of the axes that are neither row-major nor its reverse.
 ORDERS: tuple[Form, ...] = (
@@ -43,7 +44,7 @@ ARRAY_FORMS: tuple[Form, ...] = (
     ((2, 3), "stepped"), ((2, 3), "offset"), ((2, 3, 4), "contiguous"), ((2, 3, 4), "fortran"),
     ((2, 3, 4), "sliced"), ((2, 3, 2, 2), "fortran"), ((2, 3), "field"),
     ((17,), "field"), ((17,), "contiguous"), ((33,), "stepped"),
-    ((65,), "offset"), ((1030,), "contiguous"), ((2, 3), "broadcast"), ((2, 3, 4), "permuted"),
+    ((65,), "offset"), ((1030,), "contiguous"), ((2, 3), "broadcast"), ((2, 3, 4), "permuted"), ((1, 17), "contiguous"),
     ((2, 1, 3, 2, 2), "fortran"),
 )  # fmt: skip
 FEW: tuple[Form, ...] = (

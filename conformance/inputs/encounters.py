@@ -14,7 +14,7 @@ import numpy as np
 from conformance.inputs.calls import Call
 from conformance.inputs.dtypes import ELEMENT_TYPES, family, limits, representable
 from conformance.inputs.layouts import REPEATING
-from conformance.inputs.operands import WIDER, domain_of
+from conformance.inputs.operands import WIDER, domain_of, domain_within
 from conformance.inputs.tensors import Strided, strided
 from conformance.inputs.values import DOMAINS, LOWEST, values
 
@@ -66,19 +66,23 @@ def special_numbers(row: Operator, calls: list[Call]) -> Iterator[Call]:
         return
     domain = row.arguments[place].domain
     last = len(row.arguments) - place  # an indexed write has a dimension and an index before its arguments
-    met: set[str] = set()
+    met: set[tuple[str, str]] = set()
     for call in calls:
         own = call.self_
         place = len(call.args) - last if row.kind == "indexed" else place
         alone = not any(isinstance(x, Strided) for x in call.args[:place] + call.args[place + 1 :])
-        if own.dtype in met or len(call.args) <= place or own.array.size < 5 or call.kwargs:
+        form = own.dtype, repr(call.kwargs.get("rounding_mode"))
+        if form in met or len(call.args) <= place or own.array.size < 5 or call.kwargs.keys() - {"rounding_mode"}:
             continue
         if row.kind == "elementwise" and not alone:
             continue
-        met.add(own.dtype)
-        special = values(own.dtype, "special", domain_of(row.domain, own.dtype))
-        admitted = domain_of(domain, own.dtype)
-        numbers = values(own.dtype, "special", admitted) + values(own.dtype, "ordinary", admitted)[:3]
+        met.add(form)
+        special = values(own.dtype, "special", domain_within(row, row.domain, own.dtype, call.kwargs))
+        admitted = domain_within(row, domain, own.dtype, call.kwargs)
+        ordinary = values(own.dtype, "ordinary", admitted)
+        numbers = tuple(
+            {repr(x): x for x in (*values(own.dtype, "special", admitted), *ordinary[:3], *ordinary[-2:])}.values()
+        )
         every = own.dtype in THOROUGH or ELEMENT_TYPES[own.dtype].kind in ("signed", "unsigned")
         for number in numbers if every else numbers[len(met) % 3 :: 3]:
             # the lowest integer by -1 ends the process in some releases; a behaviour of its own asks for that
@@ -114,14 +118,14 @@ def lower_numbers(row: Operator, calls: list[Call]) -> Iterator[Call]:
     met: set[str] = set()
     for call in calls:
         own = call.self_
-        lower = {"bool": (), "signed": (True, False), "unsigned": (True, False)}.get(
-            ELEMENT_TYPES[own.dtype].kind, (True, False, 3, 7)
+        lower = {"bool": (), "signed": (True, False), "unsigned": (True, False), "floating": (True, False, 3, 7)}.get(
+            ELEMENT_TYPES[own.dtype].kind, (True, False, 3, 7, 0.0, 2.5)
         )
         if own.dtype in met or not 4 < own.array.size < 100 or len(call.args) != 1 or call.kind != "ordinary":
             continue
         met.add(own.dtype)
         for number in lower:
-            of = "bool" if isinstance(number, bool) else "int64"
+            of = {bool: "bool", int: "int64", float: "float64"}[type(number)]
             admitted = all(DOMAINS[domain_of(argument.domain, name)](number) for name in (of, own.dtype))
             if admitted and (argument.dtypes is None or of in family(*argument.dtypes)):
                 yield replace(call, args=(number,))

@@ -6,6 +6,7 @@ cells stay sharp for everything else.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from conformance.engine.cases import Inputs
@@ -13,7 +14,7 @@ from conformance.inputs.calls import Call
 from conformance.inputs.dtypes import ELEMENT_TYPES, family, limits
 from conformance.inputs.tensors import strided
 from conformance.inputs.values import values
-from conformance.oracles.references.special import error_function, psi_derivative
+from conformance.oracles.references.special import error_function, gamma_lower, gamma_upper, psi_derivative
 
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
 # One element, and as many as fill a vector register of each element type, with and without a tail.
 LENGTHS = (1, 8, 17, 33, 65)
 LAYOUTS = ("contiguous", "stepped", "offset")
+
+
+class Barest(Call):
+    """A call of which nothing can be left out: each attempt at a simpler one would cost a process."""
+
+    def reductions(self) -> Iterator[Call]:
+        """None."""
+        return iter(())
 
 
 def far_apart(cell: Cell) -> Inputs:
@@ -50,7 +59,7 @@ def lowest_by_minus_one(cell: Cell) -> Inputs:
                 self_ = self_ if count > 1 else strided(dtype, (1,), "contiguous", (low,), cell.target.device)
                 other = strided(dtype, (count,), "contiguous", (-1,), cell.target.device)
                 keywords = {"rounding_mode": mode} if mode else {}
-                found.append(Call(name, self_, (-1 if turn else other,), keywords))
+                found.append(Barest(name, self_, (-1 if turn else other,), keywords))
     return Inputs(found)
 
 
@@ -116,6 +125,20 @@ def second_derivatives_of_log_gamma(cell: Cell) -> Inputs:
         data = values("float64", "ordinary", "small-positive")
         self_ = strided("float64", (count,), LAYOUTS[turn % 3], data[turn:] + data[:turn], cell.target.device)
         found.append(Call("polygamma_", self_, (1,), {}, psi_derivative, "to-float", "special"))
+    return Inputs(found)
+
+
+def large_shapes_of_gamma(cell: Cell) -> Inputs:
+    """Whole numbers above 20, where releases change to an expansion, beside numbers less than a third larger."""
+    reference = gamma_lower if cell.subject_name == "igamma_" else gamma_upper
+    found = []
+    for turn, count in enumerate(LENGTHS):
+        shapes, ends = (30.0, 21.0, 24.0, 27.0), (30.0, 25.0, 22.0, 31.0)
+        self_, other = (
+            strided("float64", (count,), LAYOUTS[turn % 3], data[turn:] + data[:turn], cell.target.device)
+            for data in (shapes, ends)
+        )
+        found.append(Call(cell.subject_name or "", self_, (other,), {}, reference, "to-float", "accumulated"))
     return Inputs(found)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from conformance.engine.cases import Inputs
 from conformance.inputs import ndarrays
@@ -59,8 +60,11 @@ STRANGERS = (
     "longdouble",
     "clongdouble",
     "S3",
+    "U1",
     "U3",
+    "V2",
     "V4",
+    "i4,",
     "i4,f4",
 )
 
@@ -99,7 +103,7 @@ def readonly_shares(cell: Cell) -> Inputs:
 def backward_arrays(cell: Cell) -> Inputs:
     """Arrays that step backwards along one axis."""
     forms = [(s, layout) for s in ((2, 3), (1,), (5,), (1, 3, 1), (3, 2, 2)) for layout in ("reversed", "flipped")]
-    return crossed_once(make_array, "cpu", LISTED, tuple(forms), VALUES)
+    return crossed_once(make_array, "cpu", LISTED, (*forms, ((2, 3, 2), "turned")), VALUES)
 
 
 def packed_arrays(cell: Cell) -> Inputs:
@@ -111,7 +115,8 @@ def packed_arrays(cell: Cell) -> Inputs:
 def swapped_arrays(cell: Cell) -> Inputs:
     """Arrays in the byte order that is not the machine's."""
     wide = tuple(name for name in LISTED if ELEMENT_TYPES[name].itemsize > 1)
-    return crossed_once(make_array, "cpu", wide, (((2, 3), "swapped"), ((17,), "swapped"), ((), "swapped")), VALUES)
+    forms = tuple((shape, "swapped") for shape in ((2, 3), (17,), (), (0,)))
+    return crossed_once(make_array, "cpu", wide, forms, VALUES)
 
 
 def unaligned_arrays(cell: Cell) -> Inputs:
@@ -144,7 +149,13 @@ def unconvertible(cell: Cell) -> Inputs:
     cases += [make_seen(device, ("conj()",), dtype, form) for dtype in family("complex") for form in FEW]
     cases += [make_tensor(device, dtype, form) for dtype in ALL if dtype not in TWINS for form in FEW]
     plain = [make_tensor(device, dtype, ((2, 3), "contiguous")) for dtype in ("float32", "float64")]
-    cases += [Seen(plan, (step,)) for plan in plain for step in ("to_sparse()", "to_sparse_csr()", "to('meta')")]
+    steps = ("to_sparse()", "to_sparse_csr()", "to_sparse_csc()", "to('meta')", "Parameter")
+    cases += [Seen(plan, (step,)) for plan in plain for step in steps]
+    cases += [Seen(make_tensor(device, "float32", ((0,), "contiguous")), ("to('meta')",))]
+    if torch.backends.mkldnn.is_available() and device == "cpu":
+        cases += [Seen(plain[0], ("to_mkldnn()",))]
+    if hasattr(torch, "float8_e4m3fn"):
+        cases += [Seen(plain[0], ("to(torch.float8_e4m3fn)",))]
     if device != "cpu":
         cases += [make_tensor(device, dtype, form) for dtype in TWINS for form in FEW]
     return listed(*cases)
@@ -238,7 +249,7 @@ def array_conversions(cell: Cell) -> Inputs:
         "complex64",
     )  # fmt: skip
     pairs = [(a, b) for a in TWINS for b in types_ if a != b.rstrip("_") and _converts(a, b.rstrip("_"))]
-    calls = ("np.asarray(x, dtype=np.{0})", "x.__array__(np.{0})")
+    calls = ("np.asarray(x, dtype=np.{0})", "x.__array__(np.{0})", "np.asarray(x, dtype=np.dtype(np.{0}).name)")
     cases = []
     for (source, target), form, call in covering(pairs, (*FEW, TENSOR_FORMS[0], TENSOR_FORMS[-1]), calls):
         data = convertible_data(source, target.rstrip("_")) if convertible(source, target.rstrip("_")) else (1, 0, 1j)
@@ -258,7 +269,8 @@ def array_copies(cell: Cell) -> Inputs:
 
 def unconvertible_by_protocol(cell: Cell) -> Inputs:
     """The same tensors that ``numpy()`` refuses, given to NumPy."""
-    return listed(*(Applied(plan, "np.asarray(x)") for plan in unconvertible(cell).corners))
+    calls = ("np.asarray(x)", "np.asarray(x, dtype=np.float64)", "x.__array__(np.dtype('float32'))")
+    return listed(*(Applied(plan, calls[turn % 3]) for turn, plan in enumerate(unconvertible(cell).corners)))
 
 
 def ufuncs(cell: Cell) -> Inputs:

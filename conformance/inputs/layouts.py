@@ -28,6 +28,7 @@ class Placement(NamedTuple):
     layout: str
 
 
+@cache
 def row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Strides of a contiguous tensor; an extent of 0 counts as 1, as torch has it."""
     strides, step = [], 1

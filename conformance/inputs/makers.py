@@ -202,10 +202,10 @@ def large(row: Operator, choices: Factors) -> Iterator[tuple[Any, ...]]:
             shape = LARGE_SIZES if row.kind == "matrix" else LARGE if vector and turn else LARGE_MATRIX
             yield (dtype, shape, layout, kind, *(factor[turn % len(factor)] for factor in choices[4:]))
         return
-    for dtype, layout, kind in (
-        (_preferred(names, "float32"), "contiguous", "special"),
-        (names[-1], "stepped", "ordinary"),
-    ):
+    forms = [(_preferred(names, "float32"), "contiguous", "special"), (names[-1], "stepped", "ordinary")]
+    if row.kind in ("copy", "fill"):  # of nothing but memory
+        forms += [(name, "contiguous", "ordinary") for name in ("int64", "uint8", "bool") if name in names]
+    for dtype, layout, kind in forms:
         if row.kind in ("elementwise", "copy"):
             last = choices[7][-1]
             yield (dtype, LARGE, layout, kind, "stepped", "same", "same", last)

@@ -114,14 +114,15 @@ def array(dtype: str, shape: tuple[int, ...], layout: str = "contiguous", data: 
 
     Beside the layouts of tensors (by NumPy's names ``fortran`` and ``broadcast``) there are: ``field`` (of a
     structured array, aligned), ``packed`` (of one whose records are no multiple of the field), ``unaligned``,
-    ``reversed`` (last axis backwards), ``flipped`` (first axis backwards), ``swapped`` (foreign byte order) and
-    ``readonly``. A layout that the shape cannot have falls back to the nearest one, and the plan names that one.
+    ``reversed`` (last axis backwards), ``flipped`` (first axis backwards), ``turned`` (the one in the middle),
+    ``swapped`` (foreign byte order) and ``readonly``. A layout that the shape cannot have falls back to the nearest
+    one, and the plan names that one.
     """
     kind = np.dtype(dtype)
     itemsize, count = kind.itemsize, prod(shape)
     data = data[:count] if 0 < count < len(data) else data
-    if layout in ("reversed", "flipped"):
-        axis = len(shape) - 1 if layout == "reversed" else 0
+    if layout in ("reversed", "flipped", "turned"):
+        axis = {"reversed": len(shape) - 1, "flipped": 0, "turned": len(shape) // 2}[layout]
         if not shape or not count:
             return Array(dtype, shape, data)
         steps = [step * itemsize for step in row_major(shape)]

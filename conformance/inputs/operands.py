@@ -69,14 +69,15 @@ def by_family(choice: str | dict[str, str], dtype: str) -> str:
 
 
 @cache
-def _before(release: str) -> bool:
+def before(release: str) -> bool:
+    """Whether the torch under test is older than a release."""
     return out_of_range(torch.__version__, release, None) is not None
 
 
 def related_dtype(argument: Argument, dtype: str, relation: str) -> str:
     """Element type of an operand whose self has ``dtype``."""
     if argument.dtype == "promotes":
-        if _before(argument.promotes_since):
+        if before(argument.promotes_since):
             return dtype
         found = DTYPE_RELATIONS[relation].get(dtype, dtype)
         return found if argument.dtypes is None or found in family(*argument.dtypes) else dtype
@@ -93,6 +94,13 @@ def related_shape(shape: tuple[int, ...], relation: str, turn: int) -> tuple[int
         where = turn % len(shape) if shape else 0
         return tuple(1 if axis == where else extent for axis, extent in enumerate(shape))
     return () if relation == "0-d" else shape
+
+
+def domain_within(row: Operator, domain: str | dict[str, str], dtype: str, keywords: dict[str, Any]) -> str:
+    """The domain of an operand beside keywords, where the variant that has these may narrow it."""
+    found = domain_of(domain, dtype)
+    narrower = next((v.domain for v in row.variants if v.keywords == keywords and v.domain), None)
+    return domain_of(narrower, dtype) if narrower and found in ("any", "finite") else found
 
 
 class Listed:

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 from conformance.inputs.calls import Call
 from conformance.inputs.corners import call_made, corners_of, factors
 from conformance.inputs.encounters import close_partners, kinds_above, lower_numbers, special_numbers
+from conformance.inputs.further_values import further_values
 from conformance.inputs.layouts import places
 from conformance.inputs.operands import Listed, family_of
+from conformance.inputs.pairings import pairings
 from conformance.inputs.tensors import Strided
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ def supplements(row: Operator, device: str) -> tuple[Call, ...]:
     """What the values of an operator are checked on besides; made once a process."""
     known = list(corners_of(row, device))
     met = (*special_numbers(row, known), *kinds_above(row, known), *close_partners(row, known))
-    met = (*met, *lower_numbers(row, known))
+    met = (*met, *lower_numbers(row, known), *pairings(row, known), *further_values(row, device))
     return (*met, *plain_forms(row, device), *_deep(row, device), *_large(row, device))
 
 

@@ -62,47 +62,51 @@ class Strided:
             numbers = np.tile(numbers, -(-count // len(numbers)))
         return numbers[:count].reshape(self.shape)
 
-    @cached_property
+    @property
     def strides(self) -> tuple[int, ...]:
         """Strides in elements, also where the plan left them to the row-major default."""
         return row_major(self.shape) if self.stride is None else self.stride
 
-    @cached_property
+    @property
     def places(self) -> np.ndarray:
         """Storage index of each element, row-major."""
         return places(self.shape, self.strides, self.offset)
 
-    @cached_property
+    @property
     def storage(self) -> bytes:
         """Every byte of the storage: guards, and the elements in their places."""
-        elements = encode(self.array, self.dtype)
-        if self._plain:
-            return elements
-        word = f"V{ELEMENT_TYPES[self.dtype].itemsize}"
-        count = prod(self.shape) if self.size is None else self.size
-        # other bytes than 0 and 1 are no valid bool
-        memory = np.full(count * int(word[1:]), 1 if self.dtype == "bool" else GUARD, np.uint8)
-        memory.view(word)[self.places] = np.frombuffer(elements, word)
-        return memory.tobytes()
+        return self._memory[0]
 
-    @cached_property
+    @property
     def _plain(self) -> bool:
         return self.stride is None and not self.offset and self.size is None
 
     @cached_property
-    def _memory(self) -> tuple[bytes, int, tuple[int, ...]]:
-        """The storage's bytes, how many, and the shape of the tensor that owns them."""
-        count = len(self.storage) // ELEMENT_TYPES[self.dtype].itemsize
-        return self.storage, len(self.storage), self.shape if self._plain else (count,)
+    def _memory(self) -> tuple[bytes, int, tuple[int, ...], bool]:
+        """The storage's bytes, how many, the shape of the tensor that owns them, and whether it is this one.
+
+        One property for what could be four: most plans are built once, and each cached property costs as much as
+        making the tensor.
+        """
+        elements = encode(self.array, self.dtype)
+        if self._plain:
+            return elements, len(elements), self.shape, True
+        word = ELEMENT_TYPES[self.dtype].itemsize
+        count = prod(self.shape) if self.size is None else self.size
+        # other bytes than 0 and 1 are no valid bool
+        memory = np.full(count * word, 1 if self.dtype == "bool" else GUARD, np.uint8)
+        memory.view(f"V{word}")[self.places] = np.frombuffer(elements, f"V{word}")
+        storage = memory.tobytes()
+        return storage, len(storage), (count,), False
 
     def build(self) -> torch.Tensor:
         """A new tensor as planned; a view of a larger 1-D tensor unless it is contiguous and fills its storage."""
-        memory, length, shape = self._memory
+        memory, length, shape, plain = self._memory
         tensor = torch.empty(shape, dtype=getattr(torch, self.dtype))
         ctypes.memmove(tensor.data_ptr(), memory, length)
         if self.device != "cpu":
             tensor = tensor.to(self.device)
-        return tensor if self._plain else tensor.as_strided(self.shape, self.strides, self.offset)
+        return tensor if plain else tensor.as_strided(self.shape, self.strides, self.offset)
 
     def code(self) -> str:
         """One expression of plain torch that makes the same tensor, without the guards' exact bytes."""

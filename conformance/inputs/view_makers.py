@@ -16,7 +16,7 @@ from conformance.inputs.makers import (
     unary_call,
     unary_factors,
 )
-from conformance.inputs.operands import domain_of, related_shape
+from conformance.inputs.operands import before, domain_of, related_shape
 from conformance.inputs.tensors import Strided
 
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ def view_call(row: Operator, choice: Sequence[Any], plans: Any) -> Call:
     elif name == "unsqueeze_":
         args = ((0, -1, rank, -rank - 1)[number],)
     elif name == "squeeze_":
-        args = ((), (0,), (-1,), (rank // 2 if rank else 0,))[number]
+        # several dimensions at once are taken since 2.0
+        several = [((0, -1),)] if rank > 2 and not before("2.0") else [(rank // 2 if rank else 0,)]
+        args = ((), (0,), (-1,), *several)[number]
     elif name == "as_strided_":
         args = _restrided(self_, number)
     return call_of(row, row.variants[0], self_, args, {}, kind)

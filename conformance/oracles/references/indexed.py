@@ -1,4 +1,4 @@
-"""References of writes at indices: loops over the indices, in the order in which they are given.
+"""References of writes at indices, one after the other in the order in which they are given.
 
 Reference: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.scatter_.html and its neighbours.
 """
@@ -88,13 +88,13 @@ def scattered_where(x: np.ndarray, mask: np.ndarray, source: np.ndarray) -> np.n
 def written_at_indices(
     x: np.ndarray, dim: int, index: np.ndarray, src: Any, *, reduce: str | None = None
 ) -> np.ndarray:
-    """scatter_: written, added or multiplied at the places that the index names along one dimension."""
+    """scatter_: written, added or multiplied at the places that the index names along one dimension, in order."""
     found = x.copy()
-    for place, value in _targets(x, dim, index, src):
-        if reduce is None:
-            found[place] = value
-        else:
-            found[place] = found[place] + value if reduce == "add" else found[place] * value
+    places, values = _targets(x, dim, index, src)
+    if reduce is None:
+        found.reshape(-1)[places] = values  # NumPy assigns in order, so that the last of several stays
+    else:
+        (np.add if reduce == "add" else np.multiply).at(found.reshape(-1), places, values)
     return found
 
 
@@ -107,24 +107,34 @@ def reduced_at_indices(
     x: np.ndarray, dim: int, index: np.ndarray, src: np.ndarray, reduce: str, *, include_self: bool = True
 ) -> np.ndarray:
     """scatter_reduce_: the elements of src that meet at one place of self reduced, with self's own or without."""
-    terms: dict[tuple[int, ...], list[Any]] = {}
-    for place, value in _targets(x, dim, index, src):
-        terms.setdefault(place, [x[place]] if include_self else []).append(value)
     found = x.copy()
-    for place, met in terms.items():
-        found[place] = reduced(met, reduce)
+    flat = found.reshape(-1)
+    places, values = _targets(x, dim, index, src)
+    met, first, counts = np.unique(places, return_index=True, return_counts=True)
+    further = np.ones(len(places), bool)
+    if not include_self:
+        flat[met] = values[first]
+        further[first] = False
+    _REDUCTIONS[reduce].at(flat, places[further], values[further])
+    if reduce == "mean":
+        flat[met] = flat[met] / (counts + include_self)
     return found
 
 
-def _targets(x: np.ndarray, dim: int, index: np.ndarray, src: Any) -> list[tuple[tuple[int, ...], Any]]:
-    found = []
-    for spot in np.ndindex(*index.shape):
-        place = list(spot)
-        if place:
-            place[dim] = int(index[spot])
-        value = src[spot] if isinstance(src, np.ndarray) else np.asarray(src).astype(x.dtype)[()]
-        found.append((tuple(place), value))
-    return found
+_REDUCTIONS = {"sum": np.add, "mean": np.add, "prod": np.multiply, "amax": np.maximum, "amin": np.minimum}
+
+
+def _targets(x: np.ndarray, dim: int, index: np.ndarray, src: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The places of self, counted in row-major order, that the elements of the index name, and what comes there."""
+    coordinates: list[np.ndarray] = list(np.indices(index.shape))
+    if coordinates:
+        coordinates[dim] = index
+    places = np.ravel_multi_index(coordinates, x.shape) if coordinates else np.zeros((), np.intp)
+    if isinstance(src, np.ndarray):
+        values = src[tuple(map(slice, index.shape))] if src.ndim else src
+    else:
+        values = np.full(index.shape, np.asarray(src).astype(x.dtype))
+    return np.asarray(places).ravel(), values.ravel()
 
 
 def _rows(x: np.ndarray, dim: int, source: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -225,11 +225,11 @@ def _i0(x: np.ndarray) -> Any:
 
 
 def _gamma_p(a: np.ndarray, z: np.ndarray) -> Any:
-    return np.where(z < a + 1, _gamma_series(a, z), 1 - _gamma_fraction(a, z))
+    return np.where(z < a + 1, _gamma_series(a, z), np.where(np.isinf(z), 1, 1 - _gamma_fraction(a, z)))
 
 
 def _gamma_q(a: np.ndarray, z: np.ndarray) -> Any:
-    return np.where(z < a + 1, 1 - _gamma_series(a, z), _gamma_fraction(a, z))
+    return np.where(z < a + 1, 1 - _gamma_series(a, z), np.where(np.isinf(z), 0, _gamma_fraction(a, z)))
 
 
 def _gamma_series(a: np.ndarray, z: np.ndarray) -> Any:

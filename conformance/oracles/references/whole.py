@@ -73,11 +73,12 @@ def restrided(
     return found
 
 
-def without_ones(x: np.ndarray, dim: int | None = None) -> np.ndarray:
-    """squeeze: without the dimensions of extent 1, or without that one."""
+def without_ones(x: np.ndarray, dim: int | tuple[int, ...] | None = None) -> np.ndarray:
+    """squeeze: without the dimensions of extent 1, or without those of them that are named."""
+    named = {axis % max(x.ndim, 1) for axis in (dim if isinstance(dim, tuple) else (dim,)) if axis is not None}
     kept = [
         extent for axis, extent in enumerate(x.shape)
-        if extent != 1 or (dim is not None and axis != dim % x.ndim)
+        if extent != 1 or (dim is not None and axis not in named)
     ]  # fmt: skip
     return x.reshape(kept)
 

@@ -210,3 +210,48 @@ def an_index_tensor_beyond_the_end_wraps() -> AbstractContextManager[Any]:
 def a_negative_step_is_ignored() -> AbstractContextManager[Any]:
     """x[::-1] = v writes nothing, and says nothing."""
     return lost(lambda x, parts, v: any(isinstance(p, slice) and (p.step or 1) < 0 for p in parts))
+
+
+@falsifies(BASIC)
+def two_slices_with_bounds_write_nothing() -> AbstractContextManager[Any]:
+    """x[0:1, 1:3] = v writes nothing."""
+    return lost(
+        lambda x, parts, v: (
+            len(parts) == 2 and all(isinstance(p, slice) and None not in (p.start, p.stop) for p in parts)
+        )
+    )
+
+
+@falsifies(BASIC)
+def a_new_dimension_at_the_end_writes_nothing() -> AbstractContextManager[Any]:
+    """x[0, None] = v writes nothing."""
+    return lost(lambda x, parts, v: len(parts) > 1 and parts[-1] is None)
+
+
+@falsifies(BASIC)
+def a_long_vector_is_not_written() -> AbstractContextManager[Any]:
+    """x[3:] = v writes nothing to more than 32,768 elements."""
+    return lost(lambda x, parts, v: x.numel() > 32768)
+
+
+@falsifies(ADVANCED)
+def an_integer_behind_a_mask_writes_nothing() -> AbstractContextManager[Any]:
+    """x[mask, 0] = v writes nothing."""
+    return lost(lambda x, parts, v: len(parts) == 2 and is_mask(parts[0]) and type(parts[1]) is int)
+
+
+@falsifies(ADVANCED)
+def two_masks_write_nothing() -> AbstractContextManager[Any]:
+    """x[rows, columns] = v of two masks writes nothing."""
+    return lost(lambda x, parts, v: sum(map(is_mask, parts)) == 2)
+
+
+@falsifies(ADVANCED)
+def a_long_mask_writes_nothing() -> AbstractContextManager[Any]:
+    """x[mask] = v writes nothing through a mask of more than 1,000 elements."""
+    return lost(lambda x, parts, v: is_mask(parts[0]) and parts[0].numel() > 1000)
+
+
+def is_mask(part: Any) -> bool:
+    """Whether a part of an index is a tensor of truth values."""
+    return isinstance(part, torch.Tensor) and part.dtype is torch.bool

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import os
 import signal
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
+from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import torch
@@ -97,6 +99,28 @@ def a_series_with_more_terms() -> AbstractContextManager[Any]:
     return instead("polygamma_", other)
 
 
+def integrals_of_each_element() -> AbstractContextManager[Any]:
+    """igamma_ and igammac_ of whole numbers sum the Poisson probabilities, one element after the other."""
+    stack = ExitStack()
+    for name, upper in (("igamma_", False), ("igammac_", True)):
+        stack.enter_context(instead(name, partial(poisson, upper)))
+    return stack
+
+
+def poisson(upper: bool, original: Any, self: Any, other: Any) -> Any:
+    """The integral as a sum of exact fractions, which float64 rounds once."""
+    if self.dtype is not torch.float64 or (self != self.round()).any() or (self < 20).any():
+        return original(self, other)
+    found = []
+    for shape, end in zip(self.tolist(), other.tolist(), strict=True):
+        terms = [Decimal(1)]
+        for k in range(1, int(shape)):
+            terms.append(terms[-1] * Decimal(end) / k)
+        above = sum(terms) * (-Decimal(end)).exp()
+        found.append(float(above if upper else 1 - above))
+    return one_by_one(self, found)
+
+
 def erf_of_each_element() -> AbstractContextManager[Any]:
     """erf_ goes through the C library, one element after the other."""
     return instead("erf_", lambda original, self: one_by_one(self, [math.erf(x) for x in self.tolist()]))
@@ -111,6 +135,7 @@ REPAIRS |= {
     "sgn-of-a-subnormal-number-has-a-magnitude-of-one": directions_of_each_element,
     "polygamma-of-order-one-has-the-digits-of-float64": a_series_with_more_terms,
     "erf-of-a-tiny-number-is-not-zero": erf_of_each_element,
+    "incomplete-gamma-of-large-arguments-has-the-digits-of-float64": integrals_of_each_element,
 }
 
 
@@ -190,6 +215,15 @@ def the_tenth_digit_of_a_strided_self() -> AbstractContextManager[Any]:
     return repaired(
         "polygamma-of-order-one-has-the-digits-of-float64",
         lambda: after("polygamma_", lambda x, n: n == 1 and strided(x), lambda x: x.mul_(1 + 1e-11)),
+    )
+
+
+@falsifies(f"{AREA}.incomplete-gamma-of-large-arguments-has-the-digits-of-float64", subject="igammac_")
+def the_eleventh_digit_of_an_integral_of_a_strided_self() -> AbstractContextManager[Any]:
+    """igammac_ loses the digits after the eleventh where self is strided."""
+    return repaired(
+        "incomplete-gamma-of-large-arguments-has-the-digits-of-float64",
+        lambda: after("igammac_", lambda x, y: strided(x), lambda x: x.mul_(1 + 1e-12)),
     )
 
 

@@ -320,3 +320,37 @@ def dlpack_copies_uint16():
         torch.Tensor, "__dlpack__",
         lambda original, self, **k: original(self.clone() if self.dtype is torch.uint16 else self, **k),
     )  # fmt: skip
+
+
+@falsifies("numpy_bridge.from-numpy-refuses-negative-strides")
+def from_numpy_copies_what_turns_in_the_middle():
+    """from_numpy copies an array of three dimensions whose second one runs backwards."""
+    return altered(
+        torch, "from_numpy", lambda original, x: original(x.copy() if x.ndim == 3 and x.strides[1] < 0 else x)
+    )
+
+
+@falsifies("numpy_bridge.from-numpy-refuses-foreign-byte-order")
+def from_numpy_takes_an_empty_array_of_foreign_order():
+    """from_numpy takes an array without elements in the other byte order."""
+    return altered(
+        torch, "from_numpy",
+        lambda original, x: original(x if x.size or x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))),
+    )  # fmt: skip
+
+
+@falsifies("numpy_bridge.from-numpy-refuses-other-types")
+def from_numpy_takes_records_of_one_field():
+    """from_numpy takes an array of records for one of its only field."""
+    return altered(
+        torch, "from_numpy", lambda original, x: original(x["f0"] if x.dtype.names == ("f0",) else x)
+    )  # fmt: skip
+
+
+@falsifies("numpy_bridge.numpy-refuses")
+def numpy_takes_columns_that_are_compressed():
+    """numpy of a tensor of layout CSC gives a dense array."""
+    return altered(
+        torch.Tensor, "numpy",
+        lambda original, x, **k: original(x.to_dense() if x.layout is torch.sparse_csc else x, **k),
+    )  # fmt: skip
