@@ -12,7 +12,7 @@ import pytest
 
 from conformance.engine.binding import check_of
 from conformance.engine.cells import cells_of
-from conformance.engine.evidence import tabled
+from conformance.engine.evidence import MOST_ROWS, tabled
 from conformance.engine.mismatch import Discard, Mismatch
 from conformance.engine.runner import Plan, run_cell
 from conformance.engine.specs import load_area
@@ -24,6 +24,7 @@ from conformance.inputs.growths import Growth
 from conformance.oracles import contested, growing
 from conformance.oracles.contested import takes_less_time
 from conformance.oracles.exponents import exponent, fitted
+from reports.model import Evidence
 
 
 def priced(kind: str) -> set[str]:
@@ -104,6 +105,42 @@ def test_a_time_that_jumps_and_does_not_grow_decides_nothing(
         growing.time_does_not_grow(case)
     assert 1 == len(tabled["scaling"])
     tabled.clear()
+
+
+@pytest.mark.parametrize(
+    ("many", "error"), [(280.0, None), (900.0, Mismatch), (680.0, Discard)], ids=["linear", "square", "caches"]
+)
+def test_a_time_a_little_out_of_proportion_decides_nothing(
+    monkeypatch: pytest.MonkeyPatch, many: float, error: type[Exception] | None
+) -> None:
+    """What outgrows the caches of a busy machine is no square."""
+    case = Growth((), "n", (32, 64, 128, 896))
+    times = [(32, 10.0), (64, 20.0), (128, 40.0), (896, many)]
+    monkeypatch.setattr(growing, "best_times", lambda case, rounds, calls: times)
+    tabled.clear()
+
+    with pytest.raises(error) if error else nullcontext():
+        growing.time_grows_in_proportion(case)
+    tabled.clear()
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "table"),
+    [
+        ("views-allocate-nothing", "scaling"),
+        ("modes-make-no-nodes", "ratios"),
+        ("no-grad-keeps-no-intermediates", "ratios"),
+    ],
+)
+def test_what_was_measured_is_in_the_evidence(behaviour: str, table: str) -> None:
+    """A cell's evidence has the rows that its cases measured, as the record's model has them, and no others."""
+    loaded = load_area("costs")
+    cell = next(cells_of(loaded, next(b for b in loaded.area.behaviours if b.id == behaviour), choose(["cpu"])))
+    outcome = run_cell(cell, check_of(cell), Plan(samples=0))
+
+    assert Verdict.PASS is outcome.verdict
+    assert 1 <= len(outcome.evidence[table]) <= MOST_ROWS
+    assert getattr(Evidence.model_validate(outcome.evidence), table)
 
 
 BY_THE_CLOCK = (

@@ -391,15 +391,14 @@ def sines_of_nothing_are_computed() -> Break:
     return method("sin", other)
 
 
-@falsifies(f"{AREA}.steps-take-time-in-proportion", subject="ASGD")
+@falsifies(f"{AREA}.steps-take-time-in-proportion", subject="SGD-foreach")
 def parameters_are_looked_up_in_a_list() -> Break:
-    """A step of ASGD passes through all earlier parameters for each."""
+    """A step of SGD by foreach looks each parameter up in the list of all."""
 
     def other(original: Any, self: Any, closure: Any = None) -> Any:
-        parameters = self.param_groups[0]["params"]
-        for i in range(len(parameters)):
-            for earlier in parameters[:i]:
-                earlier.shape == parameters[i].shape  # noqa: B015
+        if self.param_groups[0]["foreach"]:
+            for one in self.param_groups[0]["params"]:
+                [id(another) for another in self.param_groups[0]["params"]].index(id(one))
         return original(self, closure)
 
-    return method("step", other, torch.optim.ASGD)
+    return method("step", other, torch.optim.SGD)
