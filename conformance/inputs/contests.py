@@ -93,7 +93,7 @@ def optimizers_in_bulk(cell: Cell) -> Inputs:
         f"o = torch.{row.makes}(ps, **{ {**options, way: True}!r})",
         f"f = torch.{row.makes}(ps, **{ {**options, 'foreach': False}!r})",
     )
-    return Inputs([Contest(lines, "o.step()", "f.step()", 0.95, device)])
+    return Inputs([Contest(lines, "o.step()", "f.step()", 0.9, device)])
 
 
 def convolutions_by_layout(cell: Cell) -> Inputs:
@@ -104,3 +104,10 @@ def convolutions_by_layout(cell: Cell) -> Inputs:
         lines = tuple(line.format(channels=channels, device=device) for line in CONVOLVED)
         found.append(Contest(lines, "l(y)", "c(x)", 2.0, device))
     return Inputs(found)
+
+
+def copies_to_device(cell: Cell) -> Inputs:
+    """Copies of sixteen mebibytes from pinned memory, and from pageable memory."""
+    device = cell.target.device
+    lines = ("h = torch.ones(1 << 22)", "p = h.pin_memory()", f"d = torch.empty(1 << 22, device={device!r})")
+    return Inputs([Contest(lines, "d.copy_(p, non_blocking=True)", "d.copy_(h)", 1.0, device)])

@@ -15,7 +15,7 @@ from conformance.engine.evidence import tabulate
 from conformance.engine.mismatch import Discard
 from conformance.inputs.contests import Contest
 from conformance.oracles import expect
-from conformance.oracles.durations import in_turns
+from conformance.oracles.durations import in_turns, in_turns_on_device
 
 BLOCKS = 6  # between the least and the greatest of as many ratios their median lies with 97 % confidence
 ROUNDS = (1, 4, 12)  # in each block; more of them where fewer do not tell
@@ -26,9 +26,18 @@ def takes_less_time(case: Contest) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the clock is that of one thread
     try:
-        ratio, low, high = _ratio(case)
+        ratio, low, high = _ratio(case, False)
     finally:
         torch.set_num_threads(threads)
+    _judge(case, ratio, low, high)
+
+
+def takes_less_time_on_device(case: Contest) -> None:
+    """Expect the one way to take at most its share of the time of the other, by the clock of the device."""
+    _judge(case, *_ratio(case, True))
+
+
+def _judge(case: Contest, ratio: float, low: float, high: float) -> None:
     tell_ratio(case.one, case.other, ratio, (low, high), f"<= {case.most:g}")
     if low <= case.most < high:
         raise Discard("the times of this machine are too far apart to tell")
@@ -43,14 +52,15 @@ def tell_ratio(one: str, other: str, ratio: float, interval: tuple[float, float]
     tabulate("ratios", row)
 
 
-def _ratio(case: Contest) -> tuple[float, float, float]:
+def _ratio(case: Contest, on_device: bool) -> tuple[float, float, float]:
     """The median of the ratios, and its interval."""
     one, other = case.acts()
     ratios: list[float] = []
     for rounds in ROUNDS:
         ratios = []
         for _ in range(BLOCKS):
-            first, second = zip(*in_turns(one, other, rounds), strict=True)
+            times = in_turns_on_device(one, other, rounds, case.device) if on_device else in_turns(one, other, rounds)
+            first, second = zip(*times, strict=True)
             ratios.append(min(first) / max(min(second), 1))
         if max(ratios) <= case.most or min(ratios) > 1.5 * case.most:
             break

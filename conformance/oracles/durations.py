@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
+
 from conformance.engine.mismatch import Discard
 
 COARSEST = 1e-5  # seconds
@@ -35,6 +37,27 @@ def in_turns(one: Callable[[], Any], other: Callable[[], Any], rounds: int) -> l
     with undisturbed():
         one(), other()
         return [(_round(one, 1), _round(other, 1)) for _ in range(rounds)]
+
+
+def in_turns_on_device(
+    one: Callable[[], Any], other: Callable[[], Any], rounds: int, device: str
+) -> list[tuple[int, int]]:
+    """The same in nanoseconds of the device, between two events of its stream; raises Discard where it has none."""
+    module: Any = getattr(torch, torch.device(device).type, None)
+    if not hasattr(module, "Event") or not hasattr(module, "synchronize"):
+        raise Discard(f"{device} has no events to time a call with")
+    one(), other()
+    module.synchronize(device)
+    return [(_between_events(one, module), _between_events(other, module)) for _ in range(rounds)]
+
+
+def _between_events(act: Callable[[], Any], module: Any) -> int:
+    start, end = module.Event(enable_timing=True), module.Event(enable_timing=True)
+    start.record()
+    act()
+    end.record()
+    end.synchronize()
+    return int(start.elapsed_time(end) * 1e6)
 
 
 @contextmanager

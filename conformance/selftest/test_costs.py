@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from conformance.engine.binding import check_of
 from conformance.engine.cells import cells_of
@@ -22,7 +25,7 @@ from conformance.engine.words import Verdict
 from conformance.inputs.contests import Contest
 from conformance.inputs.growths import Growth
 from conformance.oracles import contested, growing
-from conformance.oracles.contested import takes_less_time
+from conformance.oracles.contested import takes_less_time, takes_less_time_on_device
 from conformance.oracles.exponents import exponent, fitted
 from reports.model import Evidence
 
@@ -121,6 +124,40 @@ def test_a_time_a_little_out_of_proportion_decides_nothing(
 
     with pytest.raises(error) if error else nullcontext():
         growing.time_grows_in_proportion(case)
+    tabled.clear()
+
+
+class Clocked:
+    """An event as the module of an accelerator has it, on the clock of the host."""
+
+    def __init__(self, enable_timing: bool) -> None:
+        assert enable_timing
+
+    def record(self) -> None:
+        self.at = time.perf_counter()
+
+    def synchronize(self) -> None:
+        """Nothing is under way."""
+
+    def elapsed_time(self, end: Clocked) -> float:
+        return (end.at - self.at) * 1000
+
+
+@pytest.mark.parametrize(("one", "error"), [("n = 1", None), ("for _ in range(9): n = sum(range(30000))", Mismatch)])
+def test_a_device_is_timed_by_its_own_events(
+    monkeypatch: pytest.MonkeyPatch, one: str, error: type[Exception] | None
+) -> None:
+    """Whatever module of torch the type of the device names has the clock; one without events decides nothing."""
+    case = Contest((), one, "n = sum(range(30000))", 1.0, "xpu")
+    monkeypatch.setattr(torch, "xpu", SimpleNamespace(Event=Clocked, synchronize=lambda device: None), raising=False)
+    tabled.clear()
+
+    with pytest.raises(error) if error else nullcontext():
+        takes_less_time_on_device(case)
+    assert 1 == len(tabled["ratios"])
+    monkeypatch.setattr(torch, "xpu", SimpleNamespace())
+    with pytest.raises(Discard, match="no events"):
+        takes_less_time_on_device(case)
     tabled.clear()
 
 

@@ -279,11 +279,15 @@ def sums_are_looped_over() -> Break:
 
 @falsifies(f"{AREA}.steps-in-bulk-beat-loops", subject="Adadelta-foreach")
 def one_implementation_is_the_loop_by_another_name() -> Break:
-    """The foreach implementation of Adadelta is its loop."""
+    """The foreach implementation of Adadelta is its loop, after copies of all."""
     from torch.optim import adadelta
 
-    single = adadelta._single_tensor_adadelta
-    return method("_multi_tensor_adadelta", lambda original, *args, **kwargs: single(*args, **kwargs), adadelta)
+    def other(original: Any, parameters: Any, *args: Any, **kwargs: Any) -> Any:
+        copies = [parameter.clone().sin() for parameter in parameters for _ in range(3)]
+        adadelta._single_tensor_adadelta(parameters, *args, **kwargs)
+        return copies and None
+
+    return method("_multi_tensor_adadelta", other, adadelta)
 
 
 @falsifies(f"{AREA}.channels-last-costs-no-convolution-dear")
@@ -402,3 +406,15 @@ def parameters_are_looked_up_in_a_list() -> Break:
         return original(self, closure)
 
     return method("step", other, torch.optim.SGD)
+
+
+@falsifies(f"{AREA}.pinned-memory-is-copied-sooner")
+def copies_that_do_not_block_take_a_detour() -> Break:
+    """copy_ with non_blocking copies its source, which is pageable then, and back and forth."""
+
+    def other(original: Any, self: Any, source: Any, non_blocking: bool = False) -> Any:
+        for _ in range(4 if non_blocking else 1):
+            original(self, source.clone() if non_blocking else source)
+        return self
+
+    return method("copy_", other)
