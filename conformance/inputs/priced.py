@@ -111,6 +111,7 @@ PRICED_SETUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 SIZES_OF_NOTHING = tuple(1 << power for power in (6, 9, 12, 15, 18, 21, 24))
 SIZES_COMPUTED = (1 << 6, 1 << 10, 1 << 14, (1 << 18) + 64)  # the last one is more than a mebibyte
 MANY_COMPUTED = 1 << 15
+MAIN_LAYOUTS = ("out-transposed", "required")  # not asked of further rows
 FURTHER_TYPES = ("bfloat16", "int64")
 WHOLE_TYPES = ("int64", "int32", "int16", "int8", "uint8")
 FLOAT_TYPES = ("float64", "float16", "bfloat16", "complex64")
@@ -120,7 +121,7 @@ PRICED_TYPES = {
     "unchanged": (*FLOAT_TYPES, "int64", "bool"),
     "detached": (*FLOAT_TYPES, "int64", "bool"),
     "shared": ("float64", "float16", "complex64", *WHOLE_TYPES),
-    "in-place": ("float64", "float16", "bfloat16"),
+    "in-place": ("float64", "bfloat16"),
     "out": ("float64",),
     "copy": ("float64", "bfloat16", "int64", "bool"),
 }
@@ -142,7 +143,7 @@ LAID_OUT_KINDS = {
 }  # fmt: skip
 PRICED_SIZES = {"in-place": SIZES_COMPUTED, "out": SIZES_COMPUTED, "copy": SIZES_COMPUTED}
 WRITTEN_NAMES = ("o", "x", "i", "z")
-SAMPLED_KINDS = ("view", "expanded", "shared", "copy")  # of the others, what is allocated hangs on no size
+SAMPLED_KINDS = ("shared", "copy")  # of the others, what is allocated hangs on no size
 
 
 @dataclass(frozen=True)
@@ -296,9 +297,10 @@ def priced(cell: Cell) -> Inputs:
 
 
 def may_be_laid(row: Any, layout: str) -> bool:
-    """Whether a row's operands can be laid out so."""
+    """Whether a row's operands can be laid out so, and are to be."""
     _, names = PRICED_SETUPS[row.setup]
-    return bool(names) and layout not in getattr(row, "without", ()) and not getattr(row, "plain", False)
+    asked = layout not in getattr(row, "without", ()) and not getattr(row, "plain", False)
+    return bool(names) and asked and (layout not in MAIN_LAYOUTS or not getattr(row, "further", False))
 
 
 def may_be_typed(row: Any, dtype: str) -> bool:
