@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from conformance import inventory, matrix
+from conformance import ab, inventory, matrix
 from conformance.deviations import parser as deviations
 from conformance.engine.options import FURTHER, OPTIONS
 
@@ -39,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     schema.add_argument("--check", action="store_true", help="write nothing; exit 1 where one is out of step")
     deviations.add(commands)
     matrix.add(commands)
+    ab.add(commands)
     claims = commands.add_parser("claims", help="list the claims of tutorials, with their verdicts of a run record")
     claims.add_argument("record", nargs="?", metavar="RUN.json", help="a run record (further options: reports claims)")
     surface = commands.add_parser("surface", help="list the documented names of this torch, and what names them")
@@ -54,6 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
         return run_suite(rest, options.report)
     if options.command == "matrix":
         return matrix.run(options, rest)
+    if options.command == "ab":
+        return ab.run(options)
     from conformance.engine import prerequisites  # noqa: F401 (says in a line where torch cannot be imported)
 
     if options.command == "deviations":
@@ -92,9 +95,13 @@ def run_suite(arguments: list[str], report: str | None) -> int:
         note = Path(folder) / "record"
         command = [sys.executable, "-m", "pytest", *arguments]
         status = subprocess.call(command, env=checkout.environment(note))
-        record = note.read_text(encoding="utf-8") if note.exists() else None
-    if record is None:  # nothing was run: --collect-only, --version, or an error that pytest told
+        told = note.read_text(encoding="utf-8").splitlines() if note.exists() else []
+    if not told:  # nothing was run: --collect-only, --version, or an error that pytest told
         return status
+    record = told[0]
+    if len(told) > 1:  # the serial phase, into the same record
+        command = [sys.executable, "-m", "pytest", *json.loads(told[1])]
+        status = subprocess.call(command, env=checkout.environment(Path(os.devnull))) or status
     target = report or os.path.relpath(ROOT / "reports" / "out")
     command = [sys.executable, "-m", "reports", "build", record, "-o", target]
     built = subprocess.run(command, stdout=subprocess.PIPE, text=True)

@@ -28,7 +28,10 @@ def environment(note: Path) -> dict[str, str]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
     """Take the areas where the user names no test."""
+    from conformance.engine.serial import NAMED
+
     named: list[str] = early_config.known_args_namespace.file_or_dir
+    early_config.stash[NAMED] = bool(named)
     if not named:
         areas = [str(path) for path in sorted((ROOT / "conformance").glob("test_*.py"))]
         named += areas

@@ -92,7 +92,7 @@ def run(options: argparse.Namespace, rest: list[str]) -> int:
     print("\n".join(table(runs)))
     if records:
         command = [sys.executable, "-m", "reports", "build", *records, "-o", target]
-        built = subprocess.call(command, env={**os.environ, "PYTHONPATH": _path()})
+        built = subprocess.call(command, env={**os.environ, "PYTHONPATH": project_path()})
     return max([built, *(abs(one.status or 0) for one in runs)])
 
 
@@ -121,12 +121,22 @@ def planned(
         name = f"torch-{version}{again}"
         record = folder / f"{name}.json"
         arguments = [f"--run-record={record}", *(f"--device={device}" for device in devices), *rest]
-        environment = {**checkout.environment(Path(os.devnull)), "PYTHONPATH": _path()}
+        environment = {**checkout.environment(Path(os.devnull)), "PYTHONPATH": project_path()}
         yield Run(name, [python, "-m", "pytest", *arguments], environment, record)
 
 
 def installed(release: str, device: str, rest: list[str], folder: Path) -> Run:
     """The run of a release that tox installs; raises MatrixError where tox is not there."""
+    environment, variables = environment_of(release, device)
+    name = f"torch-{release}-{device}"
+    record = folder / f"{name}.json"
+    tox = [sys.executable, "-m", "tox"]
+    command = [*tox, "run", "-c", str(ROOT), "-e", environment, "--", f"--run-record={record}", *rest]
+    return Run(name, command, variables, record, tox_environment(environment))
+
+
+def environment_of(release: str, device: str) -> tuple[str, dict[str, str]]:
+    """The environment of tox that has a release, and the variables to make it with; raises MatrixError."""
     found = RELEASE.fullmatch(release)
     assert found is not None
     environment = f"torch{found[1]}{found[2]}-{device}"
@@ -137,10 +147,12 @@ def installed(release: str, device: str, rest: list[str], folder: Path) -> Run:
     if environment not in known.stdout.split():
         raise MatrixError(f"expected a release that tox.ini has an environment for; found {release} ({environment})")
     exact = {"TORCH": f"torch=={release}"} if found[3] else {}
-    name = f"torch-{release}-{device}"
-    record = folder / f"{name}.json"
-    command = [*tox, "run", "-c", str(ROOT), "-e", environment, "--", f"--run-record={record}", *rest]
-    return Run(name, command, {**_outside(), **exact}, record, ROOT / ".tox" / environment)
+    return environment, {**_outside(), **exact}
+
+
+def tox_environment(environment: str) -> Path:
+    """The folder of an environment of tox."""
+    return ROOT / ".tox" / environment
 
 
 def torch_of(python: str) -> str:
@@ -170,7 +182,7 @@ def table(runs: Sequence[Run]) -> Iterator[str]:
         yield f"{row[0]:{width}}  " + "  ".join(f"{text:>6}" for text in row[1:])
 
 
-def _path() -> str:
+def project_path() -> str:
     """Where this project is imported from, before all that was there."""
     return os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
 

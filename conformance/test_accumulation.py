@@ -21,9 +21,11 @@ from conformance.inputs import (
     acts,
     anomalies,
     backward_sources,
+    backward_streams,
     backward_threads,
     backwards,
     checkpoints,
+    contended_leaves,
     derivation_sources,
     formulas,
     function_kinds,
@@ -39,6 +41,7 @@ from conformance.inputs import (
     stochastic,
 )
 from conformance.inputs.anomalies import Anomaly
+from conformance.inputs.backward_streams import StreamedPass, StreamedWalk
 from conformance.inputs.backward_threads import ThreadNoter, in_another_thread, in_threads_at_once
 from conformance.inputs.backwards import (
     USES_OF_LEAF,
@@ -65,6 +68,7 @@ from conformance.inputs.checkpoints import (
     seeded,
     sequence,
 )
+from conformance.inputs.contended_leaves import ContendedLeaf
 from conformance.inputs.derivations import Derivation
 from conformance.inputs.dtypes import ELEMENT_TYPES, representable, torch_dtype
 from conformance.inputs.formulas import Formula
@@ -136,6 +140,7 @@ from conformance.oracles.accumulated import (
     lie_apart,
     same_gradient,
 )
+from conformance.oracles.children import comes_to_an_end
 from conformance.oracles.closed_forms import complex_gradient, derivatives_at, near_closed_form, real_gradients
 from conformance.oracles.derivatives import first_gradients_laid_out, right_gradients, right_second_gradients
 from conformance.oracles.duals import evaluated, slopes_of
@@ -652,11 +657,11 @@ def test_only_inputs_is_ignored(case: Pass) -> None:
 
 @cases(backward_sources.plain_passes, acts.acted)
 def test_grad_by_a_dict_is_a_dict(case: Pass) -> None:
-    """autograd.grad by a dict of tensors returns a dict of their gradients with the same keys, in the same order."""
+    """autograd.grad by a dict of tensors returns a dict with the same keys, each with the gradient by its tensor."""
     leaves = case.leaves()
     names = ("weight", "bias") if case.entry == "method" else ("z", "a")
     found = torch.autograd.grad(case.root(leaves), dict(zip(names, leaves, strict=True)), case.gradient.build())
-    expect.equal(list(names), list(found), "keys of the result")
+    expect.equal(sorted(names), sorted(found), "keys of the result")
     for name, leaf, expected in zip(names, leaves, case.expected, strict=True):
         same_gradient(expected, found[name], leaf, f"gradient under {name!r}")
 
@@ -1259,6 +1264,12 @@ def test_anomaly_detection_ends_with_its_context(case: Anomaly) -> None:
         expect.equal(wanted, found, f"detection and its check for NaN at step {place} of {case.nesting}")
 
 
+@cases(contended_leaves.contended_leaves)
+def test_anomaly_detection_lets_threads_use_one_leaf(case: ContendedLeaf) -> None:
+    """Under anomaly detection threads that are the first to use one leaf do not wait for each other for ever."""
+    comes_to_an_end(case.use, "two threads that use a new leaf under anomaly detection")
+
+
 @cases(anomalies.nestings)
 def test_set_detect_anomaly_is_a_function_too(case: Anomaly) -> None:
     """set_detect_anomaly called as a function holds from there on, until it is called again."""
@@ -1357,6 +1368,44 @@ def test_multithreading_mode_ends_with_its_context(case: Nest) -> None:
         )
     finally:
         switch(before)
+
+
+# --- streams of an accelerator --------------------------------------------------------------------------------
+
+
+@cases(backward_streams.streamed_passes)
+def test_backward_is_on_the_stream_of_forward(case: StreamedPass) -> None:
+    """A backward operation runs on the stream that its forward operation ran on, whichever backward is called on."""
+    walk = StreamedWalk(case)
+    with walk.called() as root:
+        torch.autograd.backward(root, torch.full_like(root, 2))
+    walk.used(expect.tensor(walk.leaf.grad, "x.grad"))
+    expect.equal(["forward", "backward"], [way for way, _ in walk.notes], "operations")
+    same = walk.notes[0][1] == walk.notes[1][1]
+    expect.equal(True, same, f"whether backward ran on the {case.forward} stream, as forward did")
+
+
+@cases(backward_streams.streamed_passes)
+def test_gradients_are_there_for_the_stream_of_backward(case: StreamedPass) -> None:
+    """Gradients can be used on the stream that backward was called on, and on one that waits for that."""
+    walk = StreamedWalk(case)
+    with walk.called() as root:
+        torch.autograd.backward(root, torch.full_like(root, 2))
+    used = walk.used(expect.tensor(walk.leaf.grad, "x.grad"))
+    memory.same_elements(representable(case.gradient, case.plan.dtype), contents(used), "x.grad, as it is used")
+
+
+@cases(backward_streams.streamed_passes)
+def test_initial_gradients_come_from_the_stream_of_backward(case: StreamedPass) -> None:
+    """backward and autograd.grad use an initial gradient whole that was made on the stream that they are called on."""
+    walk = StreamedWalk(case)
+    with walk.called() as root:
+        incoming = backward_streams.laboured(torch.full_like(root.detach(), 2))
+        (found,) = torch.autograd.grad(root, walk.leaf, incoming, retain_graph=True)
+        torch.autograd.backward(root, incoming)
+    for each, name in ((found, "autograd.grad"), (walk.leaf.grad, "backward")):
+        used = walk.used(expect.tensor(each, name))
+        memory.same_elements(representable(case.gradient, case.plan.dtype), contents(used), f"gradient by {name}")
 
 
 # --- saved tensors --------------------------------------------------------------------------------------------
@@ -1949,15 +1998,20 @@ def test_optional_arguments_may_be_left_out(case: FunctionKind) -> None:
 def test_optional_arguments_may_be_given_by_keyword(case: FunctionKind) -> None:
     """Arguments of forward with default values may be given by keyword."""
     leaf, x = case.start()
+    term = case.plan.build().requires_grad_()
     given: dict[str, dict[str, Any]] = {
         "factor": {"factor": 4},
         "both": {"factor": 4, "term": None},
         "reversed": {"term": None, "factor": 4},
+        "term": {"term": term},
     }
+    factor = 2 if case.way == "term" else 4
     found = function_of(OptionalArguments, case.style).apply(x, **given[case.way])
-    nearly(case.plan.array * 4, found, "the result")
+    nearly(case.plan.array * (factor + (case.way == "term")), found, "the result")
     torch.autograd.backward(found, torch.ones_like(found))
-    nearly(np.full_like(case.plan.array, 4), expect.tensor(leaf.grad, "gradient"), "gradient of the leaf")
+    nearly(np.full_like(case.plan.array, factor), expect.tensor(leaf.grad, "gradient"), "gradient of the leaf")
+    if case.way == "term":
+        nearly(np.ones_like(case.plan.array), expect.tensor(term.grad, "gradient"), "gradient of the keyword")
 
 
 @cases(functions.constant_functions, acts.acted)

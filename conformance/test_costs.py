@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from conformance.engine.cases import cases
-from conformance.inputs import growths, savings
+from conformance.inputs import contests, growths, recordings, savings, waiting_pools
+from conformance.inputs.contests import Contest
 from conformance.inputs.growths import Growth
 from conformance.inputs.priced import Priced, priced
+from conformance.inputs.recordings import Recording
 from conformance.inputs.savings import Saving
-from conformance.oracles import charges
+from conformance.inputs.waiting_pools import WaitingPool
+from conformance.oracles import charges, contested, growing, nodes, waits
 
 # --- nothing of its own -----------------------------------------------------------------------------------------
 
 
 @cases(priced)
 def test_views_allocate_nothing(case: Priced) -> None:
-    """A view operation has no memory allocated for elements, whatever the size, element type or dimension."""
+    """A view operation has no memory allocated for elements, whatever the size, element type, layout or dimension."""
     charges.nothing_is_allocated(case)
 
 
@@ -50,13 +53,13 @@ def test_state_dicts_allocate_nothing(case: Priced) -> None:
 
 @cases(priced)
 def test_in_place_allocates_no_result(case: Priced) -> None:
-    """An in-place operation, on contiguous, transposed and stepped tensors, has less memory allocated than a byte for each element."""  # noqa: E501
+    """An in-place operation, on contiguous and strided tensors of every size, has less memory allocated than a quarter of what it writes."""  # noqa: E501
     charges.no_result_is_allocated(case)
 
 
 @cases(priced)
 def test_outs_allocate_no_result(case: Priced) -> None:
-    """A function whose out has the shape and type of its result has less memory allocated than a byte for each element."""  # noqa: E501
+    """A function whose out has the shape and type of its result has less memory allocated than a quarter of what it writes."""  # noqa: E501
     charges.no_result_is_allocated(case)
 
 
@@ -114,16 +117,73 @@ def test_loops_over_parameters_hold_less(case: Saving) -> None:
     charges.saves(case)
 
 
+@cases(savings.in_place_saves)
+def test_in_place_holds_less_than_out_of_place(case: Saving) -> None:
+    """An in-place call holds less memory at its peak than the call that gives a new tensor, by a whole result."""
+    charges.saves(case)
+
+
+@cases(recordings.recorded_functions)
+def test_modes_make_no_nodes(case: Recording) -> None:
+    """Under no_grad and inference_mode no function makes a node of a graph, where each makes one with gradients."""
+    nodes.none_in_modes(case)
+
+
 # --- time, by the clock of the thread ---------------------------------------------------------------------------
 
 
 @cases(growths.growths)
 def test_sharing_memory_takes_constant_time(case: Growth) -> None:
-    """What shares memory takes the same processor time for two million elements as for 64, but for some microseconds."""  # noqa: E501
-    charges.time_does_not_grow(case)
+    """What shares memory takes the same processor time for sixteen million elements as for 64, but for some microseconds."""  # noqa: E501
+    growing.time_does_not_grow(case)
+
+
+@cases(growths.growths)
+def test_mapping_files_takes_constant_time(case: Growth) -> None:
+    """torch.load(mmap=True) and torch.from_file take about the same processor time for four million elements as for 64, since they read none."""  # noqa: E501
+    growing.time_does_not_grow(case)
 
 
 @cases(growths.steps_of_optimizers)
 def test_steps_take_time_in_proportion(case: Growth) -> None:
     """A step of an optimizer over many parameters takes processor time in proportion to their number, and not to its square."""  # noqa: E501
-    charges.time_grows_in_proportion(case)
+    growing.time_grows_in_proportion(case)
+
+
+@cases(growths.copies_grow)
+def test_copies_take_time_in_proportion(case: Growth) -> None:
+    """A copy takes processor time in proportion to the number of its elements, and not to its square."""
+    growing.time_grows_in_proportion(case)
+
+
+# --- which of two ways takes less time --------------------------------------------------------------------------
+
+
+@cases(contests.loops_and_calls)
+def test_calls_beat_loops(case: Contest) -> None:
+    """A call on all elements takes less than half of the processor time of a Python loop over three hundred of them."""
+    contested.takes_less_time(case)
+
+
+@cases(contests.optimizers_in_bulk)
+def test_steps_in_bulk_beat_loops(case: Contest) -> None:
+    """A step by the foreach or fused implementation takes less than nine tenths of the processor time of the loop, over many small parameters."""  # noqa: E501
+    contested.takes_less_time(case)
+
+
+@cases(contests.convolutions_by_layout)
+def test_channels_last_costs_no_convolution_dear(case: Contest) -> None:
+    """A convolution with channels last takes at most twice the processor time of one with contiguous operands."""
+    contested.takes_less_time(case)
+
+
+@cases(contests.copies_to_device)
+def test_pinned_memory_is_copied_sooner(case: Contest) -> None:
+    """A copy from pinned memory with non_blocking takes a device no longer than one from pageable memory."""
+    contested.takes_less_time_on_device(case)
+
+
+@cases(waiting_pools.waiting)
+def test_workers_wait_side_by_side(case: WaitingPool) -> None:
+    """Workers of a loader wait for their samples at the same time, so that an epoch over a dataset that waits takes less than without."""  # noqa: E501
+    waits.side_by_side(case)

@@ -415,6 +415,15 @@ def test_incomplete_gamma_of_large_arguments_has_the_digits_of_float64(case: Cal
     numbers.close(expected, memory.contents(live.self_), case.self_.dtype, accuracy, f"self after {case.method}")
 
 
+@cases(extremes.largest_powers)
+def test_power_below_the_largest_number_is_finite(case: Call) -> None:
+    """A power whose value is just below the largest number of the type is that value, in rows of any length."""
+    live = case.build()
+    live.apply()
+    expected, accuracy = references.expected(case)
+    numbers.close(expected, memory.contents(live.self_), case.self_.dtype, accuracy, f"self after {case.method}")
+
+
 @cases(extremes.tiny_arguments)
 def test_erf_of_a_tiny_number_is_not_zero(case: Call) -> None:
     """erf_ of a number close to zero is that number times two by the root of pi, and not zero."""

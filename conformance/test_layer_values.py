@@ -9,7 +9,10 @@ from functools import partial
 
 from conformance.engine.cases import cases
 from conformance.inputs import layer_cases, valued_sources
+from conformance.inputs.layer_cases import GivenTable, SquareMask
+from conformance.inputs.loss_cases import LossRefusal
 from conformance.inputs.valued_calls import ValuedCall
+from conformance.oracles import expect, layer_laws
 from conformance.oracles.activation_formulas import activation_results
 from conformance.oracles.attention_formulas import heads_results, layer_results, product_results
 from conformance.oracles.bounded import follows
@@ -27,6 +30,7 @@ from conformance.oracles.embedding_formulas import (
     row_gradients_follow,
     rows_are_renormed,
 )
+from conformance.oracles.grid_formulas import grid_results
 from conformance.oracles.norm_formulas import norm_results, statistics_follow, statistics_stay
 from conformance.oracles.pooling_formulas import (
     distance_results,
@@ -82,6 +86,12 @@ def test_volumes_without_a_batch_have_any_layout(case: ValuedCall) -> None:
     follows(case, pooling_results)
 
 
+@cases(partial(calls, mark="overhanging"))
+def test_overhanging_windows_have_their_norm(case: ValuedCall) -> None:
+    """With ceil_mode=True the window of an LPPool that goes over the end gives the norm of the elements in it."""
+    follows(case, pooling_results)
+
+
 @cases(calls)
 def test_adaptive_pooling_covers_the_input(case: ValuedCall) -> None:
     """An adaptive pooling has the asked size; its windows go from floor(i L / n) to ceil((i + 1) L / n)."""
@@ -130,6 +140,12 @@ def test_normalisation_follows_its_formula(case: ValuedCall) -> None:
     follows(case, norm_results)
 
 
+@cases(partial(calls, mark="even"))
+def test_even_windows_lie_about_their_channel(case: ValuedCall) -> None:
+    """LocalResponseNorm of an even size sums over as many channels as size says, or over one more after them."""
+    layer_laws.even_window_follows(case)
+
+
 @cases(partial(calls, mark="running"))
 def test_running_statistics_follow_the_batches(case: ValuedCall) -> None:
     """In training mode the running mean and the unbiased variance take momentum of each batch, or are the means over all batches where momentum is None."""  # noqa: E501
@@ -161,6 +177,12 @@ def test_bags_reduce_their_rows(case: ValuedCall) -> None:
 def test_max_norm_renormalises_rows(case: ValuedCall) -> None:
     """With max_norm a row that is looked up and longer is scaled to that norm in the table itself; no other row changes."""  # noqa: E501
     rows_are_renormed(case)
+
+
+@cases(layer_cases.given_tables)
+def test_given_tables_are_taken(case: GivenTable) -> None:
+    """from_pretrained makes a module of a table, with the arguments that it is given, frozen unless freeze=False."""
+    layer_laws.table_is_taken(case)
 
 
 @cases(layer_cases.embedding_gradients)
@@ -202,6 +224,18 @@ def test_transformer_layers_are_composed(case: ValuedCall) -> None:
     follows(case, layer_results)
 
 
+@cases(partial(calls, mark="inference"))
+def test_inference_follows_the_formula(case: ValuedCall) -> None:
+    """Where autograd is off, in evaluation, self-attention and an encoder layer give the numbers of their formulas."""
+    follows(case, heads_results if case.makes == "MultiheadAttention" else layer_results)
+
+
+@cases(layer_cases.square_masks)
+def test_square_masks_are_causal(case: SquareMask) -> None:
+    """Transformer.generate_square_subsequent_mask gives -inf above the diagonal and zeros elsewhere."""
+    layer_laws.causal_mask_is_square(case)
+
+
 # --- resampling, distances, dropout ---------------------------------------------------------------------------------
 
 
@@ -212,8 +246,20 @@ def test_resampling_follows_its_formula(case: ValuedCall) -> None:
 
 
 @cases(calls)
+def test_grids_follow_their_formula(case: ValuedCall) -> None:
+    """affine_grid gives theta (x, y, 1) for the places of an image, and grid_sample the pixels about each point of a grid, with what padding_mode says of those outside."""  # noqa: E501
+    follows(case, grid_results)
+
+
+@cases(calls)
 def test_distance_follows_its_formula(case: ValuedCall) -> None:
     """CosineSimilarity and PairwiseDistance give the numbers of their documented formulas."""
+    follows(case, distance_results)
+
+
+@cases(partial(calls, mark="small"))
+def test_small_lengths_are_bounded(case: ValuedCall) -> None:
+    """CosineSimilarity divides by eps where the product of the lengths is smaller."""
     follows(case, distance_results)
 
 
@@ -227,3 +273,25 @@ def test_dropout_zeroes_and_scales(case: ValuedCall) -> None:
 def test_dropout_is_the_identity_in_eval(case: ValuedCall) -> None:
     """In eval mode dropout gives its input."""
     follows(case, identity_results)
+
+
+@cases(calls)
+def test_alpha_dropout_keeps_mean_and_deviation(case: ValuedCall) -> None:
+    """In training alpha dropout masks elements, or whole channels, with probability p, and scales and shifts the result to a mean of 0 and a deviation of 1."""  # noqa: E501
+    layer_laws.mean_and_deviation_stay(case)
+
+
+@cases(layer_cases.random_slopes)
+def test_random_slopes_lie_in_their_range(case: ValuedCall) -> None:
+    """In training RReLU takes each negative element by a slope of its own, drawn evenly from lower to upper."""
+    layer_laws.slopes_lie_within(case)
+
+
+# --- refusals -------------------------------------------------------------------------------------------------------
+
+
+@cases(layer_cases.impossible_layers)
+def test_impossible_layers_raise(case: LossRefusal) -> None:
+    """Arguments that the pages rule out, and inputs that do not fit them, raise."""
+    kind = {"ValueError": ValueError, "IndexError": IndexError, "RuntimeError": RuntimeError}[case.of]
+    expect.raises(kind, case.run, case.expression)

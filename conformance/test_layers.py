@@ -57,22 +57,24 @@ def test_saved_state_round_trip(case: LayerUse) -> None:
 
 @cases(layer_sources.built_modules)
 def test_saved_module_round_trip(case: LayerUse) -> None:
-    """A module that torch.load reads from what torch.save wrote of it has its class, mode, arguments and state, bit for bit, and gives the same result."""  # noqa: E501
+    """A module that torch.load reads from what torch.save wrote of it has its class, mode, arguments and state, bit for bit, gives the same result, and uses what its state becomes."""  # noqa: E501
     module = case.build()
     found = layer_state.reloaded(module)
     layer_state.same_modules(module, found, "the loaded module")
     expect.equal(repr(module), repr(found), "repr() of the loaded module")
     layer_state.same_calls(case, module, found, "the loaded module")
+    layer_state.uses_its_parameters(case, found, "the loaded module")
 
 
 @cases(layer_sources.built_modules)
 def test_deep_copies_are_independent(case: LayerUse) -> None:
-    """copy.deepcopy of a module has its class, mode and state, bit for bit and in memory of its own, and gives the same result."""  # noqa: E501
+    """copy.deepcopy of a module has its class, mode and state, bit for bit and in memory of its own, gives the same result, and uses what its own state becomes."""  # noqa: E501
     module = case.build()
     found = copy.deepcopy(module)
     layer_state.same_modules(module, found, "the copy")
     expect.equal(repr(module), repr(found), "repr() of the copy")
     layer_state.same_calls(case, module, found, "the copy")
+    layer_state.uses_its_parameters(case, found, "the copy")
 
 
 @cases(layer_sources.layer_calls)

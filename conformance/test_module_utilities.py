@@ -15,6 +15,7 @@ from conformance.inputs import (
     initials,
     module_casts,
     normed_weights,
+    orthogonal_layers,
     parametrized_modules,
     pruned_layers,
     sequence_batches,
@@ -27,6 +28,7 @@ from conformance.inputs.initials import Initial
 from conformance.inputs.module_casts import ModuleCast
 from conformance.inputs.module_trees import Tree, reach
 from conformance.inputs.normed_weights import NormedLayer
+from conformance.inputs.orthogonal_layers import OrthogonalLayer
 from conformance.inputs.parametrized_modules import Parametrized
 from conformance.inputs.pruned_layers import PrunedLayer
 from conformance.inputs.sequence_batches import SequenceBatch
@@ -42,7 +44,7 @@ from conformance.oracles import (
     parametrized_model,
     pruned_model,
 )
-from conformance.oracles.packed_model import gradients_by_step, packs, same_rows, same_tensor
+from conformance.oracles.packed_model import gradients_by_step, packed_is_converted, packs, same_rows, same_tensor
 
 # --- packed sequences -------------------------------------------------------------------------------------------
 
@@ -127,6 +129,12 @@ def test_gradients_go_through_packing(case: SequenceBatch) -> None:
     """The gradient of a padded tensor that is packed and padded again is that of its sequences, and zero in its padding."""  # noqa: E501
     found, wanted = gradients_by_step(case)
     memory.same_elements(memory.contents(wanted), memory.contents(found), "gradient of the padded input")
+
+
+@cases(sequence_batches.sequence_batches)
+def test_packed_sequences_are_converted(case: SequenceBatch) -> None:
+    """PackedSequence.to gives itself where the type is the same, and else a packed sequence of the same steps and order."""  # noqa: E501
+    packed_is_converted(case)
 
 
 # --- parametrizations -------------------------------------------------------------------------------------------
@@ -229,6 +237,15 @@ def test_parametrized_tensors_are_told(case: Parametrized) -> None:
 
 
 @cases(parametrized_modules.parametrized)
+def test_former_type_is_told(case: Parametrized) -> None:
+    """type_before_parametrizations gives the class that a module had, and of any other module its class."""
+    told = torch.nn.utils.parametrize.type_before_parametrizations
+    plain, module = case.plain(), case.build()
+    expect.equal([type(plain)] * 2, [told(plain), told(module)], "of a plain and of a parametrized module")
+    expect.equal(False, type(module) is type(plain), "whether the parametrized module has its former class")
+
+
+@cases(parametrized_modules.parametrized)
 def test_parametrization_takes_the_mode_of_its_module(case: Parametrized) -> None:
     """A parametrization is in the training mode that its module has when it is registered."""
     modes = [part.training for part in case.build().parametrizations.weight]
@@ -326,6 +343,12 @@ def test_removed_spectral_norm_leaves_a_plain_weight(case: NormedLayer) -> None:
     normed_model.is_plain_again(case)
 
 
+@cases(orthogonal_layers.orthogonal_layers)
+def test_orthogonal_weight_is_orthogonal(case: OrthogonalLayer) -> None:
+    """parametrizations.orthogonal makes a weight of orthonormal columns, or of rows where it is wide, also after its original has changed."""  # noqa: E501
+    normed_model.is_orthogonal(case)
+
+
 # --- pruning ----------------------------------------------------------------------------------------------------
 
 
@@ -365,6 +388,12 @@ def test_global_pruning_compares_all_weights(case: PrunedLayer) -> None:
 @cases(fused_layers.fused_convolutions)
 def test_fused_convolution_gives_the_same(case: FusedPair) -> None:
     """fuse_conv_bn_eval makes a new convolution that gives what the batch norm makes of the convolution, and leaves both."""  # noqa: E501
+    fused_model.fused_gives_the_same(case)
+
+
+@cases(fused_layers.grouped_transposed)
+def test_fused_convolution_may_have_groups(case: FusedPair) -> None:
+    """fuse_conv_bn_eval takes transposed convolutions of groups as it takes others."""
     fused_model.fused_gives_the_same(case)
 
 

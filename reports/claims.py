@@ -120,7 +120,7 @@ def counts(found: Sequence[Decision]) -> dict[Word, int]:
     return {word: sum(each.word == word for each in found) for word in WORDS}
 
 
-def text(run: Run, only: Sequence[str] = ()) -> str:
+def text(run: Run, only: Sequence[Word] = ()) -> str:
     """For a terminal: a line for each claim with a verdict, then the counts."""
     found = decisions(run.claims, run)
     shown = [(claim, each) for claim, each in zip(run.claims, found, strict=True) if not only or each.word in only]
@@ -130,7 +130,12 @@ def text(run: Run, only: Sequence[str] = ()) -> str:
         for claim, each in shown
     ]
     numbers = ", ".join(f"{number} {WORDS[word][1]}" for word, number in counts(found).items() if number)
-    lines += ["", f"{counted(len(found), 'claim')}: {numbers}." if found else "The record has no claims."]
+    if found and not shown:
+        lines.append(f"No claim is {' or '.join(WORDS[word][1] for word in only)}.")
+    lines += [
+        *([""] if lines else []),
+        f"{counted(len(found), 'claim')}: {numbers}." if found else "The record has no claims.",
+    ]
     return "\n".join(map(one_line, lines)) + "\n"
 
 

@@ -9,8 +9,9 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
-from reports import badge, claims, comparison, junit, merging, page, schema, summary, tally
+from reports import alternation, badge, baseline, claims, comparison, junit, merging, page, schema, summary, tally
 from reports.faults import Fault, UnreadableError, one_line
 from reports.opening import same_file
 from reports.parser import PROGRAM, parser
@@ -18,11 +19,13 @@ from reports.reading import Record, load
 from reports.tally import counted
 from reports.writing import write, write_together
 
+Read = TypeVar("Read")
+
 GOOD, WORSE, FAULTS, APART, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status is 0, 1 where ``diff`` finds a build worse, or 2 for a fault."""
+    """Run one command; the exit status is 0, 1 where a build is found worse or slower, or 2 for a fault."""
     options = parser().parse_args(arguments)
     if options.command is None:
         parser().print_help(sys.stderr)
@@ -55,7 +58,11 @@ def _unwritten(error: OSError, options: argparse.Namespace) -> str:
     """Why an output could not be written: where, what was expected, what was found. What was there before still is."""
     output = getattr(options, "output", None)
     place = f"-o {output}" if output is not None else "the terminal"
-    kind = "a folder that can be written to" if options.command in ("build", "badge") else "a file that can be written"
+    kind = (
+        "a folder that can be written to"
+        if options.command in ("build", "badge", "baseline")
+        else "a file that can be written"
+    )
     what = error.filename2 or error.filename
     if isinstance(error, IsADirectoryError):
         found = f"the folder {what}"
@@ -80,23 +87,27 @@ def _no_collector() -> Iterator[None]:
 
 def _load(paths: Sequence[Path]) -> list[Record]:
     """Every record, or the faults of all of them at once."""
-    records, faults = [], []
+    return _each(paths, load)
+
+
+def _each(paths: Sequence[Path], read: Callable[[Path], Read]) -> list[Read]:
+    found, faults = [], []
     for path in paths:
         try:
-            records.append(load(path))
+            found.append(read(path))
         except UnreadableError as error:
             faults += error.faults
     if faults:
         raise UnreadableError(faults)
-    return records
+    return found
 
 
-def _twice(records: Sequence[Record]) -> list[Fault]:
+def _twice(records: Sequence[Record], *, same_file_only: bool = False) -> list[Fault]:
     """The runs that are named more than once, by whatever path: two columns of one run say nothing."""
     found = []
     for number, record in enumerate(records):
         for earlier in records[:number]:
-            if same_file(earlier.path, record.path) or _same_run(earlier, record):
+            if same_file(earlier.path, record.path) or (not same_file_only and _same_run(earlier, record)):
                 again = f"the run of {earlier.path} again"
                 found.append(Fault(str(record.path), "", "each run once", again, "name it once"))
                 break
@@ -111,8 +122,9 @@ def _build(options: argparse.Namespace) -> int:
     records = _load(options.runs)
     if faults := _twice(records):
         raise UnreadableError(faults)
+    alternations = _each(options.ab, alternation.load)
     target: Path = options.output / "index.html"
-    write(target, page.html(records))
+    write(target, page.html(records, alternations))
     print(target)
     return GOOD
 
@@ -133,6 +145,8 @@ def _summary(options: argparse.Namespace) -> int:
 
 def _merge(options: argparse.Namespace) -> int:
     records = _load(options.runs)
+    if faults := _twice(records, same_file_only=True):
+        raise UnreadableError(faults)
     output: Path = options.output
     merged = merging.merge(records, output, allow_gaps=options.allow_gaps)
     write(output, json.dumps(merged.model_dump(mode="json", by_alias=True, exclude_unset=True), indent=1) + "\n")
@@ -197,5 +211,6 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "junit": _junit,
     "claims": _claims,
     "badge": _badge,
+    "baseline": baseline.run,
     "schema": _schema,
 }

@@ -15,9 +15,9 @@ Kind = Literal["broken", "lost", "repaired", "gained", "changed", "added", "remo
 
 KINDS: dict[Kind, tuple[str, str]] = {
     "broken": ("fails now", "fail now"),
-    "lost": ("can no longer be told", "can no longer be told"),
+    "lost": ("can no longer be tested", "can no longer be tested"),
     "repaired": ("fails no more", "fail no more"),
-    "gained": ("can be told now", "can be told now"),
+    "gained": ("can be tested now", "can be tested now"),
     "changed": ("differs in another way", "differ in another way"),
     "added": ("is in B only", "are in B only"),
     "removed": ("is in A only", "are in A only"),

@@ -15,12 +15,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from reports import claims, reproducer, surface
+from reports import claims, performance, reproducer, surface
+from reports.alternation import Alternation
 from reports.deviations import deviations
 from reports.differences import KINDS
 from reports.headline import headline
 from reports.labels import labels
-from reports.model import Behaviour, Cell
+from reports.model import Behaviour, Cell, Evidence
 from reports.pool import Pool
 from reports.reading import Record
 from reports.slowness import FACTOR, FEWEST, LEAST, milliseconds
@@ -32,6 +33,9 @@ FIELDS = (
     "cases", "message", "compared", "expected", "found", "minimal", "rerun", "reason", "issue", "reproducer",
     "evidence",
 )  # fmt: skip
+OF_VIEWS = {"schema_", "areas", "behaviours", "claims", "surface", "performance", "costs", "cells"}
+"""The keys of a run that have a place of their own in the page."""
+NAMED_EVIDENCE = tuple(Evidence.model_fields)
 DOCUMENTATION = {"quoted": "q", "changed": "c", "missing": "m", "unchecked": "u", None: "."}
 
 
@@ -41,7 +45,7 @@ def script_json(value: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def index(records: Sequence[Record]) -> dict[str, Any]:
+def index(records: Sequence[Record], alternations: Sequence[Alternation] = ()) -> dict[str, Any]:
     """What every view needs, column by column."""
     behaviours = _behaviours(records)
     order = _order(records, behaviours)
@@ -83,6 +87,7 @@ def index(records: Sequence[Record]) -> dict[str, Any]:
         "slower": {"least": LEAST, "factor": FACTOR, "fewest": FEWEST},
         "claims": claims.index(runs),
         "surface": surface.index(runs),
+        "performance": performance.shown(runs, alternations),
     }
 
 
@@ -99,6 +104,14 @@ def details(records: Sequence[Record]) -> list[str]:
         ]
         packed.append(_pack({"fields": FIELDS, "pool": pool.values, "rows": rows}))
     return packed
+
+
+def pictures(records: Sequence[Record], alternations: Sequence[Alternation] = ()) -> str | None:
+    """What the view *performance* draws, packed; none where there is nothing to draw."""
+    order = _order(records, _behaviours(records))
+    numbers = {cell.id: number for number, cell in enumerate(cell for cells in order.values() for cell in cells)}
+    found = performance.index([record.run for record in records], numbers, alternations)
+    return None if found is None else _pack(found)
 
 
 def _pack(value: Any) -> str:
@@ -138,7 +151,7 @@ def _runs(records: Sequence[Record]) -> list[dict[str, Any]]:
                 "command": shlex.join(["pytest", *run.settings.arguments]),
                 "counts": tally.counts,
                 "levels": {level: found.counts for level, found in by_level(run).items()},
-                **run.model_dump(mode="json", exclude={"schema_", "areas", "behaviours", "claims", "surface", "cells"}),
+                **run.model_dump(mode="json", exclude=OF_VIEWS),
                 "cells": len(run.cells),
             }
         )
@@ -200,14 +213,23 @@ def _result(record: Record, cell: Cell | None, pool: Pool) -> list[int | float] 
     """A cell's result: its seconds, then a number of the pool for each field."""
     if cell is None:
         return None
-    evidence = cell.evidence.model_dump(mode="json")
     values: dict[str, Any] = {
         **{name: _bounded(getattr(cell, name)) for name in FIELDS[1:-2]},
-        "cases": cell.cases.model_dump(),
+        "cases": {"corner": cell.cases.corner, "sampled": cell.cases.sampled},
         "reproducer": asdict(reproducer.read(record.path.parent, cell.reproducer)) if cell.reproducer else None,
-        "evidence": [pool.number(part) for item in evidence.items() for part in item],
+        "evidence": [pool.number(part) for item in _evidence(cell).items() for part in item],
     }
     return [float(f"{cell.seconds:.3g}"), *(pool.number(values[name]) for name in FIELDS)]
+
+
+def _evidence(cell: Cell) -> dict[str, Any]:
+    """The evidence, key by key: there are 200,000 of them, and dumping a model takes three times as long."""
+    evidence = cell.evidence
+    found = {name: getattr(evidence, name) for name in NAMED_EVIDENCE} | (evidence.__pydantic_extra__ or {})
+    for name in ("scaling", "ratios"):  # hardly a cell has these, and every cell would pay for saying so
+        if costs := found.pop(name):
+            found[name] = [each.model_dump(mode="json") for each in costs]
+    return found
 
 
 def _bounded(text: str | None) -> str | None:

@@ -58,9 +58,28 @@ def merge(records: Sequence[Record], into: Path, *, allow_gaps: bool = False) ->
             {each.id: each.model_dump(exclude_unset=True) for run in runs for each in run.behaviours}.values()
         ),
         "errors": list(dict.fromkeys(error for run in runs for error in run.errors)),
+        **_timings(runs),
+        **_costs(runs),
         "cells": sorted(cells, key=lambda cell: str(cell["id"])),
     }
     return Run.model_validate(merged)
+
+
+def _timings(runs: Sequence[Run]) -> dict[str, Any]:
+    """The timings of the first shard that has any: those of two machines make no one set."""
+    found = next((run.performance for run in runs if run.performance is not None), None)
+    return {} if found is None else {"performance": found.model_dump(mode="json", exclude_unset=True)}
+
+
+def _costs(runs: Sequence[Run]) -> dict[str, Any]:
+    """What each area cost, in all shards."""
+    found: dict[str, dict[str, Any]] = {}
+    for cost in (cost for run in runs for cost in run.costs):
+        row = found.setdefault(cost.area, {"area": cost.area, "cells": 0, "cases": 0, "seconds": 0.0})
+        for name in ("cells", "cases", "seconds", "under_test"):
+            if (value := getattr(cost, name)) is not None:
+                row[name] = row.get(name, 0) + value
+    return {"costs": list(found.values())} if found else {}
 
 
 def _overwritten(records: Sequence[Record], into: Path) -> list[str]:

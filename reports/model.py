@@ -155,6 +155,32 @@ class Cases(Part):
     sampled: Count
 
 
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Interval = Annotated[list[Finite], Field(min_length=2, max_length=2, description="Lower and upper bound.")]
+
+
+class Scaling(Part):
+    """How a cost grew with the number of elements: the fitted exponent, and the one that the documentation implies."""
+
+    quantity: Literal["seconds", "bytes"]
+    points: list[Annotated[list[int | Finite], Field(min_length=2, max_length=2)]] = Field(
+        description="Pairs of elements and the cost."
+    )
+    exponent: Finite
+    interval: Interval
+    expected: Interval
+
+
+class Ratio(Part):
+    """One way against another in the same run: the cost of the one over that of the other."""
+
+    one: Text
+    other: Text
+    ratio: Finite
+    interval: Interval
+    expected: Text
+
+
 class Evidence(Part):
     """What a verdict rests on. Other keys may stand beside these."""
 
@@ -170,6 +196,8 @@ class Evidence(Part):
     discarded: Count = 0
     unsupported: dict[str, str] = Field(default={}, description="The refusal of each dtype that the target declined.")
     documentation: Documentation | None = None
+    scaling: list[Scaling] = Field(default=[], description="How costs grew with the number of elements.")
+    ratios: list[Ratio] = Field(default=[], description="Costs of one way against another.")
 
 
 class Cell(Part):
@@ -185,6 +213,7 @@ class Cell(Part):
     cases: Cases
     evidence: Evidence
     seconds: Seconds
+    under_test: Seconds | None = Field(default=None, description="Seconds of these in calls of torch, with --costs.")
     message: str | None = None
     compared: str | None = Field(default=None, description="What was compared, and where it first differs.")
     expected: str | None = None
@@ -194,6 +223,81 @@ class Cell(Part):
     reason: str | None = None
     issue: str | None = None
     reproducer: str | None = Field(default=None, description="A path relative to the folder of the record.")
+
+
+Size = Literal["small", "medium", "large"]
+
+
+class Fingerprint(Part):
+    """The machine that timings are of: they compare within one, and tell no host name and no path."""
+
+    id: Annotated[str, Field(pattern=r"^[0-9a-f]{12}$", description="A digest of all that follows.")]
+    processor: Text
+    cores: Annotated[int, Field(ge=1)]
+    memory_gib: Count
+    system: Text
+    machine: Text
+    python: Text
+    accelerator: str | None = None
+
+
+class Timing(Part):
+    """Seconds of one call: the median of its rounds and the range of their middle half."""
+
+    target: Text
+    elements: Count
+    median: Seconds
+    iqr: Seconds
+    rounds: Annotated[int, Field(ge=1)]
+
+
+class Yardstick(Timing):
+    """What every machine can do, and every other timing can be told in."""
+
+    name: Literal["copy", "matrix product", "empty call"]
+
+
+class Measurement(Timing):
+    """The time of one call of a subject."""
+
+    subject: Text
+    kind: Text
+    area: str | None = None
+    behaviours: list[Text] = Field(default=[], description="Ids of behaviours that speak of this subject.")
+    dtype: Text
+    size: Size
+    shape: list[Count]
+    calls: Annotated[int, Field(ge=1, description="Calls in each round.")]
+
+
+class Skipped(Part):
+    """A subject that could not be timed, and why."""
+
+    subject: Text
+    reason: Text
+
+
+class Performance(Part):
+    """The serial phase: what calls cost on this machine."""
+
+    fingerprint: Fingerprint
+    threads: Annotated[int, Field(ge=1)]
+    seconds: Seconds
+    yardsticks: list[Yardstick]
+    measurements: list[Measurement]
+    skipped: list[Skipped] = []
+
+
+class Cost(Part):
+    """What an area cost: its cells, its cases, and where the seconds went."""
+
+    area: Text
+    cells: Count
+    cases: Count
+    seconds: Seconds
+    under_test: Seconds | None = Field(
+        default=None, description="Seconds of these in calls of torch, a lower bound; measured with --costs only."
+    )
 
 
 class Run(Part):
@@ -218,4 +322,6 @@ class Run(Part):
     surface: list[Names] = Field(
         default=[], description="The documented names of the build, and the suite's behaviours, whatever was run."
     )
+    performance: Performance | None = Field(default=None, description="The serial phase, where there was one.")
+    costs: list[Cost] = Field(default=[], description="What the suite itself cost, by area.")
     cells: list[Cell]

@@ -6,12 +6,33 @@ import difflib
 import errno
 import os
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from reports.faults import Fault, UnreadableError
 
-RECORD = "a run record (a file that --run-record wrote)"
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of file: what it is called, what writes it, a short word for it, and the version that is read."""
+
+    name: str
+    writer: str
+    noun: str
+    schema: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name} (a file that {self.writer} wrote)"
+
+    @property
+    def way(self) -> str:
+        """The way out, where something else was named."""
+        return f"name the file that {self.writer} wrote"
+
+
+RECORD = Kind("a run record", "--run-record", "record")
+AB = Kind("an A/B file", "python -m conformance ab", "file", "ab/1")
 
 MAGIC = {
     b"\x1f\x8b": ("gzip-compressed data", "unpack it first"),
@@ -28,20 +49,20 @@ NAMED = 3
 """So many names are offered in the place of one that leads nowhere."""
 
 
-def content(path: Path) -> bytes:
+def content(path: Path, kind: Kind = RECORD) -> bytes:
     """The bytes of the file, read once: a pipe gives them once."""
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
-            refuse(path, "", RECORD, "a folder", _records_in(path))
+            refuse(path, "", str(kind), "a folder", _files_in(path, kind))
         if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
-            refuse(path, "", RECORD, "a device or a socket", "name a file")
+            refuse(path, "", str(kind), "a device or a socket", "name a file")
         found = path.read_bytes()
     except (OSError, ValueError) as error:
-        refuse(path, "", RECORD, *_unread(path, error))
+        refuse(path, "", str(kind), *_unread(path, error))
     for magic, (what, remedy) in MAGIC.items():
         if found.startswith(magic):
-            refuse(path, "", "a run record (JSON as UTF-8 text)", what, remedy)
+            refuse(path, "", f"{kind.name} (JSON as UTF-8 text)", what, remedy)
     return found
 
 
@@ -58,16 +79,16 @@ def refuse(path: Path, place: str, expected: str, found: str, remedy: str = "") 
     raise UnreadableError([Fault(str(path), place, expected, found, remedy)])
 
 
-def markup(text: str) -> tuple[str, str] | None:
+def markup(text: str, kind: Kind = RECORD) -> tuple[str, str] | None:
     """What a text is that begins as markup does, and what to name instead of it."""
     head = text[:2000].lstrip("\ufeff \t\r\n").lower()
     if not head.startswith("<"):
         return None
     if "<testsuite" in head:
-        return "a JUnit XML file", "name the file that --run-record wrote, not that of --junitxml"
+        return "a JUnit XML file", f"{kind.way}, not that of --junitxml"
     if "<!doctype html" in head or "<html" in head:
-        return "an HTML page", "name the run record that the page was made of"
-    return "XML", "name the file that --run-record wrote"
+        return "an HTML page", f"name {kind.name.replace('a run', 'the run')} that the page was made of"
+    return "XML", kind.way
 
 
 def _unread(path: Path, error: OSError | ValueError) -> tuple[str, str]:
@@ -99,16 +120,16 @@ def _like(path: Path) -> str:
     return f"did you mean {_named(path.parent, near)}?" if near else f"see what is in {path.parent}"
 
 
-def _records_in(folder: Path) -> str:
-    """The files of a folder that may be the record that was meant."""
+def _files_in(folder: Path, kind: Kind) -> str:
+    """The files of a folder that may be the one that was meant."""
     try:
         names = sorted(name for name in os.listdir(folder) if name.endswith(".json"))
     except OSError:
         names = []
     if not names:
-        return "name a record; there is no .json file in this folder"
+        return f"name a {kind.noun}; there is no .json file in this folder"
     more = f" or one of {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"name a record in it: {_named(folder, names[:NAMED])}{more}"
+    return f"name a {kind.noun} in it: {_named(folder, names[:NAMED])}{more}"
 
 
 def _named(folder: Path, names: list[str]) -> str:

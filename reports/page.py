@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from reports.embedding import details, index, script_json
+from reports.alternation import Alternation
+from reports.embedding import details, index, pictures, script_json
 from reports.labels import labels
 from reports.reading import Record
 from reports.tally import Tally, by_area, by_level, standing
 from reports.templating import asset, rendered
 from reports.verdicts import GROUP_MEANINGS, GROUPS, LEVELS
 
-STYLES = ("base.css", "overview.css", "matrix.css", "cell.css", "finder.css", "print.css")
+STYLES = ("base.css", "overview.css", "matrix.css", "cell.css", "finder.css", "performance.css", "print.css")
 SCRIPTS = (
     "dom.js",
     "data.js",
@@ -29,20 +30,27 @@ SCRIPTS = (
     "finder.js",
     "claims.js",
     "surface.js",
+    "chart.js",
+    "performance.js",
+    "timings.js",
+    "scaling.js",
+    "alternation.js",
+    "expense.js",
     "cell.js",
     "main.js",
 )
 
 
-def html(records: Sequence[Record]) -> str:
+def html(records: Sequence[Record], alternations: Sequence[Alternation] = ()) -> str:
     """The whole page for the given runs. The same runs give the same bytes."""
     script = '"use strict";\n(() => {\n' + "\n".join(asset(name) for name in SCRIPTS) + "\n})();\n"
     return rendered(
         "page.html",
         STYLES,
         script,
-        index=Markup(script_json(index(records))),
+        index=Markup(script_json(index(records, alternations))),
         details=Markup(script_json(details(records))),
+        pictures=Markup(script_json(pictures(records, alternations))),
         title=_title(records),
         summary=_summary(records),
         areas=_areas(records),

@@ -7,12 +7,15 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+from reports import baseline
+
 PROGRAM = "python -m reports"
 RUN = "reports/runs/latest.json"
 
 DONE, FAULT = "0  done", "2  a record, an option or the output is at fault; nothing was written"
 STATUS = {
-    "diff": ("0  B is not worse than A", "1  B is worse than A", FAULT, "3  no cell is in both: nothing to compare")
+    "diff": ("0  B is not worse than A", "1  B is worse than A", FAULT, "3  no cell is in both: nothing to compare"),
+    "baseline": (DONE, "1  compare --fail-above: a call is slower, and not by noise", FAULT),
 }
 EXAMPLES = {
     "build": f"{PROGRAM} build {RUN} -o reports/out",
@@ -23,6 +26,7 @@ EXAMPLES = {
     "junit": f"{PROGRAM} junit {RUN} -o junit.xml",
     "claims": f"{PROGRAM} claims {RUN} --only false outdated",
     "badge": f"{PROGRAM} badge {RUN} -o public",
+    "baseline": f"{PROGRAM} baseline compare {RUN} --fail-above 1.3",
     "schema": f"{PROGRAM} schema -o run.schema.json",
 }
 
@@ -43,7 +47,11 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=Help,
         description="Read run records of torch-conformance, the JSON files that pytest --run-record writes: make the "
         "report, check, summarize, merge and compare.",
-        epilog=_epilog(EXAMPLES["build"], f"{PROGRAM} COMMAND --help", status=(DONE, "1  diff: B is worse", FAULT)),
+        epilog=_epilog(
+            EXAMPLES["build"],
+            f"{PROGRAM} COMMAND --help",
+            status=(DONE, "1  diff: B is worse", FAULT, "3  diff: no cell is in both"),
+        ),
     )
     commands = top.add_subparsers(dest="command", metavar="COMMAND", title="commands")
 
@@ -59,6 +67,14 @@ def parser() -> argparse.ArgumentParser:
     )
     _runs(build, "a run record")
     _output(build, "DIR", "the folder for index.html")
+    build.add_argument(
+        "--ab",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="two builds timed in turn (python -m conformance ab writes it), for the view of performance; repeatable",
+    )
 
     _runs(
         command(
@@ -140,6 +156,15 @@ def parser() -> argparse.ArgumentParser:
     )
     _run(badge)
     _output(badge, "DIR", "the folder for badge.svg and badge.json")
+
+    baseline.add(
+        command(
+            "baseline",
+            "keep the timings of a run, and compare others with them",
+            "Keep the timings of a run under the fingerprint of its machine, or compare a run with what was kept: "
+            "ratios of the same call before and after, the slowest first. Seconds of two machines are not compared.",
+        )
+    )
 
     schema = command(
         "schema",

@@ -26,8 +26,15 @@ class Pool:
     @staticmethod
     def _key(value: Any) -> Hashable:
         """What tells values apart: 1, 1.0 and True are equal, and not the same JSON."""
-        if isinstance(value, list) and all(isinstance(item, str) for item in value):
-            return (list, *value)
-        if isinstance(value, (list, dict)):
+        kind = type(value)
+        if kind is str:
+            return str(value)  # hardly anything else is asked for, and every other key is a tuple
+        if kind is list:
+            kinds = set(map(type, value))
+            if kinds <= {str}:
+                return (list, *value)
+            if kinds == {int}:
+                return ("integers", *value)
+        if kind in (list, dict):
             return (dict, json.dumps(value))
-        return (type(value), value)
+        return (kind, value)

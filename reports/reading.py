@@ -7,21 +7,23 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from conformance import __version__
 from reports.faults import Fault, UnreadableError
 from reports.model import SCHEMA, Run
-from reports.opening import content, markup, refuse
+from reports.opening import AB, RECORD, Kind, content, markup, refuse
 
 LONGEST_FOUND = 80
 MOST_FAULTS = 20
 SUITE = "torch-conformance"
 OWN_KEYS = {"suite", "environment", "settings", "cells"}
 """What a record has and hardly anything else does."""
+
+Model = TypeVar("Model", bound=BaseModel)
 
 _WORDS = re.compile(rb"[\[:,]\s*-?(NaN|Infinity)")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -75,16 +77,32 @@ def _lean(run: Run) -> Run:
 
 def _examined(path: Path, data: bytes) -> Run:
     """The run of a record that may have faults, or all of them."""
-    document = _document(path, data)
-    _version(path, document)
+    found = document(path, data)
+    _version(path, found)
     try:
-        return Run.model_validate(document)
+        return Run.model_validate(found)
     except ValidationError as error:
-        _maker(path, document)
-        raise UnreadableError(list(_shape(path, document, error))) from None
+        _maker(path, found)
+        raise UnreadableError(list(shape(path, found, error))) from None
 
 
-def _document(path: Path, data: bytes) -> Any:
+def parsed(path: Path, model: type[Model], kind: Kind) -> Model:
+    """A file of another kind by its model, or :class:`UnreadableError` with every fault found."""
+    found = document(path, content(path, kind), kind)
+    if not isinstance(found, dict):
+        refuse(path, "", f"{kind.name} (an object)", shown(found), kind.way)
+    if found.get("schema") != kind.schema:
+        told = shown(found["schema"]) if "schema" in found else "no such key"
+        refuse(path, "schema", f'"{kind.schema}", as {kind.name} has', told, kind.way)
+    try:
+        return model.model_validate(found)
+    except ValidationError as error:
+        raise UnreadableError(list(shape(path, found, error))) from None
+
+
+def document(path: Path, data: bytes, kind: Kind = RECORD) -> Any:
+    """What the JSON of a file says, or one fault that says why it is none."""
+
     def constant(word: str) -> NoReturn:
         refuse(path, "", "JSON, which has neither NaN nor Infinity", word)
 
@@ -93,27 +111,25 @@ def _document(path: Path, data: bytes) -> Any:
     except UnicodeDecodeError as error:
         byte = f"byte 0x{error.object[error.start]:02x}"
         refuse(
-            path, f"byte {error.start}", "a run record as UTF-8 text", byte, "this is no file that --run-record wrote"
+            path, f"byte {error.start}", f"{kind.name} as UTF-8 text", byte, f"this is no file that {kind.writer} wrote"
         )
-    if what := markup(text):
-        refuse(path, "", "a run record (JSON)", *what)
+    if what := markup(text, kind):
+        refuse(path, "", f"{kind.name} (JSON)", *what)
     try:
-        document = json.loads(text, parse_constant=constant)
+        found = json.loads(text, parse_constant=constant)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno} column {error.colno}"
         if not text.strip():
-            refuse(path, place, "a run record", "an empty file", "make the run again, or copy the file again")
+            refuse(path, place, kind.name, "an empty file", "make it again, or copy the file again")
         if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
-            end = "the end of the file (was it cut off?)"
-            refuse(
-                path, place, "the rest of the run record", end, "copy it again: a killed run leaves a whole file too"
-            )
+            end, rest = "the end of the file (was it cut off?)", f"the rest of {kind.name}"
+            refuse(path, place, rest, end, "copy it again: a killed run leaves a whole file too")
         what_else = f"{shown(text[error.pos : error.pos + 20])} ({error.msg})"
-        refuse(path, place, "JSON", what_else, "name the file that --run-record wrote")
+        refuse(path, place, "JSON", what_else, kind.way)
     except (RecursionError, ValueError) as error:  # nested beyond all measure; integers of thousands of digits
-        refuse(path, "", "a run record", f"JSON that cannot be read ({type(error).__name__})")
+        refuse(path, "", kind.name, f"JSON that cannot be read ({type(error).__name__})")
     # A lone surrogate can be written in JSON and in nothing else that is written here.
-    return _whole(document) if "\\ud" in text.lower() else document
+    return _whole(found) if "\\ud" in text.lower() else found
 
 
 def _whole(value: Any) -> Any:
@@ -129,7 +145,9 @@ def _whole(value: Any) -> Any:
 def _version(path: Path, document: Any) -> None:
     """Refuse what is of another project, and what is of another version than the one that is known here."""
     if not isinstance(document, dict):
-        refuse(path, "", "a run record (an object)", shown(document), "name the file that --run-record wrote")
+        refuse(path, "", "a run record (an object)", shown(document), RECORD.way)
+    if document.get("schema") == AB.schema:
+        refuse(path, "", RECORD.name, AB.name, "name it with build --ab, beside a run record")
     if len(OWN_KEYS - document.keys()) > 1:  # of a record that lost one, the fault is that one
         names = shown(", ".join(document)) if document else "no key"
         remedy = "this is of another program: name the file that --run-record wrote"
@@ -151,11 +169,11 @@ def _maker(path: Path, document: dict[str, Any]) -> None:
     suite = document.get("suite")
     name = suite.get("name") if isinstance(suite, dict) else None
     if isinstance(name, str) and name != SUITE:
-        remedy = "name the file that --run-record wrote"
-        refuse(path, "suite.name", f'"{SUITE}", as the record does not fit its schema', shown(name), remedy)
+        refuse(path, "suite.name", f'"{SUITE}", as the record does not fit its schema', shown(name), RECORD.way)
 
 
-def _shape(path: Path, document: Any, error: ValidationError) -> Iterator[Fault]:
+def shape(path: Path, document: Any, error: ValidationError) -> Iterator[Fault]:
+    """Where a document does not have the shape of its model."""
     details = error.errors(include_url=False, include_context=True)
     for detail in details[:MOST_FAULTS]:
         yield Fault(str(path), _place(document, detail["loc"]), _expected(detail), _found(detail))

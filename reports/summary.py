@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from reports.headline import headline
 from reports.markdown import code, escaped
 from reports.model import Cell, Run
@@ -22,11 +24,10 @@ def markdown(run: Run) -> str:
         f"## {said.words}: torch {version} on {targets or 'no target'}",
         "",
         said.detail.strip() + (f" {passing} of the decided cells pass." if passing else ""),
-        "",
-        *_table("Level", [(level, tally) for level, tally in by_level(run).items() if tally.total]),
-        "",
-        *_table("Area", _areas(run)),
     ]
+    if run.cells:
+        levels = [(level, tally) for level, tally in by_level(run).items() if tally.total]
+        lines += ["", *_table("Level", levels), "", *_table("Area", _areas(run))]
     failing = sorted(
         (cell for cell in run.cells if group(cell.verdict) == "failed"),
         key=lambda cell: (LEVELS.index(cell.level), cell.id),
@@ -54,7 +55,7 @@ def _areas(run: Run) -> list[tuple[str, Tally]]:
     return rows
 
 
-def _table(name: str, rows: list[tuple[str, Tally]]) -> list[str]:
+def _table(name: str, rows: Sequence[tuple[str, Tally]]) -> list[str]:
     heads = [f"{GROUP_MEANINGS[of].symbol} {GROUP_MEANINGS[of].word}" for of in GROUPS]
     return [
         f"| {name} | {' | '.join(heads)} |",

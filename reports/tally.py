@@ -50,6 +50,7 @@ class Limit:
     kind: Literal["incomplete", "part"]
     name: str
     says: str
+    beyond: str = "Nothing is known of the others."
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def limit(run: Run) -> Limit | None:
                 f"{counted(len(run.cells), 'cell')} of the others {'has' if len(run.cells) == 1 else 'have'} a verdict"
             )
             return Limit("incomplete", "Incomplete", f"{shards} {names} {verb} missing: {had}.")
-        return Limit("incomplete", "Incomplete", "The run did not end as it should.")
+        return Limit("incomplete", "Incomplete", "The run did not end as it should.", "What it has may not be all.")
     if run.settings.shard is not None:
         return Limit("part", "A part", f"This is shard {run.settings.shard} alone: merge the shards to see the whole.")
     if run.available is not None and run.planned < run.available:
@@ -145,11 +146,20 @@ def standing(run: Run) -> Standing:
             return Standing("part", f"{found.name}: no must fails{but}", f"{found.says}{more}{_untested(must)}")
         return Standing("untested", "Not tested", f"No must could be tested.{more}{doubts}")
     if not must.decided:
-        return Standing("untested", "Not tested", f"No must could be tested.{more}")
+        return Standing("untested", "Not tested", f"{_nothing(run)}{more}")
     if must["known"]:
         words = f"Conformant but for {counted(must['known'], 'listed deviation')}"
         return Standing("deviating", words, f"No must fails that is not listed.{more}{_untested(must)}")
     return Standing("conformant", "Conformant", f"Every must that could be tested holds.{more}{_untested(must)}")
+
+
+def _nothing(run: Run) -> str:
+    """Why no must has a verdict: none could be tested, or nobody asked for any cell."""
+    if run.planned:
+        return "No must could be tested."
+    timed = len(run.performance.measurements) if run.performance else 0
+    were = "was" if timed == 1 else "were"
+    return "No cell was asked for." + (f" {counted(timed, 'call')} {were} timed." if timed else "")
 
 
 def _untested(tally: Tally) -> str:

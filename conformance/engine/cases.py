@@ -21,10 +21,13 @@ class Inputs:
     A case is any object whose ``repr`` is executable Python. It may also have ``code()`` (plain torch, for
     people, a whole program), ``facets()`` (what evidence counts: ``dtypes``, ``layouts``, ``shapes``, …) and
     ``reductions()`` (simpler cases to try when it fails).
+
+    ``share``: where a sample costs as much as many corners, one of so many that the profile asks for is drawn.
     """
 
     corners: Iterable[Any]
     samples: SearchStrategy[Any] | None = None
+    share: int = 1
 
 
 def cases(

@@ -12,7 +12,7 @@ import torch
 from conformance.engine.documentation import missing_capability
 from conformance.engine.specs import Behaviour, LoadedArea
 from conformance.engine.subjects import select
-from conformance.engine.targets import Target
+from conformance.engine.targets import COUNTED, Target
 from conformance.engine.versions import out_of_range
 
 
@@ -59,6 +59,12 @@ class Cell:
             reason = f"{self.subject_name} {reason}" if reason else None
         if reason is None and not behaviour.covers_device(self.target.type):
             reason = f"the statement speaks of {behaviour.devices}; this target is {self.target.type}"
+            if self.target.type == "meta":
+                reason = "it takes values to tell, and meta tensors have none"
+        if reason is None:
+            lacking = next((name for name in behaviour.needs if name not in self.target.capabilities), None)
+            lacks = "no other of its type" if lacking == COUNTED else f"no {lacking}".replace("-", " ")
+            reason = f"{self.target.name} has {lacks}" if lacking else None
         if reason is None:
             absent = missing_capability(behaviour.required)
             reason = f"this build has no {absent}" if absent else None

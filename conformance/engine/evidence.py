@@ -8,12 +8,21 @@ from typing import Any
 
 # What oracles measured since the engine last looked; one cell runs at a time in a process.
 measured: dict[str, float] = {}
+tabled: dict[str, list[dict[str, Any]]] = {}
+MOST_ROWS = 12  # of one table of a cell
 
 
 def measure(name: str, value: float) -> None:
     """Keep the largest ``value`` seen under ``name`` (say ``largest_error_ulp``) for the running cell."""
     if value > measured.get(name, -1.0):
         measured[name] = value
+
+
+def tabulate(name: str, row: dict[str, Any]) -> None:
+    """Keep ``row`` in the table ``name`` (``scaling``, ``ratios``) of the running cell, while it has room."""
+    kept = tabled.setdefault(name, [])
+    if len(kept) < MOST_ROWS:
+        kept.append(row)
 
 
 class FacetError(Exception):
@@ -35,6 +44,7 @@ class Evidence:
         self.refusals: dict[str, str] = {}
         self.facets: dict[str, set[str]] = {}
         measured.clear()
+        tabled.clear()
 
     def met(self, case: Any) -> None:
         """Count the facets of a case that ran to its end."""
@@ -65,6 +75,7 @@ class Evidence:
         """The ``evidence`` object of the run record, in a stable order."""
         found: dict[str, Any] = {name: sorted(map(str, seen)) for name, seen in sorted(self.facets.items())}
         found.update((name, float(value)) for name, value in sorted(measured.items()) if isfinite(value))
+        found.update((name, list(kept)) for name, kept in sorted(tabled.items()))
         if self.discarded:
             found["discarded"] = self.discarded
         if self.refusals:

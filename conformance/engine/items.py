@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from math import isfinite
 from numbers import Integral, Real
 from traceback import walk_tb
@@ -12,6 +13,7 @@ import pytest
 
 from conformance.engine.binding import bind
 from conformance.engine.cells import Cell, cells_of
+from conformance.engine.costs import Meter
 from conformance.engine.failure import allowed, describe
 from conformance.engine.patience import Patience, unanswered
 from conformance.engine.reproducer import visible
@@ -80,8 +82,9 @@ class CellItem(pytest.Item):
             return unanswered(patience.seconds(self.nodeid)) if of_timer(error) else ""
 
         plan = Plan(settings.profile.samples, settings.seed, self.config.stash[NOTE], interrupts, refused, timed_out)
+        meter = Meter()
         try:
-            with among_cells():
+            with among_cells(), meter.running() if self.config.option.costs else nullcontext():
                 outcome = run_cell(self.cell, self.check, plan)
         except (SystemExit, pytest.skip.Exception, pytest.fail.Exception) as error:
             outcome = Outcome(Verdict.ERROR, reason=own_fault("the check left in a way that is no answer", error))
@@ -90,6 +93,8 @@ class CellItem(pytest.Item):
             outcome.reason = f"{outcome.reason}{patience.explained(self.nodeid)}"
             patience.note(self.nodeid)
         self.result = settle(self.cell, self.check, outcome, settings, self.nodeid, kills)
+        if meter.seconds is not None:
+            self.result["under_test"] = round(meter.seconds, 6)
         verdict = Verdict(self.result["verdict"])
         if settings.fails(self.cell.behaviour.level, verdict):
             raise CellFailed(self.result["message"])

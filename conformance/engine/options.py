@@ -17,6 +17,7 @@ class Option(NamedTuple):
     example: str
     default: str | None = None
     repeatable: bool = False
+    flag: bool | None = None  # what it stands for, where it takes no value
 
     @property
     def help(self) -> str:
@@ -25,7 +26,10 @@ class Option(NamedTuple):
 
     def keywords(self) -> dict[str, Any]:
         """The keywords that argparse and pytest take."""
-        action = {"action": "append"} if self.repeatable else {}
+        if self.flag is not None:
+            stored = "store_true" if self.flag else "store_false"
+            return {"dest": self.metavar, "action": stored, "help": self.says, "default": None}
+        action: dict[str, Any] = {"action": "append"} if self.repeatable else {}
         return {"metavar": self.metavar, "help": self.help, "default": self.default, **action}
 
 
@@ -54,6 +58,11 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
     "where and how long": (
         Option("--run-record", "FILE", "where the run record goes (default: reports/runs/latest.json)", "run.json"),
         Option("--resume", "RUN", "go on with a run that was cut off: decided cells are kept", "run.json"),
+        Option("--performance", "performance", "time calls after the cells, as `run` does but in the smoke profile and "
+               "for a selection of cells", "", flag=True),
+        Option("--no-performance", "performance", "time no calls after the cells", "", flag=False),
+        Option("--costs", "N", "tell what the N dearest cells cost the suite, and how much of it was torch",
+               "20"),
         Option("--collection-timeout", "SECONDS", "how long the collection may take, 0 for any time (default: 300)",
                "600", "300"),
     ),

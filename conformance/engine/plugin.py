@@ -25,7 +25,7 @@ import pytest
 import pytest_timeout
 import torch
 
-from conformance.engine import crumbs, resumption
+from conformance.engine import costs, crumbs, resumption, serial
 from conformance.engine.claim import Claim
 from conformance.engine.isolation import Isolation
 from conformance.engine.items import NOTE, PATIENCE, SETTINGS, AreaModule, CellItem, by_subject, settle
@@ -54,6 +54,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         for option in options:
             group.addoption(option.name, **option.keywords())
     group.addoption("--record-note", metavar="FILE", help=SUPPRESS)  # where to write which record the run has
+    group.addoption(
+        "--performance-into", action="store_true", help=SUPPRESS
+    )  # the record is that of cells, gone on with
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -62,6 +65,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     if getattr(config.option, "tx", None) and not hasattr(config, "workerinput"):
         config.option.numprocesses = None
         config.option.dist = "load" if config.option.dist == "no" else config.option.dist
+    if serial.asked(config):
+        serial.prepare(config)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -70,13 +75,16 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line(
             "markers", f"{level.value}: cells of behaviours that the documentation states as '{level.value}'"
         )
+    config.addinivalue_line("markers", f"{serial.MARK}: timings, which -m {serial.MARK} runs and nothing else does")
     worker = getattr(config, "workerinput", None)
+    phase = serial.asked(config)
     try:
         resumed = _resumed(config) if worker is None else None
         given = config.invocation_params
         settings = Settings.of(config.option, tuple(given.args), config.rootpath, given.dir)
         config.option.collection_timeout = seconds_of("--collection-timeout", config.option.collection_timeout)
         seconds_allowed(config)
+        costs.asked(config.option.costs)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     if worker is None:
@@ -118,7 +126,13 @@ def pytest_configure(config: pytest.Config) -> None:
                 resumed.check(header_of(config, settings))
         except UsageError as error:
             raise pytest.UsageError(str(error)) from None
-        recorder = Recorder(config, settings, resumed)
+        if phase:
+            config.pluginmanager.register(serial.Serial(config, settings), serial.PLUGIN)
+            return
+        try:
+            recorder = Recorder(config, settings, resumed, serial.following(config, settings))
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from None
         config.pluginmanager.register(recorder, "conformance-recorder")
         config.pluginmanager.register(Terminal(config, settings, claim, resumed), "conformance-terminal")
         if config.pluginmanager.hasplugin("xdist"):

@@ -16,6 +16,7 @@ from typing import Any
 
 SCHEMA = 1
 TAIL = b"\n]}\n"
+LISTS = ("claims", "surface", "costs", "cells")
 
 
 class RunRecord:
@@ -74,33 +75,35 @@ class RunRecord:
         if self.lost is not None:
             return
         try:
-            _put(self.descriptor, text + TAIL, self.end)
+            put(self.descriptor, text + TAIL, self.end)
         except OSError as error:
             self.lost = _words(error)
             with suppress(OSError):  # the room for these few bytes was there before
-                _put(self.descriptor, TAIL, self.end)
+                put(self.descriptor, TAIL, self.end)
                 os.ftruncate(self.descriptor, self.end + len(TAIL))
             return
         self.end += len(text)
         self.written += 1
 
-    def finish(self) -> None:
+    def finish(self, more: bool = False) -> None:
         """Rewrite the whole record in its final form; it is complete where every planned cell has its verdict.
+
+        It is not where ``more`` is to come: the serial phase, which says so itself (``appendix``).
 
         Where there is no room for it, ``lost`` says why, and the file stays as the last cell left it.
         """
         os.close(self.descriptor)
         now = datetime.now(UTC)
+        complete = not more and not self.errors and len(self.cells) == self.planned
         whole = {
-            **self.header, "complete": not self.errors and len(self.cells) == self.planned, "finished": _stamp(now),
+            **self.header, "complete": complete, "finished": stamp(now),
             "seconds": round(self.before + (now - self.began).total_seconds(), 3), "planned": self.planned,
             "available": self.available,
             "areas": self.areas, "behaviours": self.behaviours, "errors": self.errors,
         }  # fmt: skip
         lists = {name: [json.dumps(row) for row in rows] for name, rows in self.tables.items()}
         lists["cells"] = [self.cells[key] for key in sorted(self.cells)]
-        text = json.dumps(whole, indent=1, default=str)[:-2]  # the lists have a line for each entry
-        text += "".join(f',\n "{name}": [\n' + ",\n".join(rows) + "\n]" for name, rows in lists.items()) + "}\n"
+        text = _with_lists(json.dumps(whole, indent=1, default=str)[:-2], lists) + "}\n"
         try:
             write_atomically(self.path, text)
         except OSError as error:
@@ -122,12 +125,25 @@ class RunRecord:
         self.end, self.written = len(text), len(self.cells)
 
 
+def text_of(document: dict[str, Any], parts: dict[str, str]) -> str:
+    """A record as ``finish`` writes it, with further parts that are text already, and without its last bracket."""
+    lists = {name: [json.dumps(row) for row in document[name]] for name in LISTS if document.get(name) is not None}
+    whole = {name: value for name, value in document.items() if name not in lists}
+    text = _with_lists(json.dumps(whole, indent=1)[:-2], lists)
+    return text + "".join(f',\n "{name}": {part}' for name, part in parts.items())
+
+
+def _with_lists(text: str, lists: dict[str, list[str]]) -> str:
+    """The beginning of a record and its lists, with a line for each entry."""
+    return text + "".join(f',\n "{name}": [\n' + ",\n".join(rows) + "\n]" for name, rows in lists.items())
+
+
 def _joined(old: list[dict[str, Any]], new: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
     """The rows of two tables, those that are in both once."""
     return list({row[key]: row for row in [*old, *new]}.values())
 
 
-def _put(descriptor: int, data: bytes, place: int) -> None:
+def put(descriptor: int, data: bytes, place: int) -> None:
     """Write all of ``data``; the system may take less at a time, as it does where the room ends."""
     while data:
         count = os.pwrite(descriptor, data, place)
@@ -152,8 +168,8 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def _now() -> str:
-    return _stamp(datetime.now(UTC))
+    return stamp(datetime.now(UTC))
 
 
-def _stamp(moment: datetime) -> str:
+def stamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"

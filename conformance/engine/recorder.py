@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -14,6 +15,7 @@ import pytest
 from conformance.engine import surface
 from conformance.engine.cells import Cell, cells_of
 from conformance.engine.claims import load_claims
+from conformance.engine.costs import Costs
 from conformance.engine.environment import environment, suite
 from conformance.engine.items import CellItem
 from conformance.engine.misgivings import misgivings
@@ -26,17 +28,26 @@ from conformance.engine.yamlfile import SpecError
 
 # Where a worker notes the files of which cells were asked for, and none is in this shard.
 EMPTY_SHARD = "conformance_empty_shard"
+# How a run ends that had all its cells, those decided before included.
+GONE_THROUGH = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
 class Recorder:
     """Writes the run record as verdicts arrive, from workers or from this process."""
 
-    def __init__(self, config: pytest.Config, settings: Settings, resumed: Resumed | None = None) -> None:
+    def __init__(
+        self, config: pytest.Config, settings: Settings, resumed: Resumed | None = None,
+        following: list[str] | None = None,
+    ) -> None:  # fmt: skip
         self.config, self.settings, self.resumed = config, settings, resumed
+        self.following = following  # the arguments of the serial phase, where one follows
         self.record: RunRecord | None = None
         self.errors: list[str] = []
         self.misgivings: list[str] = []
         self.beyond_shard: list[str] = []
+        self.costs = Costs()
+        for entry in resumed.decided.values() if resumed is not None else ():
+            self.costs.add(entry)
         self._surroundings: Surroundings | None = None
 
     @pytest.hookimpl(tryfirst=True)
@@ -75,6 +86,7 @@ class Recorder:
         entry = getattr(report, "conformance", None)
         if entry is not None and self.record is not None:
             self.record.add(entry)
+            self.costs.add(entry)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -87,7 +99,13 @@ class Recorder:
                 session.exitstatus = pytest.ExitCode.OK  # all that there was to do is done
         if self.record is not None:
             self.record.errors = self.errors
-            self.record.finish()
+            self.record.tables = {**self.record.tables, "costs": self.costs.record()}
+            stopped = session.shouldfail or session.shouldstop
+            more = self.following is not None and not stopped and session.exitstatus in GONE_THROUGH
+            self.record.finish(more)
+            if more and self.record.lost is None:
+                with open(self.config.option.record_note, "a", encoding="utf-8") as note:
+                    note.write("\n" + json.dumps(self.following))
             if self.record.lost is not None and session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
             if self.resumed is not None and session.exitstatus in (

@@ -152,9 +152,19 @@ def plain_code(case: Any, check: Callable[[Any], Any]) -> str:
     """The case as people would write it, and what the check does with it; or as it prints itself."""
     program: Callable[[Any, str], str] | None = getattr(check, "__conformance_program__", None)
     if program is not None:
-        return program(case, check.__name__.removeprefix("test_").replace("_", "-"))
+        return placed(case, program(case, check.__name__.removeprefix("test_").replace("_", "-")))
     code: Callable[[], str] | None = getattr(case, "code", None)
-    return code() if code is not None else repr(case)
+    return placed(case, code()) if code is not None else repr(case)
+
+
+def placed(case: Any, text: str) -> str:
+    """A program that does not say which device its case was for, with a line that does, where it was not the CPU."""
+    found = re.search(r"\bdevice='([^']+)'", repr(case))
+    if found is None or found[1] == "cpu" or found[1] in text:
+        return text
+    line = f"torch.set_default_device({found[1]!r})\n"
+    first, import_, rest = text.partition("import torch\n")
+    return f"{import_}{line}{rest}" if not first and import_ else f"{line}{text}"
 
 
 def write(folder: Path, cell: Cell, text: str) -> Path:

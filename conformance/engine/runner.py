@@ -120,7 +120,8 @@ def _decide(cell: Cell, check: Callable[[Any], Any], plan: Plan, before: tuple[A
         try:
             failure = attempt.corners(corners)
             if failure is None and inputs.samples is not None and plan.samples:
-                failure = attempt.samples(inputs.samples, plan.samples, cell.digest() ^ plan.seed)
+                count = -(-plan.samples // inputs.share)
+                failure = attempt.samples(inputs.samples, count, cell.digest() ^ plan.seed)
             failure = failure or attempt.half_supported()
         except plan.interrupts as stopped:
             late = plan.timed_out(stopped)

@@ -9,7 +9,7 @@ import re
 from contextlib import suppress
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -103,6 +103,8 @@ class Behaviour(Model):
     until: VersionText | None = Field(None, description="First release in which it holds no longer.")
     requires: Dotted | list[Dotted] = Field(default_factory=list, description="Dotted names that the build must have.")
     devices: str | list[str] = Field("any", description="'any', 'accelerator', or a list of device types.")
+    needs: list[Kebab] = Field(default_factory=list, description="What the target must be able to do (capabilities).")
+    values: bool = Field(True, description="Whether it takes values to tell; if not, meta tensors are asked too.")
     subjects: Subjects | None = None
     covers: list[str] = Field(default_factory=list, description="Rows of the collected statements that it covers.")
     note: str | None = None
@@ -126,12 +128,42 @@ class Behaviour(Model):
         return [self.requires] if isinstance(self.requires, str) else self.requires
 
     def covers_device(self, kind: str) -> bool:
-        """Whether the statement speaks of devices of this type."""
-        if self.devices == "any":
-            return True
-        if self.devices == "accelerator":
-            return kind != "cpu"
-        return kind in ([self.devices] if isinstance(self.devices, str) else self.devices)
+        """Whether the statement speaks of devices of this type; of ``meta``, where no values are needed to tell."""
+        return not self.values if kind == "meta" else reaches_device(self.devices, kind)
+
+
+def reaches_device(devices: str | list[str], kind: str) -> bool:
+    """Whether 'any', 'accelerator', or a list of device types has this type."""
+    if devices == "any":
+        return True
+    if devices == "accelerator":
+        return kind != "cpu"
+    return kind in ([devices] if isinstance(devices, str) else devices)
+
+
+class Timing(Model):
+    """Which subjects of a catalogue the serial phase times, and how; or why it does not."""
+
+    kind: str | None = Field(None, description="What a report calls the subjects, such as in-place operator.")
+    subjects: Subjects
+    makes: AreaName | None = Field(None, description="What makes a call of a row: conformance/performance/makers.py.")
+    sizes: list[Literal["small", "medium", "large"]] = Field(
+        ["small"], min_length=1, description="2**6, 2**14 and 2**22 elements; where shapes are the catalogue's: small."
+    )
+    dtypes: list[str] = Field(["float32"], min_length=1, description="Element types; a row's own where it lacks them.")
+    devices: str | list[str] = Field("any", description="'any', 'accelerator', or a list of device types.")
+    behaviours: list[str] = Field(default_factory=list, description="Ids of behaviours that speak of what is timed.")
+    untimed: Sentence | None = Field(None, description="Why these subjects are not timed.")
+
+    @model_validator(mode="after")
+    def _times_or_says_why_not(self) -> Timing:
+        if (self.untimed is None) == (self.makes is None or self.kind is None):
+            raise ValueError("either the keys 'kind' and 'makes', or a key 'untimed'")
+        return self
+
+    def covers_device(self, kind: str) -> bool:
+        """Whether calls on devices of this type are timed."""
+        return reaches_device(self.devices, kind)
 
 
 class Area(Model):
@@ -141,6 +173,7 @@ class Area(Model):
     title: str
     page: Link
     behaviours: list[Behaviour] = Field(min_length=1)
+    performance: list[Timing] = Field([], description="What the serial phase times.")
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Area:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -23,6 +23,24 @@ from conformance.engine.yamlfile import load, worded
 
 SHIPPED = SPECS / "targets.yaml"
 Word = Annotated[str, Field(pattern=worded(r"^[a-z][a-z0-9_]*$", "a type of device such as cuda"))]
+
+# What behaviours may ask of a target, and the names in its module (torch.cuda) without which it cannot be there.
+CAPABILITIES: dict[str, tuple[str, ...]] = {
+    "current-device": ("current_device", "device", "set_device"),
+    "streams": ("Stream", "current_stream", "stream", "synchronize"),
+    "events": ("Event", "synchronize"),
+    "allocator-statistics": ("empty_cache", "max_memory_allocated", "memory_allocated", "memory_reserved",
+                             "reset_peak_memory_stats"),
+    "memory-fraction": ("set_per_process_memory_fraction",),
+    "graphs": ("graph",),
+    "pinned-memory": (),
+    "tf32": (),
+    "several-devices": (),
+}  # fmt: skip
+COUNTED = "several-devices"  # is never declared: it is so, or not
+Capability = Literal[
+    "current-device", "streams", "events", "allocator-statistics", "memory-fraction", "graphs", "pinned-memory", "tf32"
+]
 
 
 class Kind(Model):
@@ -37,6 +55,9 @@ class Kind(Model):
     driver: Dotted | list[Dotted] = Field(default_factory=list, description="Versions of driver or toolkit; the first.")
     lacks: list[Word] = Field(default_factory=list, description="Element types that no tensor there can have.")
     reason: str | None = Field(None, description="Why it lacks them.")
+    capabilities: list[Capability] | None = Field(
+        None, description="What it can do beside computing; where it is not said, what its module has names for."
+    )
 
 
 class Kinds(Model):
@@ -57,6 +78,7 @@ class Target:
     lacks: frozenset[str] = frozenset()
     reason: str | None = None
     needs: tuple[str, ...] = ()  # modules that bring the device along
+    capabilities: frozenset[str] = frozenset()
 
     def record(self) -> dict[str, Any]:
         """This target as the run record has it."""
@@ -79,6 +101,9 @@ class Target:
         return within
 
 
+META = Target("meta", "meta", "meta", "no device: shapes and element types without values")
+
+
 @cache
 def available(files: tuple[Path, ...] = ()) -> tuple[Target, ...]:
     """Every device that this torch can use here, the CPU first; ``files`` describe further ones; raises SpecError."""
@@ -95,12 +120,16 @@ def choose(names: list[str], files: tuple[Path, ...] = (), modules: tuple[str, .
     ``modules`` are plugged in already: devices that torch does not have by itself need them in every process.
     """
     targets = {target.name: target for target in (available(files) if files else available())}
+    targets.setdefault(META.name, META)  # always there, and tested where it is named only
     own = {kind.type for kind in load(SHIPPED, Kinds).targets} if modules else set()
     chosen: dict[str, Target] = {}
-    for name in names or list(targets):
+    present = [name for name in targets if name != META.name]
+    for name in names or present:
         target = targets.get(name) or targets.get(f"{name}:0")
         if target is None:
-            raise ValueError(f"expected one of {', '.join(targets)} (what this torch can use here); found {name!r}")
+            raise ValueError(
+                f"expected one of {', '.join(present)} (what this torch can use here) or meta; found {name!r}"
+            )
         chosen[target.name] = replace(target, needs=modules) if target.type not in own else target
     return tuple(chosen.values())
 
@@ -147,8 +176,20 @@ def _targets(kind: Kind) -> Iterator[Target]:
         model = kind.model or _asked(f"torch.{kind.type}.get_device_name", index) or kind.type
         yield Target(
             f"{kind.type}{end}", device if device in ("cpu", "meta") else f"{device}{end}", kind.type,
-            str(model), driver, frozenset(kind.lacks), kind.reason,
+            str(model), driver, frozenset(kind.lacks), kind.reason, (), _capabilities(kind, int(count or 0)),
         )  # fmt: skip
+
+
+def _capabilities(kind: Kind, count: int) -> frozenset[str]:
+    """What devices of a type can do: what is declared of them, as far as their module has the names for it."""
+    declared = set(CAPABILITIES) if kind.capabilities is None else {*kind.capabilities, COUNTED}
+    found = {
+        name for name, wanted in CAPABILITIES.items()
+        if name in declared and all(resolve(f"torch.{kind.type}.{each}") is not MISSING for each in wanted)
+    }  # fmt: skip
+    if kind.capabilities is None:
+        found.discard("tf32")  # what that is is written down for declared types only
+    return frozenset(found if count > 1 else found - {COUNTED})
 
 
 def _asked(path: str, *arguments: Any) -> Any:

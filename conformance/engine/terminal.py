@@ -13,6 +13,7 @@ import numpy
 import pytest
 import torch
 
+from conformance.engine import costs
 from conformance.engine.claim import Claim
 from conformance.engine.failure import allowed
 from conformance.engine.record import RunRecord
@@ -156,6 +157,10 @@ class Terminal:
                     v.ljust(w) if i == 0 else v.rjust(w) for i, (v, w) in enumerate(zip(row, widths, strict=True))
                 )
             )
+        if (most := costs.asked(self.config.option.costs)) is not None:
+            write("")
+            for line in costs.lines(list(self.cells.values()), most):
+                write(line)
         write("")
         by_level = Counter(c["level"] for c in self.cells.values() if Verdict(c["verdict"]) in BROKEN)
         broken = ", ".join(f"{by_level[level.value]} {level.value}" for level in Level if by_level[level.value])

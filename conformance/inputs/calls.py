@@ -119,19 +119,23 @@ REFERENCES = (
 
 @dataclass(frozen=True)
 class Seeded:
-    """A random generator of its own, so that no call draws from the global one."""
+    """A random generator of its own, so that no call draws from the global one; none on meta, which has none."""
 
     seed: int
     device: str = "cpu"
 
-    def build(self) -> torch.Generator:
+    def build(self) -> torch.Generator | None:
         """A new ``torch.Generator`` with this seed."""
+        if self.device == "meta":
+            return None
         generator = torch.Generator(device=self.device)
         generator.manual_seed(self.seed)
         return generator
 
     def code(self) -> str:
         """One expression of plain torch that makes the same generator."""
+        if self.device == "meta":
+            return "None"
         return f"torch.Generator(device={self.device!r}).manual_seed({self.seed})"
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from conformance.engine.cases import Inputs
+from conformance.engine.documentation import MISSING, resolve
 from conformance.inputs.bridges import PART_TYPES, Applied
 from conformance.inputs.covering import covering
 from conformance.inputs.crossings import (
@@ -301,9 +302,8 @@ def shorthands(cell: Cell) -> Inputs:
             cases.append(Applied(case.plan, f"x.{SHORTHANDS[case.dtype]}()", case.dtype))
         if len(cases) % 5 == 0:  # a type given as text, or as the class that tensors of old had
             name = legacy_name(case.dtype, cell.target.device)
-            wrapped = (
-                name if case.dtype in SHORTHANDS and "complex" not in case.dtype and len(cases) % 2 else repr(name)
-            )
+            classed = case.dtype in SHORTHANDS and "complex" not in case.dtype and resolve(name) is not MISSING
+            wrapped = name if classed and len(cases) % 2 else repr(name)
             cases.append(Applied(case.plan, f"x.type({wrapped})", case.dtype))
     return listed(*cases)
 

@@ -346,7 +346,8 @@ def converted_structures(cell: Cell) -> Inputs:
     templates = []
     for outer, middle, inner, first, second in rows:
         templates.append(_filled(outer, _filled(middle, second, _filled(inner, first, second)), first))
-    found = _conversions([*templates, box("list"), box("tuple"), Box("dict", ())])
+    many = (mapping("dict", a=VECTOR, b=STR, c=INT, d=VECTOR), box("list", *CONVERTED), box("tuple", *CONVERTED))
+    found = _conversions([*templates, box("list"), box("tuple"), Box("dict", ()), *many])
     return Inputs(found.corners, drawn_templates(CONVERTED, PUBLIC_KINDS).map(_sample))
 
 

@@ -117,7 +117,7 @@ def collated_pools(cell: Cell) -> Inputs:
         [
             pooled(EVERYTHING, 7),
             pooled(LAID, 9, workers=1),
-            pooled(DERIVED, 4, batch_size=1, workers=3),
+            pooled(DERIVED, 4, batch_size=1),
             pooled(EVERYTHING, 3, batch_size=None),
         ]
     )

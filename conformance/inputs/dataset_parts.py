@@ -131,6 +131,8 @@ class DataParts:
 
     def handed(self, datasets: list[Any]) -> Any:
         """The datasets in the form in which they are given."""
+        if self.given == "values":
+            return dict(enumerate(datasets)).values()
         forms: dict[str, Any] = {"list": list, "tuple": tuple, "iterator": iter}
         return forms[self.given](datasets)
 
@@ -152,7 +154,10 @@ class DataParts:
     def code(self) -> str:
         """The parts in plain torch, and what is made of them."""
         names = ", ".join(data_listings.NAMES[: len(self.parts)])
-        given = {"iterator": f"iter([{names}])", "tuple": f"({names},)"}.get(self.given, f"[{names}]")
+        forms = {
+            "iterator": f"iter([{names}])", "tuple": f"({names},)", "values": f"dict(enumerate([{names}])).values()",
+        }  # fmt: skip
+        given = forms.get(self.given, f"[{names}]")
         joint = "add_three" if self.joint == "add" and len(self.parts) > 2 else self.joint
         return data_listings.program(*data_listings.parts_made(self.parts), data_listings.JOINTS[joint].format(given))
 

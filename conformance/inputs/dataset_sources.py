@@ -48,8 +48,9 @@ def iterated_concatenations(cell: Cell) -> Inputs:
 
 
 def streams(cell: Cell) -> Inputs:
-    """Iterable parts of every size."""
-    return Inputs(_joints(("stream",), ("list", "tuple")), _drawn_joints(("stream",), ("list", "tuple")))
+    """Iterable parts of every size, given in what can be iterated over again and again."""
+    forms = ("list", "tuple", "values")
+    return Inputs(_joints(("stream",), forms), _drawn_joints(("stream",), forms))
 
 
 def mixtures(cell: Cell) -> Inputs:

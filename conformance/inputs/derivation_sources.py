@@ -38,6 +38,9 @@ SMALL = 12  # elements of a tensor whose every element costs evaluations
 STEADY_CALLS = 10
 HALF_TYPES = ("bfloat16", "float16")
 SHRUNK = (1.0, 61 / 64, 62 / 64, 63 / 64)
+SHARE = (
+    5  # of the samples: numbers dealt out anew show little that others do not, and each costs as much as two corners
+)
 
 
 def in_complex(plan: Strided) -> Strided:
@@ -198,9 +201,9 @@ def dealt(case: Derivation, seed: int, apart: bool, dealt_out: bool) -> Derivati
     return replace(case, operands=tuple(plans))
 
 
-def and_dealt(cases: tuple[Derivation, ...], apart: bool, dealt_out: bool = True) -> Inputs:
-    """The cases, and the first with its numbers dealt out anew; samples are left to the real call of the same row."""
-    return Inputs(cases + tuple(dealt(case, 1, apart, dealt_out) for case in cases[:1]))
+def and_dealt(cases: tuple[Derivation, ...], apart: bool, dealt_out: bool = True) -> tuple[Derivation, ...]:
+    """The cases, and the first with its numbers dealt out anew."""
+    return cases + tuple(dealt(case, 1, apart, dealt_out) for case in cases[:1])
 
 
 def real_methods(cell: Cell) -> Inputs:
@@ -208,12 +211,12 @@ def real_methods(cell: Cell) -> Inputs:
     cases = methods(cell.subject, cell.target.device, "float64")
     halves = tuple(dtype for dtype in HALF_TYPES if dtype in factors(cell.subject)[0])
     further = in_other_types(cases[0], halves) if cases else ()
-    return Inputs(cases + further, drawn(cases, True))
+    return Inputs(and_dealt(cases, True) + further, drawn(cases, True), SHARE)
 
 
 def complex_methods(cell: Cell) -> Inputs:
-    """Methods on complex128."""
-    return and_dealt(methods(cell.subject, cell.target.device, "complex128"), True)
+    """Methods on complex128; samples are left to the real call of the same row."""
+    return Inputs(and_dealt(methods(cell.subject, cell.target.device, "complex128"), True))
 
 
 def real_functions(cell: Cell) -> Inputs:
@@ -221,13 +224,14 @@ def real_functions(cell: Cell) -> Inputs:
     row, device = cell.subject, cell.target.device
     cases = functions(row, device, "float64")
     further = in_other_types(cases[0], row.types) + tuple(case for case, _ in points(row, device))
-    return Inputs(cases + further, drawn(cases, False, row.domain != "matrix"))
+    dealt_out = row.domain != "matrix"
+    return Inputs(and_dealt(cases, False, dealt_out) + further, drawn(cases, False, dealt_out), SHARE)
 
 
 def complex_functions(cell: Cell) -> Inputs:
-    """Functions on complex128."""
+    """Functions on complex128; samples are left to the real call of the same row."""
     cases = functions(cell.subject, cell.target.device, "complex128")
-    return and_dealt(cases, False, cell.subject.domain != "matrix")
+    return Inputs(and_dealt(cases, False, cell.subject.domain != "matrix"))
 
 
 def twice_methods(cell: Cell) -> Inputs:
@@ -255,16 +259,27 @@ def laid_out_functions(cell: Cell) -> Inputs:
 
 
 def _laid_out(cases: Sequence[Derivation], without: tuple[str, ...] = ()) -> list[Derivation]:
-    """The case in which layouts show most, with each leaf in each layout."""
+    """The case in which layouts show most, with each leaf in each layout: one leaf is ahead of the next by one."""
 
     def extents(case: Derivation) -> tuple[int, int]:
         shapes = [case.operands[i].shape for i in case.leaf_numbers()]
         return max(sum(extent > 1 for extent in shape) for shape in shapes), max(map(prod, shapes))
 
     case = max(cases, key=extents)
-    return [
-        case.laid_out(layout, number)
-        for number in case.leaf_numbers()
-        for layout in LAYOUTS_OF_LEAVES
-        if layout not in without and case.laid_out(layout, number).operands[number].layout == layout
-    ]
+    numbers = case.leaf_numbers()
+    possible = {
+        number: [x for x in LAYOUTS_OF_LEAVES if x not in without and _lies_so(case.laid_out(x, number), number, x)]
+        for number in numbers
+    }
+    found = []
+    for turn in range(max(map(len, possible.values()))):
+        turned = case
+        for ahead, number in enumerate(numbers):
+            turned = turned.laid_out(possible[number][(turn + ahead) % len(possible[number])], number)
+        found.append(turned)
+    return found
+
+
+def _lies_so(case: Derivation, number: int, layout: str) -> bool:
+    """Whether operand ``number`` has this layout: shapes of few elements have not."""
+    return case.operands[number].layout == layout

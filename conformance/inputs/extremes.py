@@ -14,6 +14,7 @@ from conformance.inputs.calls import Call
 from conformance.inputs.dtypes import ELEMENT_TYPES, family, limits
 from conformance.inputs.tensors import strided
 from conformance.inputs.values import values
+from conformance.oracles.references.elementwise import power
 from conformance.oracles.references.special import error_function, gamma_lower, gamma_upper, psi_derivative
 
 if TYPE_CHECKING:
@@ -139,6 +140,20 @@ def large_shapes_of_gamma(cell: Cell) -> Inputs:
             for data in (shapes, ends)
         )
         found.append(Call(cell.subject_name or "", self_, (other,), {}, reference, "to-float", "accumulated"))
+    return Inputs(found)
+
+
+def largest_powers(cell: Cell) -> Inputs:
+    """The largest numbers to powers just below 1, as a number and as a tensor."""
+    found = []
+    for dtype in ("float64",) if cell.subject_name == "float_power_" else ("float32", "float64"):
+        high = limits(dtype)[1]
+        below = 1 - 2.0 ** (-ELEMENT_TYPES[dtype].mantissa - 1)
+        for turn, count in enumerate(LENGTHS):
+            self_ = strided(dtype, (count,), LAYOUTS[turn % 3], (high, high / 2), cell.target.device)
+            other = strided(dtype, (count,), "contiguous", (below,), cell.target.device)
+            for exponent in (below, other):
+                found.append(Call(cell.subject_name or "", self_, (exponent,), {}, power, "arithmetic", "elementary"))
     return Inputs(found)
 
 

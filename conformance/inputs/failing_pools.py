@@ -1,12 +1,10 @@
-"""Failing pools: loaders in whose workers an exception is raised, a batch is late, or a process ends.
+"""Failing pools: loaders in whose workers an exception is raised, or a batch is late.
 
 Reference: https://docs.pytorch.org/docs/stable/data.html#multi-process-data-loading
 """
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,13 +16,12 @@ from conformance.engine.cases import Inputs
 from conformance.inputs import pool_listings
 from conformance.inputs.pools import Pool
 from conformance.inputs.witnesses import Gate, Journal, WatchedCollate, WatchedInit
-from conformance.oracles.processes import child_processes
 
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
 
 # every plan that a case may name
-__all__ = ["Failing", "Killed", "Late", "Pool"]
+__all__ = ["Failing", "Late", "Pool"]
 
 REASON = "sample 17 is broken"
 
@@ -137,9 +134,21 @@ def fail_at(kind: str, wanted: int, key: int) -> None:
         raise_here(kind)
 
 
+def fail_before_the_first(gate: Gate, kind: str, wanted: int, key: int) -> None:
+    """Raise at one key, which the first key waits for."""
+    if key == 0:
+        gate.pass_through()
+    if key == wanted:
+        gate.open()
+        raise_here(kind)
+
+
 @dataclass(frozen=True)
 class Failing:
-    """A pool in which ``where`` raises: dataset, collate or sampler at a key, init or iter in that worker."""
+    """A pool in which ``where`` raises: dataset, collate or sampler at a key, init or iter in that worker.
+
+    Where it is "later", the dataset raises at a key while the worker that has the first key is held back.
+    """
 
     kind: str
     at: int
@@ -158,6 +167,8 @@ class Failing:
             return torch.utils.data.DataLoader(FailingStream(self.kind, self.at), **arguments)
         if self.where == "init":
             return self.pool.build(journal, worker_init_fn=FailingInit(journal, self.kind, self.at))
+        if self.where == "later":
+            return self.pool.build(journal, partial(fail_before_the_first, Gate(), self.kind, self.at))
         return self.pool.build(journal, partial(fail_at, self.kind, self.at))
 
     def facets(self) -> dict[str, Any]:
@@ -165,8 +176,8 @@ class Failing:
         return {**self.pool.facets(), "exceptions": self.kind, "raised in": self.where}
 
     def reductions(self) -> Iterator[Failing]:
-        """A plainer pool, which has the sample still; none where a worker might be left without a sample."""
-        for simpler in self.pool.reductions() if self.where not in ("init", "iter") else ():
+        """A plainer pool, which has the sample still; none where it takes certain workers."""
+        for simpler in self.pool.reductions() if self.where not in ("init", "iter", "later") else ():
             if self.at < simpler.size:
                 yield replace(self, pool=simpler)
 
@@ -277,65 +288,17 @@ def wait_for_the_late(case: Late) -> Failure:
 # --- dead workers -----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Killed:
-    """A pool in which the worker that loads a sample ends, by a signal or by leaving with a status."""
-
-    ways: tuple[str, ...]
-    at: int = 2
-    pool: Pool = field(default_factory=Pool)
-
-    def facets(self) -> dict[str, Any]:
-        """What evidence counts of this case."""
-        return {**self.pool.facets(), "endings": self.ways}
-
-    def reductions(self) -> Iterator[Killed]:
-        """One way, and a plainer pool."""
-        for way in self.ways if len(self.ways) > 1 else ():
-            yield replace(self, ways=(way,))
-        for simpler in self.pool.reductions():
-            if self.at < simpler.size:
-                yield replace(self, pool=simpler)
-
-    def code(self) -> str:
-        """The case in plain torch, by the first of the ways."""
-        return pool_listings.killed(self)
-
-
-def end_this_process(way: str, wanted: int, key: int) -> None:
-    """End the process at one key."""
-    if key == wanted:
-        if way.startswith("SIG"):
-            os.kill(os.getpid(), getattr(signal, way))
-            signal.pause()
-        os._exit(int(way))
-
-
-def lose_a_worker(case: Killed, way: str) -> Failure:
-    """One epoch, and the children that are left after it."""
-    found = run_to_failure(case.pool.build(Journal(), partial(end_this_process, way, case.at)))
-    found.children = child_processes()
-    return found
-
-
-def lose_an_idle_worker(case: Killed, way: str) -> Failure:
-    """A second epoch of persistent workers, the last of which was killed between the two."""
-    loader = case.pool.build(Journal())
-    list(loader)
-    os.kill(child_processes()[-1], getattr(signal, way))
-    return run_to_failure(loader)
-
-
 # --- sources ----------------------------------------------------------------------------------------------------
 
 STREAM = Pool(style="sharded", workers=2, size=5, batch_size=2)
+ALONE = Pool(1, 3, None)
 
 
 def failing_datasets(cell: Cell) -> Inputs:
     """Exceptions of many types at the first sample, in the middle, and in the last batch, which is incomplete."""
     return Inputs(
         [
-            Failing("ValueError", 0), Failing("KeyError", 4), Failing("PlainError", 3, pool=Pool(3, 7, 1)),
+            Failing("ValueError", 0), Failing("KeyError", 4), Failing("PlainError", 5, pool=Pool(3, 7, 1)),
             Failing("StopIteration", 2), Failing("MessageError", 4, pool=STREAM), Failing("IndexError", 0, pool=STREAM),
             Failing("NotImplementedError", 2, pool=Pool(1, 3, None, persistent=True)),
             Failing("FileNotFoundError", 4, pool=Pool(3, 5, 2)), Failing("ValueError", 1, "iter", STREAM),
@@ -358,7 +321,7 @@ def failing_inits(cell: Cell) -> Inputs:
     return Inputs(
         [
             Failing("ValueError", 0, "init"), Failing("KeyError", 1, "init", Pool(persistent=True)),
-            Failing("PlainError", 2, "init", Pool(3, 7, 1, "sharded")), Failing("OSError", 0, "init", Pool(1, 3, None)),
+            Failing("PlainError", 2, "init", Pool(3, 7, 1, "sharded")), Failing("OSError", 0, "init", ALONE),
         ]
     )  # fmt: skip
 
@@ -374,11 +337,12 @@ def failing_samplers(cell: Cell) -> Inputs:
 
 
 def telling_failures(cell: Cell) -> Inputs:
-    """Exceptions of types whose message is not simply their argument, in each place."""
+    """Exceptions of types whose message is not simply their argument, in each place; most are met elsewhere too."""
     return Inputs(
         [
-            Failing("KeyError", 2), Failing("FileNotFoundError", 2, "collate"), Failing("MessageError", 1, "init"),
-            Failing("PlainError", 4, pool=STREAM), Failing("TwoPartError", 3, pool=Pool(3, 7, 1)),
+            Failing("KeyError", 4), Failing("FileNotFoundError", 2, "collate"), Failing("OSError", 0, "init", ALONE),
+            Failing("KeyError", 4, "collate"), Failing("MessageError", 4, pool=STREAM), Failing("TwoPartError", 4),
+            Failing("PlainError", 5, pool=Pool(3, 7, 1)),
         ]
     )  # fmt: skip
 
@@ -397,8 +361,8 @@ def failures_after_batches(cell: Cell) -> Inputs:
     """Exceptions in a later batch, the last among them."""
     return Inputs(
         [
-            Failing("ValueError", 2), Failing("KeyError", 6, pool=Pool(3, 7, 1)), Failing("PlainError", 4, "collate"),
-            Failing("ValueError", 4, pool=STREAM),
+            Failing("StopIteration", 2), Failing("KeyError", 6, pool=Pool(3, 7, 1)), Failing("KeyError", 4, "collate"),
+            Failing("MessageError", 4, pool=STREAM),
         ]
     )  # fmt: skip
 
@@ -417,21 +381,3 @@ def survived_failures(cell: Cell) -> Inputs:
 def late_samples(cell: Cell) -> Inputs:
     """The first batch late, a later one, the last, which is in the second epoch."""
     return Inputs([Late(0), Late(4, Pool(3, 7, 1)), Late(4, Pool(2, 5, 2, persistent=True, epochs=2))])
-
-
-def killed_workers(cell: Cell) -> Inputs:
-    """Signals and a status, those of one case in processes side by side."""
-    return Inputs(
-        [
-            Killed(("SIGKILL", "SIGTERM", "SIGSEGV", "3"), 2),
-            Killed(("SIGKILL", "SIGABRT"), 6, Pool(3, 7, 1)),
-            Killed(("SIGKILL",), 4, STREAM),
-        ]
-    )
-
-
-def idle_killed_workers(cell: Cell) -> Inputs:
-    """Persistent workers that are killed between two epochs."""
-    return Inputs(
-        [Killed(("SIGKILL",), pool=Pool(persistent=True)), Killed(("SIGKILL",), pool=Pool(3, 7, 1, persistent=True))]
-    )

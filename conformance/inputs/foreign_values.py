@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from conformance.engine.cells import Cell
 
 WAYS = ("fill_", "masked_fill_", "index_fill_", "assigned")
-FOREIGN = (2.75, 3, True, False, 0.5)
+FOREIGN = (2.75, 3, True, False, 0.5, -2.75)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ def foreign_values(cell: Cell) -> Inputs:
     for turn, (dtype, value) in enumerate(product(names, FOREIGN)):
         plan = corner(dtype, ((5,), (2, 3), (1,))[turn % 3], DISJOINT[turn % 6], "ordinary", "any", device)
         kind = {"bool": bool, "unsigned": int, "signed": int, "floating": float}.get(ELEMENT_TYPES[dtype].kind)
-        if type(value) is kind:
+        if type(value) is kind or (value < 0 and ELEMENT_TYPES[dtype].kind == "unsigned"):
             continue
         of = {bool: "bool", int: "int64", float: "float32"}[type(value)]
         for step in (0, 1):

@@ -202,8 +202,8 @@ def optional(case: Any) -> str:
 
 def by_keyword(case: Any) -> str:
     """The same by keyword."""
-    given = {"factor": "factor=4", "both": "factor=4, term=None", "reversed": "term=None, factor=4"}[case.way]
-    act = f"found = Function.apply(x, {given})\n{BACK}"
+    given = {"factor": "factor=4", "both": "factor=4, term=None", "reversed": "term=None, factor=4", "term": "term=y"}
+    act = f"y = torch.ones_like(x).detach().requires_grad_()\nfound = Function.apply(x, {given[case.way]})\n{BACK}"
     return _applied(function_kinds.OptionalArguments, act, "", False, "", {}, case)
 
 

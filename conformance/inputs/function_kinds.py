@@ -310,13 +310,14 @@ class OptionalArguments:
 
     @staticmethod
     def setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        """Keep the factor."""
+        """Keep the factor, and whether there is a term."""
         ctx.factor = inputs[1] if len(inputs) > 1 else 2
+        ctx.term = len(inputs) > 2 and inputs[2] is not None
 
     @staticmethod
     def gradient(ctx: Any, upstream: torch.Tensor) -> Any:
-        """The factor, and None for all that may be left out."""
-        return upstream * ctx.factor, None, None
+        """The factor, and None for all that is left out."""
+        return upstream * ctx.factor, None, upstream if ctx.term else None
 
 
 def vjp_function(name: str) -> Any:
@@ -436,8 +437,8 @@ def optional_functions(cell: Cell) -> Inputs:
 
 
 def keyword_functions(cell: Cell) -> Inputs:
-    """Calls that give the factor, or both optional arguments, in their order or not, to a forward that names them."""
-    return kinds_by(cell, ("factor", "both", "reversed"), styles=("setup",))
+    """Calls that give the factor, the term or both, in their order or not, to a forward that names them."""
+    return kinds_by(cell, ("factor", "both", "reversed", "term"), styles=("setup",))
 
 
 def combined_kinds(cell: Cell) -> Inputs:

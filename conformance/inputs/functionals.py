@@ -243,6 +243,7 @@ def two_plans(case: Functional) -> tuple[Strided, ...]:
 
 
 def recorded_cubes(cell: Cell) -> Inputs:
-    """Cubes of leaves; the way is what is asked for."""
+    """Cubes of leaves; the way is what is asked for. A Jacobian is that of their sum, and that of each, too."""
     found = functionals(cell, ("(x * x * x).sum()",), FUNCTIONALS, (((2, 3), ()), ((), ()), ((1,), ()))).corners
-    return Inputs([replace(case, tracked=True) for case in found])
+    each = [replace(case, text="x * x * x") for case in found if case.way == "jacobian"]
+    return Inputs([replace(case, tracked=True) for case in (*found, *each)])

@@ -108,6 +108,9 @@ TABLE: dict[str, tuple[Further, ...]] = {
     "atanh_": (Further(("complex64", "complex128"), CUT),),
     "sgn_": (Further(("complex64",), (3e30 + 4e30j, -2.5e20j)), Further(("complex128",), (3e150 + 4e150j,))),
     "sigmoid_": (Further(("complex128",), (-6 + 0.5j, -12 - 1j, 9 + 2j)),),
+    "copy_": (Further(("float32", "int64", "bool"), (1,), (Tensor((70, 70), (0.5, 1.0, 2.0), "float64"),), {}, None,
+                      (70, 70)),),
+    "fill_diagonal_": (Further(("float32", "int64"), (1,), (5,), {}, None, (12, 12)),),
     "exp_": (Further(("complex64", "complex128"), (20 + 1j, -20 - 2j, 12 + 3j)),),
     "tanh_": (Further(("complex64", "complex128"), (20 + 1j, -20 - 2j, 12 + 3j)),),
 }  # fmt: skip

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from conformance.engine.cells import Cell
 
 FUSED_PAIRS: tuple[tuple[str, str, tuple[int, ...]], ...] = (
-    ("Conv1d(2, 3, 2)", "BatchNorm1d(3)", (2, 2, 5)),
+    ("Conv1d(2, 3, 2, padding=1, padding_mode='circular')", "BatchNorm1d(3)", (2, 2, 5)),
     ("Conv2d(2, 4, 3, bias=False)", "BatchNorm2d(4, eps=0.5)", (1, 2, 5, 4)),
     ("Conv2d(2, 4, 3, stride=2, padding=1, groups=2)", "BatchNorm2d(4, affine=False)", (1, 2, 5, 5)),
     ("Conv3d(1, 2, 2)", "BatchNorm3d(2)", (1, 1, 3, 3, 3)),
@@ -107,3 +107,12 @@ def fused_linears(cell: Cell) -> Inputs:
 def linears_under_plain_norms(cell: Cell) -> Inputs:
     """A Linear and a norm without a weight."""
     return Inputs([FusedPair(*FUSED_LINEARS[-1], dtype, cell.target.device) for dtype in ("float64", "float32")])
+
+
+def grouped_transposed(cell: Cell) -> Inputs:
+    """Transposed convolutions of groups."""
+    rows: tuple[tuple[str, str, tuple[int, ...]], ...] = (
+        ("ConvTranspose1d(4, 6, 2, groups=2)", "BatchNorm1d(6)", (2, 4, 3)),
+        ("ConvTranspose2d(4, 4, 2, groups=4, bias=False)", "BatchNorm2d(4)", (1, 4, 3, 2)),
+    )
+    return Inputs([FusedPair(*pair, "float64", cell.target.device) for pair in rows])

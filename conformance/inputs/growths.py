@@ -1,4 +1,4 @@
-"""Growths: a call on few elements and on many, to be timed.
+"""Growths: a call on few elements, on more and on many, to be timed.
 
 The calls are those of the catalogue ``costs`` that take no memory, and steps of the optimizers of ``optimizers``.
 """
@@ -16,18 +16,18 @@ from conformance.inputs.registrations import compiled_action
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
 
-FEW, MANY = 64, 1 << 21
-FEW_PARAMETERS, MANY_PARAMETERS = 32, 256
+TIMED_SIZES = (1 << 6, 1 << 12, 1 << 18, 1 << 24)
+COPIED_SIZES = (1 << 10, 1 << 13, 1 << 16, 1 << 19)
+STEPPED_SIZES = (32, 64, 128, 896)
 
 
 @dataclass(frozen=True)
 class Growth:
-    """``act`` after ``lines``, in which ``n`` is ``few`` or ``many``."""
+    """``act`` after ``lines``, in which ``n`` is each of some sizes."""
 
     lines: tuple[str, ...]
     act: str
-    few: int
-    many: int
+    sizes: tuple[int, ...]
     device: str = "cpu"
 
     def call(self, n: int) -> Callable[[], Any]:
@@ -39,7 +39,7 @@ class Growth:
 
     def facets(self) -> dict[str, Any]:
         """What evidence counts."""
-        return {"shapes": f"({self.many},)"}
+        return {"shapes": [f"({n},)" for n in self.sizes]}
 
     def reductions(self) -> Iterator[Growth]:
         """None: fewer could not be told from the few."""
@@ -48,22 +48,33 @@ class Growth:
     def code(self) -> str:
         """In plain torch; prints the seconds of a call on each."""
         made = "\n".join(f"    {line}" for line in self.lines)
+        needed = "import copy\n" if "copy." in made + self.act else ""
         return (
-            f"import time\nfor n in ({self.few}, {self.many}):\n{made}\n    start = time.thread_time()\n"
+            f"{needed}import time\nfor n in {self.sizes}:\n{made}\n    start = time.thread_time()\n"
             f"    {kept(self.act)}\n    print(n, time.thread_time() - start)"
         )
 
 
-def growths(cell: Cell) -> Inputs:
-    """The call of a row of ``costs`` on 64 elements and on two millions."""
+def _growth(cell: Cell, sizes: tuple[int, ...]) -> Growth:
+    """The call of a row of ``costs`` at some sizes."""
     row = cell.subject
-    texts = (line.format(n="n", dtype="float32", device=cell.target.device) for line in PRICED_SETUPS[row.setup])
-    lines = tuple(line.replace("'n'", "n") for line in texts)
-    return Inputs([Growth(lines, row.act, FEW, MANY, cell.target.device)])
+    texts, _ = PRICED_SETUPS[row.setup]
+    made = (line.format(n="n", dtype="float32", device=cell.target.device) for line in texts)
+    return Growth(tuple(line.replace("'n'", "n") for line in made), row.act, sizes, cell.target.device)
+
+
+def growths(cell: Cell) -> Inputs:
+    """The call of a row of ``costs`` that takes no memory, on 64 elements up to sixteen millions."""
+    return Inputs([_growth(cell, tuple(getattr(cell.subject, "sizes", TIMED_SIZES)))])
+
+
+def copies_grow(cell: Cell) -> Inputs:
+    """The call of a row of ``costs`` that copies."""
+    return Inputs([_growth(cell, COPIED_SIZES)])
 
 
 def steps_of_optimizers(cell: Cell) -> Inputs:
-    """Steps over 32 parameters of an element each and over 256."""
+    """Steps over parameters of an element each."""
     row = cell.subject
     options = "".join(f", {key}={value!r}" for key, value in row.options.items())
     lines = (
@@ -71,4 +82,4 @@ def steps_of_optimizers(cell: Cell) -> Inputs:
         "for p in ps: p.grad = torch.ones_like(p)",
         f"o = torch.{row.makes}(ps{options})",
     )
-    return Inputs([Growth(lines, "o.step()", FEW_PARAMETERS, MANY_PARAMETERS, cell.target.device)])
+    return Inputs([Growth(lines, "o.step()", STEPPED_SIZES, cell.target.device)])

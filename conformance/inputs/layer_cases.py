@@ -5,12 +5,16 @@ Reference: https://docs.pytorch.org/docs/stable/nn.html
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import torch
 
 from conformance.engine.cases import Inputs
-from conformance.inputs.valued_calls import ValuedCall
+from conformance.inputs.loss_cases import LossRefusal
+from conformance.inputs.tensors import Strided
+from conformance.inputs.valued_calls import ValuedCall, worded_plan
 from conformance.inputs.valued_sources import VALUED_LAYOUTS, layer_calls, valued_call
 
 if TYPE_CHECKING:
@@ -41,3 +45,137 @@ def embedding_gradients(cell: Cell) -> Inputs:
         dtype = ("float64", "float32")[number % 2]
         found.append(valued_call(call, "Embedding", dtype, VALUED_LAYOUTS[number % 6], number, cell.target.device))
     return Inputs(found)
+
+
+def random_slopes(cell: Cell) -> Inputs:
+    """Many elements, in training, with ranges of slopes."""
+    device, found = cell.target.device, []
+    ranges: tuple[dict[str, float], ...] = ({}, {"lower": 0.25, "upper": 0.75}, {"lower": 0.5, "upper": 0.5625})
+    for number, (dtype, given) in enumerate(product(("float64", "float32"), ranges)):
+        call = {"x": ["40 50"], "with": given, "training": True}
+        found.append(valued_call(call, "RReLU", dtype, VALUED_LAYOUTS[number % 6], number, device))
+    return Inputs(found)
+
+
+# --- tables that are given --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class GivenTable:
+    """``torch.nn.<makes>.from_pretrained`` of a table of four rows; a ``freeze`` of True is left out."""
+
+    makes: str
+    table: Strided
+    freeze: bool
+    options: tuple[tuple[str, Any], ...] = ()
+
+    def option(self, name: str) -> Any:
+        """What an option was given as."""
+        return dict(self.options).get(name)
+
+    def made(self, table: torch.Tensor) -> torch.nn.Module:
+        """The module."""
+        words: dict[str, Any] = {} if self.freeze else {"freeze": False}
+        found: torch.nn.Module = getattr(torch.nn, self.makes).from_pretrained(table, **words, **dict(self.options))
+        return found
+
+    def facets(self) -> dict[str, Any]:
+        """What evidence counts of this case."""
+        return {"dtypes": self.table.dtype, "options": [f"{k}={v!r}" for k, v in self.options]}
+
+    def code(self) -> str:
+        """The same in plain torch."""
+        words = ["table", *([] if self.freeze else ["freeze=False"]), *(f"{k}={v!r}" for k, v in self.options)]
+        lines = [f"table = {self.table.code()}", f"m = torch.nn.{self.makes}.from_pretrained({', '.join(words)})"]
+        return "\n".join(["import torch", *lines, "print(m, m.weight, m(torch.tensor([[1, 0, 2], [2, 2, 1]])))"])
+
+
+TABLE_OPTIONS: tuple[tuple[str, tuple[tuple[str, Any], ...]], ...] = (
+    ("Embedding", ()),
+    ("Embedding", (("padding_idx", 1), ("scale_grad_by_freq", True))),
+    ("Embedding", (("max_norm", 1000.0), ("norm_type", 1.0))),
+    ("EmbeddingBag", (("mode", "sum"),)),
+    ("EmbeddingBag", (("mode", "max"), ("padding_idx", 3))),
+    ("EmbeddingBag", (("mode", "sum"), ("include_last_offset", True))),
+)
+
+
+def given_tables(cell: Cell) -> Inputs:
+    """Tables of both types, to be learnt or not, with the other arguments."""
+    found = []
+    rows = [options for makes, options in TABLE_OPTIONS if makes == cell.subject.name]
+    for number, (options, freeze, dtype) in enumerate(product(rows, (True, False), ("float64", "float32"))):
+        if "include_last_offset" not in dict(options):
+            table = worded_plan("4 3", dtype, ("contiguous", "transposed")[number % 2], number, cell.target.device)
+            found.append(GivenTable(cell.subject.name, table, freeze, options))
+    return Inputs(found)
+
+
+@dataclass(frozen=True)
+class SquareMask:
+    """The causal mask of so many positions."""
+
+    size: int
+
+    def made(self) -> torch.Tensor:
+        """The mask."""
+        return torch.nn.Transformer.generate_square_subsequent_mask(self.size)
+
+    def facets(self) -> dict[str, Any]:
+        """What evidence counts of this case."""
+        return {"shapes": str((self.size, self.size))}
+
+    def code(self) -> str:
+        """The same in plain torch."""
+        return f"import torch\nprint(torch.nn.Transformer.generate_square_subsequent_mask({self.size}))"
+
+
+def square_masks(cell: Cell) -> Inputs:
+    """One position, and more."""
+    return Inputs([SquareMask(size) for size in (1, 2, 3, 7)])
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------
+
+M = "torch.nn"
+ONES = "torch.ones"
+REFUSED_LAYERS = (
+    LossRefusal(f"{M}.Conv1d(4, 4, 3, padding='same', stride=2)", "ValueError"),
+    LossRefusal(f"{M}.Conv2d(4, 4, 3, padding='same', stride=(1, 2))", "ValueError"),
+    LossRefusal(f"{M}.Conv1d(4, 4, 3, padding='full')", "ValueError"),
+    LossRefusal(f"{M}.Conv1d(4, 4, 3, padding_mode='mirror')", "ValueError"),
+    LossRefusal(f"{M}.Conv2d(4, 6, 3, groups=3)", "ValueError"),
+    LossRefusal(f"{M}.Conv2d(4, 6, 3, groups=4)", "ValueError"),
+    LossRefusal(f"{M}.ConvTranspose1d(4, 4, 3, padding_mode='reflect')", "ValueError"),
+    LossRefusal(f"{M}.ConvTranspose1d(4, 4, 3, stride=2)({ONES}(2, 4, 5), output_size=(13,))", "ValueError"),
+    LossRefusal(f"{M}.MaxPool1d(2, padding=2)({ONES}(2, 4, 5))", "RuntimeError"),
+    LossRefusal(f"{M}.AvgPool2d(2, padding=2)({ONES}(2, 4, 5))", "RuntimeError"),
+    LossRefusal(f"{M}.FractionalMaxPool2d(2)", "ValueError"),
+    LossRefusal(f"{M}.FractionalMaxPool2d(2, output_size=2, output_ratio=0.5)", "ValueError"),
+    LossRefusal(f"{M}.Dropout(1.5)", "ValueError"),
+    LossRefusal(f"{M}.Dropout2d(-0.25)", "ValueError"),
+    LossRefusal(f"{M}.GroupNorm(3, 4)", "ValueError"),
+    LossRefusal(f"{M}.BatchNorm1d(4)({ONES}(1, 4))", "ValueError"),
+    LossRefusal(f"{M}.BatchNorm2d(4)({ONES}(2, 4, 5))", "ValueError"),
+    LossRefusal(f"{M}.InstanceNorm1d(4)({ONES}(2, 4, 1))", "ValueError"),
+    LossRefusal(f"{M}.Embedding(4, 3)(torch.tensor([4]))", "IndexError"),
+    LossRefusal(f"{M}.Embedding(4, 3)(torch.tensor([-1]))", "IndexError"),
+    LossRefusal(f"{M}.EmbeddingBag(4, 3)(torch.tensor([[0, 1]]), torch.tensor([0]))", "ValueError"),
+    LossRefusal(f"{M}.EmbeddingBag(4, 3)(torch.tensor([0, 1]))", "ValueError"),
+    LossRefusal(f"{M}.LSTM(3, 4, proj_size=4)", "ValueError"),
+    LossRefusal(f"{M}.GRU(3, 4, proj_size=2)", "ValueError"),
+    LossRefusal(f"{M}.RNN(3, 4, nonlinearity='sigmoid')", "ValueError"),
+    LossRefusal(f"{M}.LSTM(3, 4)({ONES}(2, 3, 5))", "RuntimeError"),
+    LossRefusal(f"{M}.Upsample(scale_factor=2, mode='nearest', align_corners=True)({ONES}(2, 4, 5))", "ValueError"),
+    LossRefusal(f"{M}.Upsample(size=3, scale_factor=2)({ONES}(2, 4, 5))", "ValueError"),
+    LossRefusal(f"{M}.ReflectionPad1d(5)({ONES}(2, 4, 5))", "RuntimeError"),
+    LossRefusal(f"{M}.GLU()({ONES}(2, 4, 5))", "RuntimeError"),
+    LossRefusal(f"{M}.PixelShuffle(3)({ONES}(1, 4, 2, 2))", "RuntimeError"),
+    LossRefusal(f"{M}.Bilinear(5, 5, 2)({ONES}(2, 4, 5), {ONES}(2, 3, 5))", "RuntimeError"),
+    LossRefusal(f"{M}.Linear(4, 3)({ONES}(2, 4, 5))", "RuntimeError"),
+)  # fmt: skip
+
+
+def impossible_layers(cell: Cell) -> Inputs:
+    """All of these."""
+    return Inputs(REFUSED_LAYERS)

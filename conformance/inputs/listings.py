@@ -449,3 +449,51 @@ def _registration(number: int, hook: Any) -> str:
         result = f"g * {hook.factor}" if hook.kind == "tensor" else many
     done = f"({', '.join([*parts, result])})[-1]"
     return _REGISTRATIONS[hook.kind].format(hook.at, done)
+
+
+def contended_leaf(plan: str, ahead: float) -> str:
+    """Two threads that use a new leaf under anomaly detection, one while the other is asked for a traceback."""
+    return f"""\
+import importlib, threading, torch
+
+x, asked, calls = {plan}.requires_grad_(), threading.Event(), []
+
+def lingering(original):
+    def format_stack(*args, **options):
+        calls.append("a node, then the leaf")
+        if len(calls) == 2:
+            asked.set()
+            threading.Event().wait({ahead})
+        return original(*args, **options)
+    return format_stack
+
+for name in ("traceback", "torch.fx.traceback"):
+    module = importlib.import_module(name)
+    module.format_stack = lingering(module.format_stack)
+torch.autograd.set_detect_anomaly(True)
+first = threading.Thread(target=lambda: x[0])
+first.start()
+while first.is_alive() and not asked.wait({ahead}):
+    pass
+x[1]
+first.join()
+print("both are done")"""
+
+
+def streamed_pass(plan: str, device: str, forward: str, call: str, use: str) -> str:
+    """A pass back whose operations, call and use are on streams of their own, each of which waits for the other."""
+    return f"""\
+import torch
+
+streams = torch.{device.partition(":")[0]}
+main, side = streams.current_stream(), streams.Stream()
+x = {plan}.requires_grad_()
+side.wait_stream(main)
+with streams.stream({forward}):
+    y = x * 3
+{call}.wait_stream({forward})
+with streams.stream({call}):
+    y.backward(torch.full_like(y, 2))
+{use}.wait_stream({call})
+with streams.stream({use}):
+    print(x.grad + 0)"""

@@ -253,7 +253,8 @@ class LossRefusal:
 
     def run(self) -> Any:
         """The value of the expression."""
-        return eval(self.expression, {"torch": torch, "F": torch.nn.functional})
+        with torch.random.fork_rng(devices=[], enabled="torch.nn." in self.expression):  # a layer draws its state
+            return eval(self.expression, {"torch": torch, "F": torch.nn.functional})
 
     def facets(self) -> dict[str, Any]:
         """What evidence counts of this case."""

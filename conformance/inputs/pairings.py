@@ -45,13 +45,18 @@ def pairings(row: Operator, calls: list[Call]) -> Iterator[Call]:
 
 
 def _crossed(row: Operator, call: Call) -> Iterator[Call]:
-    """Each special value beside each, but for the lowest integer beside -1, which ends the process in some releases."""
+    """Each special value beside each.
+
+    Of two pairs behaviours of their own ask: the lowest integer beside -1, which ends the process in some releases,
+    and a power just below the largest number, which is infinite in some.
+    """
     dtype, device = call.self_.dtype, call.self_.device
     if ELEMENT_TYPES[dtype].kind not in ("floating", "signed", "unsigned") or row.accuracy in SLOW:
         return
     domains = (domain_within(row, domain, dtype, call.kwargs) for domain in (row.domain, row.arguments[0].domain))
     mine, theirs = (values(dtype, "special", domain) for domain in domains)
-    pairs = [(x, y) for x, y in product(mine, theirs) if y != -1 or x not in LOWEST]
+    below = 1 - 2.0 ** (-ELEMENT_TYPES[dtype].mantissa - 1) if row.reference == "power" else None
+    pairs = [(x, y) for x, y in product(mine, theirs) if (y != -1 or x not in LOWEST) and y != below]
     plans = [strided(dtype, (len(pairs),), "contiguous", numbers, device) for numbers in zip(*pairs, strict=True)]
     yield replace(call, self_=plans[0], args=(plans[1],), kind="special")
 

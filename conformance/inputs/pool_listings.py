@@ -113,7 +113,9 @@ def failing(case: Any, raised: str, kinds: Sequence[type]) -> str:
         if case.where == "init":
             return pool(replace(case.pool, init="raise"), run, kinds=kinds, init=lines)
         return pool(unwatched(case.pool), run, kinds=kinds, begun=lines)
-    return pool(unwatched(case.pool), run, kinds=kinds, before=data_listings.raising("key", case.at, raised))
+    held = ["if key == 0:", "    time.sleep(1)"] if case.where == "later" else []
+    before = [*held, *data_listings.raising("key", case.at, raised)]
+    return pool(unwatched(case.pool), run, kinds=kinds, before=before, imports=["time"] if held else [])
 
 
 def late(case: Any) -> str:
@@ -128,15 +130,9 @@ def ended_process(way: str, process: str = "os.getpid()") -> str:
 
 
 def killed(case: Any) -> str:
-    """A pool one worker of which ends: at a sample, or, where workers are persistent, between two epochs."""
-    imports, way = ["os", "signal"], case.ways[0]
-    if case.pool.persistent:
-        worker = "torch.multiprocessing.active_children()[-1].pid"
-        return pool(
-            unwatched(case.pool), "print(list(loader))", ended_process(way, worker), UNTIL_IT_RAISES, imports=imports
-        )
-    before = [f"if key == {case.at}:", f"    {ended_process(way)}"]
-    return pool(unwatched(case.pool), UNTIL_IT_RAISES, CHILDREN, imports=imports, before=before)
+    """A pool one worker of which ends at a sample."""
+    before = [f"if key == {case.at}:", f"    {ended_process(case.ways[0])}"]
+    return pool(unwatched(case.pool), UNTIL_IT_RAISES, CHILDREN, imports=["os", "signal"], before=before)
 
 
 def overtaken(case: Any) -> str:

@@ -149,19 +149,6 @@ def ask_at_the_end(case: Pool) -> tuple[list[str], list[Any]]:
     return found, list(loader)
 
 
-def ask_the_main_process(case: Pool) -> dict[str, Any]:
-    """What get_worker_info returns in the main process before, while and after workers load."""
-    found = {"before": torch.utils.data.get_worker_info()}
-    loader = case.build(Journal())
-    iterator = iter(loader)
-    found["with workers"] = torch.utils.data.get_worker_info()
-    next(iterator, None)
-    found["after a batch"] = torch.utils.data.get_worker_info()
-    list(iterator)
-    found["after the epoch"] = torch.utils.data.get_worker_info()
-    return {when: repr(info) for when, info in found.items()}
-
-
 def draws_of_main(case: Pool) -> dict[str, Any]:
     """Seeds of the workers' of two runs after one seed and of one after another, and the main generator's draws."""
     found: dict[str, Any] = {}
@@ -174,19 +161,6 @@ def draws_of_main(case: Pool) -> dict[str, Any]:
         found[f"{name} seeds"] = sorted((note["number"], note["seed"]) for note in journal.notes("init"))
     torch.manual_seed(case.seed)
     found["undisturbed draw"] = int(torch.randint(2**62, ()))
-    return found
-
-
-def change_the_dataset(case: Pool) -> list[list[int]]:
-    """The numbers that each epoch's samples find in ``first``, which the main process sets to -1 before the second."""
-    journal = Journal()
-    loader = case.build(journal)
-    found = []
-    for _ in range(2):
-        before = len(journal.notes("item"))
-        list(loader)
-        found.append([note["first"] for note in journal.notes("item")[before:]])
-        loader.dataset.first = -1
     return found
 
 
@@ -205,21 +179,6 @@ def warned_lengths(case: Pool) -> tuple[list[Any], int, list[str]]:
 def load_overtaken_in_order(case: Overtaken) -> list[Any]:
     """The samples in the order in which they come, with in_order=True."""
     return load_overtaken(case, in_order=True)
-
-
-def count_in_copies(case: Pool) -> tuple[int, list[dict[int, list[int]]]]:
-    """How many samples the dataset of the main process served, and the counts in each process of each epoch."""
-    journal = Journal()
-    loader = case.build(journal)
-    found = []
-    for _ in range(case.epochs):
-        before = len(journal.notes("item"))
-        list(loader)
-        counts: dict[int, list[int]] = {}
-        for note in journal.notes("item")[before:]:
-            counts.setdefault(note["process"], []).append(note["served"])
-        found.append(counts)
-    return loader.dataset.served, found
 
 
 def load_ahead(case: Pool) -> tuple[int, list[dict[str, Any]]]:

@@ -116,10 +116,14 @@ class Pool:
 
 @dataclass
 class EpochSeen:
-    """One epoch: what it yielded, the processes that were there for it, and what they noted until it was over."""
+    """One epoch: what it yielded, the processes that were there for it, and what they noted until it was over.
+
+    ``left`` are the processes that were there still after the last batch that was drawn, while the iterator was.
+    """
 
     batches: list[Any]
     processes: list[int]
+    left: list[int] = field(default_factory=list)
     journal: list[dict[str, Any]] = field(default_factory=list)
 
     def notes(self, *kinds: str) -> list[dict[str, Any]]:
@@ -136,11 +140,12 @@ class EpochSeen:
 
 @dataclass
 class PoolSeen:
-    """What is seen of a pool: the main process, its epochs, and the states of the generators there."""
+    """What is seen of a pool: its epochs, and the main process with what it was told and what its dataset served."""
 
     main: int
     epochs: list[EpochSeen]
-    main_draws: list[int] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    served: int = 0
 
     def notes(self, *kinds: str) -> list[dict[str, Any]]:
         """The notes of some kinds, of all epochs."""
@@ -148,20 +153,33 @@ class PoolSeen:
 
 
 def run_pool(case: Pool) -> PoolSeen:
-    """Run the epochs of a pool in this process."""
+    """Run the epochs of a pool in this process; ``mark`` is what it changes in its dataset before each."""
     torch.manual_seed(case.seed)
     journal = Journal()
     loader = case.build(journal)
     seen = PoolSeen(os.getpid(), [])
+    seen.told += [worker_told("before")]
     before = 0
     for epoch in range(case.epochs):
+        loader.dataset.mark = epoch
         iterator = iter(loader)
         processes = child_processes()
-        batches = list(islice(iterator, case.taken if epoch < case.epochs - 1 else None))
+        seen.told += [worker_told("with workers")]
+        batches = []
+        for batch in islice(iterator, case.taken if epoch < case.epochs - 1 else None):
+            batches.append(batch)
+            seen.told += [worker_told("after a batch")]
+        left = child_processes()
         del iterator
         # a worker of an epoch that was broken off may note a sample later: no note may fall between two epochs
         notes = journal.notes()
-        seen.epochs.append(EpochSeen(batches, processes, notes[before:]))
+        seen.epochs.append(EpochSeen(batches, processes, left, notes[before:]))
         before = len(notes)
-    seen.main_draws = [int(torch.randint(2**31, ()))]
+    seen.told += [worker_told("after the epochs")]
+    seen.served = loader.dataset.served
     return seen
+
+
+def worker_told(when: str) -> str:
+    """What get_worker_info tells this process at some time."""
+    return f"{torch.utils.data.get_worker_info()!r} {when}"

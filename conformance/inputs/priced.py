@@ -1,13 +1,12 @@
 """Priced: a call at a size, whose memory is to be accounted for.
 
-The calls are rows of the catalogue ``costs``; the setups make their operands, of ``n`` elements, on the target.
+The calls are rows of the catalogue ``costs``; the setups make their operands on the target.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import product
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
@@ -15,96 +14,237 @@ import torch
 
 from conformance.engine.cases import Inputs
 from conformance.inputs.registrations import compiled_action
-from conformance.oracles.allocations import Account, account
+from conformance.oracles.allocations import Account, accounts
 
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
 
-PRICED_MATRIX = "x = torch.arange({n}, device={device!r}).reshape({n} // 8, 8).to(torch.{dtype})"
-PRICED_PAIR = (PRICED_MATRIX, "y = x.clone()", "k = x > 3")
-PRICED_ARRAY = ("a = np.arange({n}, dtype=np.{dtype})", "b = bytearray(a.tobytes())", "x = torch.tensor(a)")
-PRICED_SETUPS = {
-    "matrix": (PRICED_MATRIX,),
-    "row": (PRICED_MATRIX, "y = x[:1]"),
-    "complex matrix": ("z = torch.zeros({n} // 8, 8, dtype=torch.complex64, device={device!r})",),
-    "same shapes": PRICED_PAIR,
-    "with out": (
-        *PRICED_PAIR,
-        "i = torch.arange(len(x), device=x.device)",
-        "o, o2, p, q = (torch.empty(shape, device=x.device) for shape in (x.shape, (2, 8), (8, 8), (len(x),)))",
+# Memory that nothing is read of or written to is empty, so that 2^24 elements of it cost no time.
+PRICED_EMPTY = "torch.empty({n} // 8, 8, dtype=torch.{dtype}, device={device!r})"
+PRICED_ONES = "torch.ones({n} // 8, 8, dtype=torch.{dtype}, device={device!r})"
+PRICED_LIKE = "{o} = torch.empty_like({x}) if isinstance({x}, torch.Tensor) else tuple(map(torch.empty_like, {x}))"
+# by name: how the operands are made, and which of them a layout is given
+PRICED_SETUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "matrix": ((f"x = {PRICED_EMPTY}",), ("x",)),
+    "vector": (("x = torch.empty({n}, dtype=torch.{dtype}, device={device!r})",), ()),
+    "cube": (("x = torch.empty({n} // 16, 4, 4, dtype=torch.{dtype}, device={device!r})",), ("x",)),
+    "images": (("x = torch.empty({n} // 64, 4, 4, 4, dtype=torch.{dtype}, device={device!r})",), ("x",)),
+    "row": ((f"x = {PRICED_EMPTY}", "y = x[:1]"), ("x", "y")),
+    "complex matrix": (("z = torch.empty({n} // 8, 8, dtype=torch.complex64, device={device!r})",), ("z",)),
+    "pair": ((f"x = {PRICED_EMPTY}", "y = torch.empty_like(x)"), ("x", "y")),
+    "array": (("a = np.empty({n}, dtype=np.{dtype}).reshape({n} // 8, 8)",), ("a",)),
+    "tensor": ((f"x = {PRICED_EMPTY}",), ("x",)),
+    "buffer": (("b = bytearray({n} * 4)",), ()),
+    "map": (("import mmap", "b = mmap.mmap(-1, {n} * 4)"), ()),
+    "module": (
+        (
+            "layers = [torch.nn.BatchNorm1d({n} // 8, device='meta') for _ in range(2)]",
+            "layers.append(torch.nn.Linear({n} // 8, 8, device='meta'))",
+            "m = torch.nn.Sequential(*layers).to_empty(device={device!r})",
+            "s = m.state_dict()",
+        ),
+        (),
     ),
-    "array": PRICED_ARRAY,
     "trained": (
-        "m = torch.nn.Sequential(torch.nn.Linear({n} // 8, 8), torch.nn.BatchNorm1d(8)).to({device!r})",
-        "o = torch.optim.Adam(m.parameters())",
-        "m(torch.ones(2, {n} // 8, device={device!r})).sum().backward()",
-        "o.step()",
-        "s = m.state_dict()",
+        (
+            "m = torch.nn.Linear({n} // 8, 8, device={device!r})",
+            "o = torch.optim.Adam(m.parameters())",
+            "for p in m.parameters(): p.grad = torch.ones_like(p)",
+            "o.step()",
+            "s = o.state_dict()",
+        ),
+        (),
+    ),
+    "file": (
+        (
+            "import tempfile",
+            "d = tempfile.TemporaryDirectory()",
+            "torch.save({{'x': torch.zeros(n)}}, d.name + '/x')",
+            "torch.zeros(n).numpy().tofile(d.name + '/y')",
+        ),
+        (),
+    ),
+    # what is computed with
+    "filled": ((f"x = {PRICED_ONES}",), ("x",)),
+    "filled array": (("a = np.ones({n}, dtype=np.{dtype})",), ()),
+    "operands": ((f"x = {PRICED_ONES}", "y = x * 3", "k = x == 3"), ("x", "y", "k")),
+    "whole operands": (
+        ("x = torch.full(({n} // 8, 8), 6, dtype=torch.int32, device={device!r})", "y = x // 3"),
+        ("x", "y"),
+    ),
+    "indexed": (
+        (
+            f"x = {PRICED_ONES}",
+            "y = x * 3",
+            "k = x == 3",
+            "i = torch.arange(len(x), device=x.device)",
+            "j = torch.zeros(x.shape, dtype=torch.int64, device=x.device)",
+        ),
+        (),
+    ),
+    "products": (
+        (
+            f"x = {PRICED_ONES}",
+            "y = x * 3",
+            "v, w = y[:, 0].clone(), y[0].clone()",
+            "c = torch.ones(8, 8, dtype=x.dtype, device=x.device)",
+        ),
+        (),
+    ),
+    "batches": (
+        (
+            "x = torch.ones({n} // 64, 8, 8, dtype=torch.{dtype}, device={device!r})",
+            "y = x * 3",
+            "e = torch.ones(8, 8, dtype=x.dtype, device=x.device)",
+        ),
+        (),
+    ),
+    "function": (
+        (f"x = {PRICED_ONES}", "u, a, b = x * 0.25, x * 2.5, x * 1.5", "x, y = x * -0.75, x * 2"),
+        ("x", "y", "u", "a", "b"),
+    ),
+    "whole function": (
+        ("i = torch.full(({n} // 8, 8), 6, dtype=torch.int32, device={device!r})", "k = i // 3"),
+        ("i", "k"),
     ),
 }  # fmt: skip
-PRICED_SIZES = (64, 65536)
-SHARED_SIZES = (64, 1 << 20)  # at the last one an array is more than what Python needs for itself
-PRICED_TYPES = {"view": ("float32", "float64", "bfloat16", "int64", "bool"), "expanded": ("float32", "int64")}
-PRICED_LAYOUTS = {
-    "contiguous": (),
-    "transposed": ("x, y, k = x.t(), y.t(), k.t()",),
-    "stepped": ("x, y, k = x[:, ::2], y[:, ::2], k[:, ::2]",),
+SIZES_OF_NOTHING = tuple(1 << power for power in (6, 9, 12, 15, 18, 21, 24))
+SIZES_COMPUTED = (1 << 6, 1 << 10, 1 << 14, (1 << 18) + 64)  # the last one is more than a mebibyte
+MANY_COMPUTED = 1 << 15
+MAIN_LAYOUTS = ("out-transposed", "required")  # not asked of further rows
+FURTHER_TYPES = ("bfloat16", "int64")
+WHOLE_TYPES = ("int64", "int32", "int16", "int8", "uint8")
+FLOAT_TYPES = ("float64", "float16", "bfloat16", "complex64")
+PRICED_TYPES = {
+    "view": (*FLOAT_TYPES, "complex128", *WHOLE_TYPES, "bool"),
+    "expanded": (*FLOAT_TYPES, *WHOLE_TYPES, "bool"),
+    "unchanged": (*FLOAT_TYPES, "int64", "bool"),
+    "detached": (*FLOAT_TYPES, "int64", "bool"),
+    "shared": ("float64", "float16", "complex64", *WHOLE_TYPES),
+    "in-place": ("float64", "bfloat16"),
+    "out": ("float64",),
+    "copy": ("float64", "bfloat16", "int64", "bool"),
 }
-LAID_OUT_KINDS = ("in-place",)
-SAMPLED_KINDS = ("view", "expanded", "shared", "copy")  # of the others, what is allocated hangs on no size
+# What is done to each operand, or, for an out, to the out alone.
+PRICED_LAYOUTS = {
+    "contiguous": "{x}",
+    "transposed": "{x}.T if {x}.ndim < 3 else {x}.transpose(0, 1)",
+    "stepped": "{x}[:, ::2]",
+    "offset": "{x}[1:]",
+    "required": "{x}.requires_grad_()",
+    "out-stepped": "torch.stack((f, f), -1)[..., 0]",
+    "out-transposed": "f.t().contiguous().t() if f.ndim == 2 else f",
+}
+LAYOUTS_OF_VIEWS = ("transposed", "stepped", "offset", "required")
+LAID_OUT_KINDS = {
+    "view": LAYOUTS_OF_VIEWS, "expanded": LAYOUTS_OF_VIEWS, "unchanged": LAYOUTS_OF_VIEWS, "detached": LAYOUTS_OF_VIEWS,
+    "shared": ("transposed", "stepped", "offset"), "in-place": ("transposed", "stepped", "offset"),
+    "out": ("stepped", "out-stepped", "out-transposed"),
+}  # fmt: skip
+PRICED_SIZES = {"in-place": SIZES_COMPUTED, "out": SIZES_COMPUTED, "copy": SIZES_COMPUTED}
+WRITTEN_NAMES = ("o", "x", "i", "z")
+SAMPLED_KINDS = ("shared", "copy")  # of the others, what is allocated hangs on no size
 
 
 @dataclass(frozen=True)
 class Priced:
-    """``act`` on what a setup makes of ``n`` elements (a multiple of 8) of ``dtype``."""
+    """``act`` on what a setup makes of ``dtype``, in some forms: numbers of elements (multiples of 64) and layouts."""
 
     setup: str
     act: str
-    n: int
+    forms: tuple[tuple[int, str], ...]
     dtype: str = "float32"
-    layout: str = "contiguous"
     device: str = "cpu"
 
-    @property
-    def lines(self) -> tuple[str, ...]:
-        """What is done beforehand."""
-        made = (line.format(n=self.n, dtype=self.dtype, device=self.device) for line in PRICED_SETUPS[self.setup])
-        return (*made, *PRICED_LAYOUTS[self.layout])
+    def lines(self, layout: str) -> tuple[str, ...]:
+        """What is done beforehand, with ``n`` elements."""
+        texts, names = PRICED_SETUPS[self.setup]
+        made = [line.format(n="n", dtype=self.dtype, device=self.device) for line in texts]
+        form = PRICED_LAYOUTS[layout]
+        if layout != "contiguous" and "{x}" in form:
+            made += [f"{name} = {form.format(x=name)}" for name in names]
+        if ", out=o)" in self.act:
+            made += [f"f = {self.act.replace(', out=o)', ')')}", PRICED_LIKE.format(o="o", x="f")]
+            if "{x}" not in form:
+                made.append(f"o = ({form}) if isinstance(f, torch.Tensor) else o")
+        return tuple(made)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the ``n`` elements; half of them where every other column is left out."""
+    def bills(self) -> list[Bill]:
+        """What the call is charged for in each form."""
+        found = accounts_of([(n, self.lines(layout), self.act) for n, layout in self.forms], self.device)
+        return [Bill(*form, *each) for form, each in zip(self.forms, found, strict=True)]
+
+    def again(self, bill: Bill) -> Account:
+        """The account of the call in the form of a bill, once more."""
+        return replace(self, forms=((bill.n, bill.layout),)).bills()[0].account
+
+    def nbytes(self, n: int, layout: str) -> int:
+        """Bytes of ``n`` elements; half of them where every other column is left out."""
         size: int = torch.empty((), dtype=getattr(torch, self.dtype)).element_size()
-        return self.n * size // (2 if self.layout == "stepped" else 1)
-
-    def account(self) -> Account:
-        """The account of the call alone."""
-        return account_of(self.lines, self.act, self.device)
+        return n * size // (2 if layout == "stepped" else 1)
 
     def facets(self) -> dict[str, Any]:
         """What evidence counts."""
-        return {"dtypes": self.dtype, "layouts": self.layout, "shapes": f"({self.n // 8}, 8)"}
+        sizes, layouts = zip(*self.forms, strict=True)
+        return {"dtypes": self.dtype, "layouts": layouts, "shapes": [f"({n},)" for n in sizes]}
 
     def reductions(self) -> Iterator[Priced]:
-        """Fewer elements, the simplest layout and type."""
-        smaller = [replace(self, n=n) for n in PRICED_SIZES if n < self.n]
-        yield from smaller
-        if self.layout != "contiguous":
-            yield replace(self, layout="contiguous")
+        """One form, the simplest layout and type."""
+        if len(self.forms) > 1:
+            yield from (replace(self, forms=(form,)) for form in self.forms)
+        elif self.forms[0][1] != "contiguous":
+            yield replace(self, forms=((self.forms[0][0], "contiguous"),))
         if self.dtype != "float32":
             yield replace(self, dtype="float32")
 
     def code(self) -> str:
         """In plain torch; the profiler shows what is allocated."""
-        return priced_code(self.lines, (self.act,))
+        n, layout = self.forms[-1]
+        return priced_code((f"n = {n}", *self.lines(layout)), (self.act,))
+
+
+@dataclass(frozen=True)
+class Bill:
+    """What a call in one form is charged for, and the bytes of its out, or of self."""
+
+    n: int
+    layout: str
+    written: int
+    account: Account
+
+
+def accounts_of(pieces: list[tuple[int, tuple[str, ...], str]], device: str) -> list[tuple[int, Account]]:
+    """For each piece, ``n``, lines and an act that is paid for, the bytes that are written to and the account."""
+    written: list[int] = []
+    found = accounts((_piece(*piece, written) for piece in pieces), device)
+    return list(zip(written, found, strict=True))
 
 
 def account_of(lines: tuple[str, ...], act: str, device: str) -> Account:
-    """The account of some lines, after others that are not charged for; the value of an expression is held."""
-    space: dict[str, Any] = {}
+    """The account of some lines, after others that are not charged for."""
+    return accounts_of([(0, lines, act)], device)[0][1]
+
+
+def _piece(
+    n: int, lines: tuple[str, ...], act: str, written: list[int]
+) -> tuple[Callable[[], None], Callable[[], None]]:  # fmt: skip
+    """A preparation, which notes the bytes that are to be written, and an act; the value of an expression is held."""
+    space: dict[str, Any] = {"n": n}
     needed = ("import copy", "import io", "import numpy as np", "import torch")
     before, paid = compiled_action("\n".join((*needed, *lines))), compiled_action(kept(act))
-    return account(lambda: exec(before, space), lambda: exec(paid, space), device)
+
+    def prepare() -> None:
+        exec(before, space)
+        found = next((space[name] for name in WRITTEN_NAMES if name in space), ())
+        written.append(sum(x.numel() * x.element_size() for x in tensors_of(found)))
+
+    return prepare, lambda: exec(paid, space)
+
+
+def tensors_of(value: Any) -> list[torch.Tensor]:
+    """A tensor, or those of a tuple."""
+    values = value if isinstance(value, tuple) else (value,)
+    return [x for x in values if isinstance(x, torch.Tensor)]
 
 
 def kept(act: str) -> str:
@@ -134,19 +274,37 @@ print([nbytes for name, nbytes in names[begin:end] if name == "[memory]" and nby
 
 
 def priced(cell: Cell) -> Inputs:
-    """The row's call at every size, of each element type and layout that its kind is asked in."""
-    row = cell.subject
-    types = PRICED_TYPES.get(row.kind, ("float32",))
-    layouts = tuple(PRICED_LAYOUTS) if row.kind in LAID_OUT_KINDS else ("contiguous",)
-    every = product(SHARED_SIZES if row.kind == "shared" else PRICED_SIZES, types, layouts)
-    made = [Priced(row.setup, row.act, n, dtype, layout, cell.target.device) for n, dtype, layout in every]
+    """The row's call at every size and in every layout that its kind is asked in, and on many of other types."""
+    row, kind = cell.subject, cell.subject.kind
+    sizes = tuple(getattr(row, "sizes", PRICED_SIZES.get(kind, SIZES_OF_NOTHING)))
+    many = MANY_COMPUTED if kind in PRICED_SIZES else sizes[-2]
+    layouts = LAID_OUT_KINDS.get(kind, ())
+    forms = [(n, "contiguous") for n in sizes]
+    forms[:0] = [(many, layout) for layout in layouts if may_be_laid(row, layout)]
+    plain = Priced(row.setup, row.act, tuple(forms), device=cell.target.device)
+    types = getattr(row, "types", PRICED_TYPES.get(kind, ()))
+    others = [replace(plain, forms=((many, "contiguous"),), dtype=dtype) for dtype in types if may_be_typed(row, dtype)]
 
-    if row.kind not in SAMPLED_KINDS:
-        return Inputs(made)
+    if kind not in SAMPLED_KINDS or getattr(row, "further", False):
+        return Inputs([plain, *others])
 
     from hypothesis import strategies as st
 
     def resized(draw: tuple[Priced, int]) -> Priced:
-        return replace(draw[0], n=8 * draw[1])
+        return replace(draw[0], forms=((64 * draw[1], draw[0].forms[0][1]),))
 
-    return Inputs(made, st.tuples(st.sampled_from(made), st.integers(8, 2048)).map(resized))
+    return Inputs([plain, *others], st.tuples(st.sampled_from([plain, *others]), st.integers(1, 256)).map(resized))
+
+
+def may_be_laid(row: Any, layout: str) -> bool:
+    """Whether a row's operands can be laid out so, and are to be."""
+    _, names = PRICED_SETUPS[row.setup]
+    asked = layout not in getattr(row, "without", ()) and not getattr(row, "plain", False)
+    return bool(names) and asked and (layout not in MAIN_LAYOUTS or not getattr(row, "further", False))
+
+
+def may_be_typed(row: Any, dtype: str) -> bool:
+    """Whether a row's operands can be of an element type; of the further rows of a kind two are asked."""
+    lines, _ = PRICED_SETUPS[row.setup]
+    typed = "{dtype}" in "".join(lines) and dtype not in getattr(row, "without", ())
+    return typed and not getattr(row, "plain", False) and (dtype in FURTHER_TYPES or not getattr(row, "further", False))

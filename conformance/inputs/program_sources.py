@@ -68,7 +68,7 @@ def unused_programs(cell: Cell) -> Inputs:
 def retaining_programs(cell: Cell) -> Inputs:
     """Programs with a value whose gradient can be retained."""
     device = cell.target.device
-    corners = [*small_programs(device)[::13], *random_programs(400, 0, device)[:200]]
+    corners = [*small_programs(device)[::19], *random_programs(400, 0, device)[:200]]
     return Inputs([program for program in corners if program.retainable()], programs(device))
 
 
@@ -95,7 +95,7 @@ def joining_programs(cell: Cell) -> Inputs:
 def exact_programs(cell: Cell) -> Inputs:
     """Programs in float64, for second derivatives; without constants, which differences would move."""
     device = cell.target.device
-    corners = (*small_programs(device, 7, True), *random_programs(240, 4, device, exact=True))
+    corners = (*small_programs(device, 7, True), *random_programs(160, 4, device, exact=True))
     return Inputs(_chosen(corners, _recorded), programs(device, exact=True).filter(_recorded))
 
 

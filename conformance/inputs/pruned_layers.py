@@ -35,6 +35,7 @@ PRUNING_STEPS: tuple[tuple[str, ...], ...] = (
     ("random_unstructured(amount=5)",),
     ("l1_unstructured(amount=6)", "random_unstructured(amount=0.5)"),
     ("random_structured(amount=2, dim=0)",),
+    ("random_structured(amount=2, dim=-1)",),
     ("l1_unstructured(amount=0)",),
     ("l1_unstructured(amount=24)",),
     ("l1_unstructured(amount=1.0)",),

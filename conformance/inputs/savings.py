@@ -136,8 +136,8 @@ def meta_tensors_save(cell: Cell) -> Inputs:
     ]
     more = [(f"torch.ones({{n}}, dtype=torch.{{dtype}}, device='meta').{act}",
              f"torch.ones({{n}}, dtype=torch.{{dtype}}, device={{device!r}}).{act}")
-            for act in ("sin()", "add(1)", "clone()", "reshape(8, -1).t().contiguous()")]  # fmt: skip
-    return Inputs(_made(cell, (), [*pairs, *more], "handed_out"))
+            for act in ("sin()", "neg()", "clone()", "reshape(8, -1).t().contiguous()")]  # fmt: skip
+    return Inputs([*_made(cell, (), pairs, "handed_out"), *_made(cell, (), more, "handed_out", 2)])
 
 
 def loops_save(cell: Cell) -> Inputs:
@@ -151,5 +151,25 @@ def loops_save(cell: Cell) -> Inputs:
     )
     names = ("Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "NAdam", "RAdam", "Adamax")
     return Inputs(
-        [case for name in names for case in _made(cell, lines, [("o.step()", "f.step()")], "at_most", 3, name=name)]
+        [
+            case
+            for name in names
+            for case in _made(cell, lines, [("o.step()", "f.step()")], "at_most", 3, name=name)[::3]
+        ]
     )
+
+
+BESIDES = ("add_(y)", "mul_(y)", "sub_(1)", "div_(y)", "exp_()", "relu_()", "clamp_(0, 1)", "copy_(y)", "lerp_(y, 0.5)",
+           "addcmul_(y, y)", "masked_fill_(y > 0, 2)", "fill_(3)", "neg_()", "sqrt_()", "cumsum_(0)")  # fmt: skip
+
+
+def in_place_saves(cell: Cell) -> Inputs:
+    """In-place calls, and those that give a new tensor, held like the tensor that is no longer needed."""
+    lines = ("x = torch.ones({n}, dtype=torch.{dtype}, device={device!r})", "y = x * 2", "k = y > 0")
+    pairs = []
+    for call in BESIDES:
+        call = call.replace("y > 0", "k")
+        name, _, rest = call.partition("_(")
+        beside = {"copy": "y.clone()", "fill": "torch.full_like(x, 3)"}.get(name, f"x.{name}({rest}")
+        pairs.append((f"x.{call}", f"x = {beside}"))
+    return Inputs(_made(cell, lines, pairs, "at_most"))

@@ -93,10 +93,24 @@ def scatter_index(row: ScatterRow, pattern: str, layout: str, device: str) -> St
 
 def scatter_cases(cell: Cell) -> Inputs:
     """``scatter_`` of a tensor, with no place named twice."""
-    return crossed(
+    found = crossed(
         scatter_call, cell.target.device, Varied(SCATTER_ROWS, scatter_rows), EVERY_TYPE, DISJOINT, SOURCE_LAYOUTS,
         INDEX_LAYOUTS, Varied(COPIED_KINDS, value_kinds), ("unique",),
     )  # fmt: skip
+    return Inputs([*found.corners, *whole_rows("scatter_", cell.target.device)], found.samples)
+
+
+def whole_rows(method: str, device: str, *more: Any) -> list[Call]:
+    """Calls with one index for each row, expanded along it, as whole rows are scattered."""
+    rows = ((2, 0, 3), (4, 1, 2), (0, 4, 1))
+    return [
+        Call(
+            method, strided(dtype, (5, 4), layout, summands(dtype, "ordinary", 1), device),
+            (0, strided("int64", (3, 4), "widened", tuple(row for row in rows[turn % 3] for _ in range(4)), device),
+             strided(dtype, (3, 4), "contiguous", summands(dtype), device), *more),
+        )
+        for turn, (dtype, layout) in enumerate(zip(EVERY_TYPE, DISJOINT * 3, strict=False))
+    ]  # fmt: skip
 
 
 def repeated_scatter_cases(cell: Cell) -> Inputs:
@@ -149,7 +163,7 @@ def scatter_add_cases(cell: Cell) -> Inputs:
         scatter_add_call(device, LARGE_SCATTER, dtype, layout, "contiguous", "contiguous", "ordinary")
         for dtype, layout in (("float32", "contiguous"), ("int16", "stepped"))
     ]
-    return Inputs([*found.corners, *large], found.samples)
+    return Inputs([*found.corners, *large, *whole_rows("scatter_add_", cell.target.device)], found.samples)
 
 
 def scatter_add_call(
@@ -171,10 +185,11 @@ def scatter_add_call(
 
 def scatter_reduce_cases(cell: Cell) -> Inputs:
     """``scatter_reduce_`` in each of its modes."""
-    return crossed(
+    found = crossed(
         scatter_reduce_call, cell.target.device, Varied(SCATTER_ROWS, scatter_rows), EVERY_TYPE, SCATTER_MODES,
         DISJOINT, SOURCE_LAYOUTS, INDEX_LAYOUTS, Varied(SUMMAND_KINDS, value_kinds),
     )  # fmt: skip
+    return Inputs([*found.corners, *whole_rows("scatter_reduce_", cell.target.device, "sum")], found.samples)
 
 
 def scatter_reduce_call(

@@ -119,8 +119,9 @@ class SequenceBatch:
 
     def code(self) -> str:
         """Padded, packed and taken apart in plain torch."""
+        place = f", device={self.device!r}" if self.device != "cpu" else ""
         rows = [
-            f"torch.tensor({x.reshape(-1).tolist()}, dtype=torch.{self.dtype}).reshape({tuple(x.shape)})"
+            f"torch.tensor({x.reshape(-1).tolist()}, dtype=torch.{self.dtype}{place}).reshape({tuple(x.shape)})"
             for x in self.sequences()
         ]
         first, lengths = f"batch_first={self.batch_first}", repr(list(self.lengths))
@@ -135,15 +136,20 @@ class SequenceBatch:
         ])  # fmt: skip
 
 
+def padding_of(dtype: str, padding: float) -> float:
+    """The number to pad with, which the type has."""
+    return 1.0 if dtype == "bool" and padding else abs(padding) if dtype == "uint8" else padding
+
+
 def sequence_batches(cell: Cell) -> Inputs:
     """Lengths in every order, elements of several shapes and types, in pairs."""
     rows = covering(
-        SEQUENCE_LENGTHS, SEQUENCE_TRAILS, SEQUENCE_TYPES, (False, True), ("list", "tensor"), (0, 2), (0.0, 7.0)
+        SEQUENCE_LENGTHS, SEQUENCE_TRAILS, SEQUENCE_TYPES, (False, True), ("list", "tensor"), (0, 2), (0.0, 7.0, -2.0)
     )
     device = cell.target.device
     return Inputs([
         SequenceBatch(lengths, trail, dtype, first, lengths == tuple(sorted(lengths, reverse=True)) and bool(surplus),
-                      given, surplus, 1.0 if dtype == "bool" and padding else padding, device=device)
+                      given, surplus, padding_of(dtype, padding), device=device)
         for lengths, trail, dtype, first, given, surplus, padding in rows
     ])  # fmt: skip
 

@@ -47,6 +47,12 @@ class ValuedCall:
     training: bool = False
     requires: tuple[int, ...] = ()  # numbers of the inputs that require grad
     state_type: str = "float32"  # of a module all of whose inputs are indices
+    recorded: bool = True  # whether autograd may record the call
+
+    @property
+    def repeated(self) -> int:
+        """How often each input without a name is given: MultiheadAttention takes one for query, key and value."""
+        return 3 if self.makes == "MultiheadAttention" and len(self.inputs) == len(self.named) + 1 else 1
 
     @property
     def functional(self) -> bool:
@@ -111,14 +117,17 @@ class ValuedCall:
         for number, (name, plan) in enumerate(zip(names, self.inputs, strict=True)):
             lines.append(f"{name} = {plan.code()}" + (".requires_grad_()" if number in self.requires else ""))
         plain = len(names) - len(self.named)
-        words = names[:plain] + [f"{key}={name}" for key, name in zip(self.named, names[plain:], strict=True)]
+        words = names[:plain] * self.repeated + [
+            f"{key}={name}" for key, name in zip(self.named, names[plain:], strict=True)
+        ]
         words += [f"{key}={value!r}" for key, value in self.calling]
+        if self.makes in ("RNN", "LSTM", "GRU") and len(words) > 1 and self.inputs[1].dtype == "int64":
+            first = bool(self.option("batch_first", False))
+            packed = f"torch.nn.utils.rnn.pack_padded_sequence(x0, x1, batch_first={first}, enforce_sorted=False)"
+            words = [packed, *words[2:]]
         if self.makes in ("LSTM", "LSTMCell") and len(words) == 3:
             words = [words[0], f"({words[1]}, {words[2]})"]
-        if self.makes in ("RNN", "LSTM", "GRU") and self.inputs[-1].dtype == "int64":
-            first = bool(self.option("batch_first", False))
-            words = [f"torch.nn.utils.rnn.pack_padded_sequence(x0, x1, batch_first={first}, enforce_sorted=False)"]
-        options = [f"{key}={shown_option(value)}" for key, value in self.options]
+        options = [f"{key}={value!r}" for key, value in self.options]
         options += [f"{key}={plan.code()}" for key, plan in self.built]
         if self.functional:
             call = f"torch.nn.{self.makes}({', '.join([*words, *options])})"
@@ -128,7 +137,8 @@ class ValuedCall:
             if has_state(self.makes):
                 lines.append(FILLING.format(numbers=STATE_NUMBERS, built=[name for name, _ in self.built]))
             call = f"m({', '.join(words)})"
-        lines += ["found = " + call, "print(found)"]
+        lines += ["found = " + call] if self.recorded else ["with torch.no_grad():", f"    found = {call}"]
+        lines.append("print(found)")
         if self.requires:
             last = "found.loss" if self.makes.startswith("Adaptive") else "found"
             lines.append(f"print(torch.autograd.grad({last}.sum(), [{', '.join(names[n] for n in self.requires)}]))")
@@ -164,16 +174,13 @@ class LiveValued:
         plain = len(self.inputs) - len(case.named)
         keywords = dict(zip(case.named, self.inputs[plain:], strict=True), **dict(case.calling))
         if not case.functional:
-            with torch.random.fork_rng(devices=[], enabled="Fractional" in case.makes):
-                return self.module(*self.inputs[:plain], **keywords)
+            given = self.inputs[:plain] * case.repeated
+            drawing = torch.random.fork_rng(devices=[], enabled="Fractional" in case.makes)
+            with drawing, torch.set_grad_enabled(case.recorded and torch.is_grad_enabled()):
+                return self.module(*given, **keywords)
         built = {name: plan.build() for name, plan in case.built}
         function = getattr(torch.nn.functional, case.makes.removeprefix("functional."))
         return function(*self.inputs[:plain], **keywords, **dict(case.options), **built)
-
-
-def shown_option(value: Any) -> str:
-    """An argument as it is written; an infinity has no literal."""
-    return f"float('{value}')" if value in (float("inf"), -float("inf")) else repr(value)
 
 
 def state_of(module: Any) -> dict[str, Any]:
@@ -231,8 +238,8 @@ def worded_numbers(kind: str, dtype: str, turn: int) -> tuple[str, tuple[Any, ..
     step = 5 + 2 * (turn % 13)
     picks = [(step * number + 11 * turn) % POOL_SIZE for number in range(23)]
     word, _, bound = kind.partition("-")
-    if word == "below":
-        return "int64", tuple((pick + pick // 7) % int(bound) for pick in picks)
+    if word in ("below", "under"):
+        return "int64" if word == "below" else "int32", tuple((pick + pick // 7) % int(bound) for pick in picks)
     if word == "above":  # 1 … bound, as labels of a CTC loss whose blank is 0
         return "int64", tuple(1 + (pick + pick // 7) % int(bound) for pick in picks)
     if word == "bool":

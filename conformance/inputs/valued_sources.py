@@ -5,12 +5,14 @@ Reference: https://docs.pytorch.org/docs/stable/nn.html
 
 from __future__ import annotations
 
+from math import isinf
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from conformance.engine.cases import Inputs
 from conformance.engine.versions import release
+from conformance.inputs.covering import covering
 from conformance.inputs.tensors import strided
 from conformance.inputs.valued_calls import ValuedCall, worded_plan
 
@@ -50,6 +52,7 @@ def valued_call(call: dict[str, Any], makes: str, dtype: str, layout: str, turn:
         tuple((name, as_tuple(value)) for name, value in call.get("calling", {}).items()),
         bool(call.get("training", False)),
         state_type=dtype,
+        recorded=bool(call.get("recorded", True)),
     )
 
 
@@ -60,7 +63,16 @@ def as_number(value: Any) -> Any:
 
 def as_tuple(value: Any) -> Any:
     """Lists of a catalogue as the tuples that the documentation writes."""
+    if isinstance(value, float) and isinf(value):
+        return Endless(value)
     return tuple(map(as_tuple, value)) if isinstance(value, list | tuple) else value
+
+
+class Endless(float):
+    """An infinity that is shown as it is written: it has no literal."""
+
+    def __repr__(self) -> str:
+        return f"float('{float(self)}')"
 
 
 def speaks_here(call: dict[str, Any]) -> bool:
@@ -73,9 +85,8 @@ def layer_calls(cell: Cell, mark: str = "") -> Inputs:
     from hypothesis import strategies as st
 
     row, device = cell.subject, cell.target.device
-    chosen = [
-        call for call in row.calls if speaks_here(call) and (call.get("about", "") == mark if mark else plain(call))
-    ]
+    every = [*row.calls, *swept_calls(row)]
+    chosen = [call for call in every if speaks_here(call) and (call.get("about", "") == mark if mark else plain(call))]
     corners = []
     for number, call in enumerate(chosen):
         for step, dtype in enumerate(call.get("dtypes", getattr(row, "dtypes", FLOATING))):
@@ -93,6 +104,34 @@ def layer_calls(cell: Cell, mark: str = "") -> Inputs:
         st.integers(0, len(chosen)), st.integers(0, 3), st.sampled_from(VALUED_LAYOUTS), st.integers(0, 5000)
     )
     return Inputs(corners, draws.map(made))
+
+
+def swept_calls(row: Any) -> list[dict[str, Any]]:
+    """Calls in which every pair of values of two arguments occurs, as the ``sweep`` of a row lists them."""
+    found: list[dict[str, Any]] = []
+    for sweep in getattr(row, "sweeps", ()):
+        factors, never = {"x": sweep["x"], **sweep["with"]}, sweep.get("never", "False")
+        for number, choices in enumerate(covering(*factors.values())):
+            options = dict(zip(factors, choices, strict=True))
+            if eval(never, {"least": least, "most": most}, options):
+                continue
+            words = options.pop("x")
+            dtypes = sweep.get("dtypes", ["float64" if number % 2 else "float32"])
+            kept = {key: value for key, value in sweep.items() if key not in ("x", "with", "never")}
+            found.append(
+                {**kept, "x": words if isinstance(words, list) else [words], "with": options, "dtypes": dtypes}
+            )
+    return found
+
+
+def most(value: Any) -> Any:
+    """The largest of an argument's numbers, which may be one."""
+    return max(value) if isinstance(value, list) else value
+
+
+def least(value: Any) -> Any:
+    """The smallest of them."""
+    return min(value) if isinstance(value, list) else value
 
 
 def plain(call: dict[str, Any]) -> bool:

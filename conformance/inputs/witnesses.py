@@ -110,7 +110,8 @@ def handed_out(dataset: Any, key: Any) -> Any:
     """A key that a watched dataset gives out: counted, noted, and shown to whoever is asked before."""
     dataset.served += 1
     dataset.journal.note(
-        "item", key=key, served=dataset.served, first=dataset.first, draws=draws(), **circumstances(dataset)
+        "item", key=key, served=dataset.served, first=dataset.first, mark=dataset.mark, draws=draws(),
+        **circumstances(dataset),
     )  # fmt: skip
     if dataset.before is not None:
         dataset.before(key)
@@ -123,7 +124,7 @@ class WatchedMap(torch.utils.data.Dataset):  # type: ignore[misc]
     def __init__(self, journal: Journal, size: int, before: Callable[[Any], Any] | None = None) -> None:
         self.journal, self.size, self.before = journal, size, before
         self.served = 0
-        self.first = 0
+        self.first, self.mark = 0, 0
 
     def __len__(self) -> int:
         return self.size
@@ -140,7 +141,7 @@ class WatchedStream(torch.utils.data.IterableDataset):  # type: ignore[misc]
     ) -> None:
         self.journal, self.size, self.sharded, self.before = journal, size, sharded, before
         self.served = 0
-        self.first, self.step = 0, 1
+        self.first, self.step, self.mark = 0, 1, 0
 
     def __iter__(self) -> Iterator[Any]:
         worker = torch.utils.data.get_worker_info()

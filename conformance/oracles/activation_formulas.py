@@ -75,7 +75,9 @@ def piecewise_activation(live: LiveValued, x: Bounded) -> Any:
     if name in ("LeakyReLU", "RReLU", "PReLU"):
         if name == "PReLU":
             weight = live.state["weight"]
-            slope: Any = weight.reshape(-1, *[1] * (len(x.shape) - 2)) if len(x.shape) > 1 else weight
+            slope: Any = (
+                weight.reshape(-1, *[1] * (len(x.shape) - 2)) if len(x.shape) > 1 else weight.reshape(x.shape and (-1,))
+            )
         else:
             slope = live.option("negative_slope", 0.01) if name == "LeakyReLU" else (
                 (live.option("lower", 1 / 8) + live.option("upper", 1 / 3)) / 2

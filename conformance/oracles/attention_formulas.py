@@ -31,7 +31,10 @@ def product_results(live: LiveValued) -> list[Any]:
         added = np.where(mask, 0.0, -np.inf) if mask.dtype == bool else mask.astype(np.float64)
         added = np.broadcast_to(added, (*lead, *scores.shape[-2:])).reshape(scores.shape)
         scores = masked(scores, added)
-    found = weighed(softmax_of(scores, 2), value)
+    weights = softmax_of(scores, 2)
+    if float(live.option("dropout_p", 0.0)) == 1.0:  # all of them
+        weights = Bounded(np.zeros(weights.shape), weights.unit)
+    found = weighed(weights, value)
     return [found.reshape(*lead, *found.shape[-2:])]
 
 
@@ -109,7 +112,8 @@ def mask_of(live: LiveValued, batch: int, heads: int, names: tuple[str, str], sh
 
 def heads_results(live: LiveValued) -> list[Any]:
     """Result and weights of MultiheadAttention."""
-    parts: list[Any] = [number_of(live, place) for place in range(3)]
+    last = len(live.arrays) - len(live.case.named) - 1
+    parts: list[Any] = [number_of(live, min(place, last)) for place in range(3)]
     batched, first = len(parts[0].shape) == 3, bool(live.option("batch_first", False))
     parts = [part if batched else part.reshape(1, *part.shape) for part in parts]
     parts = [part.transpose(1, 0, 2) if batched and not first else part for part in parts]

@@ -239,6 +239,7 @@ def stacked(parts: list[Bounded], axis: int) -> Bounded:
 def log_softmax_of(x: Bounded, axis: int) -> Bounded:
     """log(exp(x) / sum(exp(x))), from the largest."""
     shifted = x - Bounded(x.value.max(axis, keepdims=True), x.unit, x.error.max(axis, keepdims=True))
+    shifted = Bounded(shifted.value, x.unit, np.where(np.isfinite(shifted.value), shifted.error, 0.0))
     return shifted - shifted.exp().sum(axis, True).log()
 
 

@@ -43,6 +43,9 @@ def class_loss(live: LiveValued, x: Bounded, target: Any) -> Any:
     labels = np.reshape(target, -1)
     ignored = labels == live.option("ignore_index", IGNORED_BY_DEFAULT)
     kept = np.where(ignored, 0, labels)
+    # whatever stands there, NaN too
+    value, error = (np.where(ignored[:, None], 0.0, part) for part in (rows.value, rows.error))
+    rows = Bounded(value, x.unit, error)
     own = np.where(ignored, 0.0, weight[kept])
     terms = -(rows[np.arange(len(kept)), kept] * own)
     if smoothing:

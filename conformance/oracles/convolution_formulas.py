@@ -25,7 +25,7 @@ def every(value: Any, count: int) -> tuple[int, ...]:
 def linear_results(live: LiveValued) -> list[Any]:
     """x A^T + b, or x1^T A x2 + b."""
     x, weight = number_of(live, 0), live.state["weight"]
-    rows = x.reshape(-1, x.shape[-1])
+    rows = x.reshape(prod(x.shape[:-1]), x.shape[-1])
     if live.case.makes == "Bilinear":
         others = number_of(live, 1).reshape(-1, live.arrays[1].shape[-1])
         left = contracted("ni,oij->noj", rows, weight)
@@ -101,6 +101,8 @@ def transposed_sum(live: LiveValued, x: Bounded, weight: np.ndarray) -> Bounded:
         (extent - 1) * jump + step * (size - 1) + 1 + more
         for extent, size, jump, step, more in zip(sizes, kernel, stride, dilation, extra, strict=True)
     ]
+    if live.option("output_size") is not None:  # so much that is added at the end that the result has this size
+        whole = [size + 2 * p for size, p in zip(every(live.option("output_size"), count), padding, strict=True)]
     inputs = x.value.reshape(batch, groups, channels // groups, -1)
     filters: Any = weight.reshape(groups, channels // groups, weight.shape[1], *kernel)
     value, size = np.zeros((batch, outs, *whole)), np.zeros((batch, outs, *whole))

@@ -6,6 +6,7 @@ Reference: https://docs.pytorch.org/docs/stable/notes/autograd.html#autograd-for
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -18,7 +19,14 @@ from conformance.inputs.layouts import row_major
 from conformance.inputs.weights import weights_for
 from conformance.oracles import expect
 from conformance.oracles.expect import Mismatch
-from conformance.oracles.gradients import STEP, TOLERANCES_BY_TYPE, check_gradient, close_gradients, numbers_of
+from conformance.oracles.gradients import (
+    STEP,
+    TOLERANCES_BY_TYPE,
+    check_gradient,
+    check_gradients,
+    close_gradients,
+    numbers_of,
+)
 
 SECOND_DIFFERENCE = 5e-5
 HALVES = ("bfloat16", "float16")
@@ -27,15 +35,17 @@ DENSE = ("contiguous", "transposed", "offset", "channels_last")
 
 
 class LossAlong:
-    """The loss of a call, times a factor, as a function of the real numbers in one operand."""
+    """The loss of a call, times a factor, as a function of the real numbers in some of its operands."""
 
-    def __init__(self, case: Derivation, number: int, factor: float = 1.0) -> None:
-        self.case, self.number, self.starts, self.factor = case, number, case.starts(), factor
+    def __init__(self, case: Derivation, numbers: Sequence[int], factor: float = 1.0) -> None:
+        self.case, self.numbers, self.starts, self.factor = case, numbers, case.starts(), factor
 
-    def __call__(self, numbers: np.ndarray) -> float:
-        shape, kind = self.starts[self.number].shape, self.starts[self.number].dtype
-        moved = np.ascontiguousarray(numbers).view(kind).reshape(shape)
-        return self.factor * self.case.loss({**self.starts, self.number: moved})
+    def __call__(self, *moved: np.ndarray) -> float:
+        starts = dict(self.starts)
+        for number, reals in zip(self.numbers, moved, strict=True):
+            start = self.starts[number]
+            starts[number] = np.ascontiguousarray(reals).view(start.dtype).reshape(start.shape)
+        return self.factor * self.case.loss(starts)
 
 
 def real_numbers(array: np.ndarray) -> np.ndarray:
@@ -65,16 +75,22 @@ def right_gradients(case: Derivation) -> None:
     results = [x for x in case.outputs(operands) if x.requires_grad]
     accuracy = accuracy_of(case, results)
     gradients = case.gradients_of(results, operands)
-    for number, gradient, name in zip(case.leaf_numbers(), gradients, gradient_names(case), strict=True):
+    numbers, names, arrays = case.leaf_numbers(), gradient_names(case), []
+    for number, gradient, name in zip(numbers, gradients, names, strict=True):
         plan = case.operands[number]
         if gradient is not None:
             expect.equal(plan.dtype, dtype_name(gradient.dtype), f"element type of the {name}")
         found = zero_if_none(gradient, plan)
         if found.shape != plan.shape:
             raise Mismatch(name, f"shape {plan.shape}", f"shape {found.shape}")
-        factor = 1.0 if accuracy not in HALVES else factor_to_one(found)
-        loss = LossAlong(case, number, factor)
-        check_gradient(loss, real_numbers(plan.array), factor * real_numbers(found), name, accuracy)
+        arrays.append(found)
+    starts = [real_numbers(case.operands[number].array) for number in numbers]
+    if accuracy not in HALVES:
+        check_gradients(LossAlong(case, numbers), starts, [*map(real_numbers, arrays)], names, accuracy)
+        return
+    for number, start, found, name in zip(numbers, starts, arrays, names, strict=True):
+        factor = factor_to_one(found)
+        check_gradient(LossAlong(case, [number], factor), start, factor * real_numbers(found), name, accuracy)
 
 
 def factor_to_one(gradient: np.ndarray) -> float:
@@ -145,7 +161,7 @@ def first_gradients_laid_out(case: Derivation) -> None:
             raise Mismatch(what, expected, tuple(gradient.stride()))
         if case.operands[number].layout not in ("contiguous", "expanded"):  # equal elements may be ties
             check_gradient(
-                LossAlong(case, number),
+                LossAlong(case, [number]),
                 real_numbers(case.operands[number].array),
                 real_numbers(numbers_of(gradient)),
                 name,

@@ -11,7 +11,7 @@ import torch
 
 from conformance.inputs.dtypes import ELEMENT_TYPES, dtype_name, representable
 from conformance.inputs.generators import generator_state_of
-from conformance.inputs.layer_uses import LayerUse, layer_seed
+from conformance.inputs.layer_uses import LayerUse, fill_state, layer_seed
 from conformance.oracles import memory, numbers
 from conformance.oracles.expect import Mismatch, equal, that
 from conformance.oracles.layer_calls import flat_results, shape_names
@@ -53,6 +53,14 @@ def same_calls(case: LayerUse, expected: torch.nn.Module, found: torch.nn.Module
         return
     results = [results_of(case, module.eval()) for module in (expected, found)]
     same_results(results[0], results[1], f"result of {what}")
+
+
+def uses_its_parameters(case: LayerUse, found: torch.nn.Module, what: str) -> None:
+    """Expect a copy that is given other numbers to give what a new module of these gives, in evaluation."""
+    if case.shapes and any(True for _ in found.parameters()):
+        fill_state(found, 1)
+        expected = results_of(case, case.build(turn=1).eval())
+        same_results(expected, results_of(case, found.eval()), f"result of {what} after a change of its state")
 
 
 def same_results(expected: list[torch.Tensor], found: list[torch.Tensor], what: str) -> None:

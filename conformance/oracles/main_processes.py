@@ -13,6 +13,7 @@ import builtins
 import contextlib
 import gc
 import inspect
+import linecache
 import os
 import pickle
 import select
@@ -21,9 +22,14 @@ import stat
 import struct
 import threading
 import time
+import traceback
 from collections.abc import Callable
+from functools import cache
+from importlib import import_module
 from multiprocessing import resource_tracker
 from typing import Any
+
+import torch
 
 from conformance.oracles.children import silenced
 from conformance.oracles.expect import Discard, Mismatch
@@ -44,6 +50,7 @@ class MainProcess:
         if not hasattr(os, "fork"):
             raise Discard("this platform cannot fork a process that starts workers")
         see_off(0.0)
+        made_ready()
         self.answers, answering = os.pipe()
         self.pid: int | None = os.fork()
         if not self.pid:
@@ -131,6 +138,25 @@ class MainProcess:
                 raise Mismatch(what, "a result or an exception", "the end of the process")
             found += part
         return found
+
+
+# What starts a process, and what is on the stack of one when torch is seeded, which reads the lines of the stack.
+OF_EACH_PROCESS = (
+    "multiprocessing.popen_fork", "multiprocessing.queues", "multiprocessing.synchronize", "multiprocessing.context",
+    "multiprocessing.process", "torch.random", "torch.cuda.random", "torch.utils.data.dataloader",
+    "torch.utils.data._utils.worker", "torch.utils.data._utils.fetch",
+)  # fmt: skip
+
+
+@cache
+def made_ready() -> None:
+    """Load here what each process of a case and each of its workers would load anew."""
+    for name in OF_EACH_PROCESS:
+        with contextlib.suppress(ImportError):  # a module that another release or system does not have
+            linecache.getlines(import_module(name).__file__ or "")
+    traceback.format_stack()
+    with torch.autograd.profiler.record_function("ready"):  # what a loader enters for each batch
+        pass
 
 
 def see_off(patience: float = PARTING) -> None:

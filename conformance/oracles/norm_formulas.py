@@ -79,12 +79,12 @@ def root_mean_square(live: LiveValued, x: Bounded, axes: tuple[int, ...]) -> Any
     return x / Bounded(squares.value, x.unit, squares.error + room).sqrt()
 
 
-def local_response(live: LiveValued, x: Bounded) -> Any:
-    """By (k + alpha / n * sum of squares of the neighbouring channels) ** beta."""
+def local_response(live: LiveValued, x: Bounded, more: int = 0) -> Any:
+    """By (k + alpha / n * sum of squares of the neighbouring channels, and ``more`` after them) ** beta."""
     size, channels = int(live.option("size")), x.shape[1]
     sums = []
     for channel in range(channels):
-        low, high = max(0, channel - size // 2), min(channels - 1, channel + (size - 1) // 2)
+        low, high = max(0, channel - size // 2), min(channels - 1, channel + (size - 1) // 2 + more)
         sums.append((x[:, low : high + 1] * x[:, low : high + 1]).sum(1))
     scale = stacked(sums, 1) * (float(live.option("alpha", 1e-4)) / size) + float(live.option("k", 1.0))
     return x / scale.power(float(live.option("beta", 0.75)))

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from conformance.inputs.normed_weights import SEPARATED, NormedLayer
+from conformance.inputs.orthogonal_layers import OrthogonalLayer
 from conformance.oracles import expect, memory
 
 EPSILONS = {"float64": 2.0**-52, "float32": 2.0**-23}
@@ -105,3 +106,22 @@ def has_unit_norm(case: NormedLayer) -> None:
         near_weight(case, wanted, module.weight, "weight in evaluation mode", more=8)
     for name, x in module.state_dict().items():
         memory.same_elements(state[name], memory.contents(x.detach()), f"{name} after forwards in evaluation mode")
+
+
+def is_orthogonal(case: OrthogonalLayer) -> None:
+    """Expect orthonormal rows or columns, whichever are fewer, before and after a change of the original.
+
+    The diagonal of the original holds signs, which no gradient changes.
+    """
+    module = case.build()
+    original = module.parametrizations.weight.original
+    for change in (0.0, 0.375):
+        with torch.no_grad():
+            rows, columns = (torch.arange(n, device=case.device) for n in original.shape[-2:])
+            original.add_((rows[:, None] * 2 - columns).abs() % 5 * change * (rows[:, None] != columns))
+        weight = memory.contents(module.weight.detach()).astype("float64")
+        tall = weight.swapaxes(-1, -2) if weight.shape[-2] < weight.shape[-1] else weight
+        products = tall.swapaxes(-1, -2) @ tall
+        distance = float(np.abs(products - np.eye(products.shape[-1])).max())
+        bound = 64 * tall.shape[-2] * EPSILONS[case.dtype]
+        expect.that(distance <= bound, "distance of the products from the identity", f"at most {bound:.3g}", distance)

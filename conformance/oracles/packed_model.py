@@ -71,3 +71,15 @@ def gradients_by_step(case: SequenceBatch) -> tuple[torch.Tensor, torch.Tensor]:
     found = expect.tensor(padded.grad, "gradient of the padded input")
     wanted = case.steps(case.longest + case.surplus, 0) * 2
     return found, wanted
+
+
+def packed_is_converted(case: SequenceBatch) -> None:
+    """Expect to() to give the packed sequence itself, or one of the other type with the same steps and order."""
+    packed = case.pack()
+    expect.same_object(packed, packed.to(packed.data.dtype), "what to() of the same type returns")
+    found = packed.to(torch.complex128)
+    same_tensor(packed.data.to(torch.complex128), found.data, "data")
+    expect.equal(packed.batch_sizes.tolist(), found.batch_sizes.tolist(), "batch_sizes")
+    for name in ("sorted_indices", "unsorted_indices"):
+        first, second = (getattr(each, name) for each in (packed, found))
+        expect.equal(None if first is None else first.tolist(), None if second is None else second.tolist(), name)

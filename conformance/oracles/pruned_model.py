@@ -79,6 +79,9 @@ def is_pruned_by_steps(case: PrunedLayer) -> None:
     expect.equal({"bias", "weight_orig"}, {name for name, _ in module.named_parameters()}, "names of the parameters")
     expect.equal(["weight_mask"], [name for name, _ in module.named_buffers()], "names of the buffers")
     expect.equal(True, pruning().is_pruned(module), "is_pruned")
+    expect.equal(
+        True, pruning().is_pruned(torch.nn.Sequential(torch.nn.Identity(), module)), "is_pruned of a container"
+    )
     expect.equal(False, pruning().is_pruned(case.plain()), "is_pruned of a plain layer")
 
 

@@ -48,12 +48,16 @@ def stepped(live: LiveValued, kind: str, x: Bounded, h: Bounded, c: Bounded | No
 
 
 def run_of(live: LiveValued, x: Bounded, states: list[Bounded]) -> list[Any]:
-    """Outputs of the last layer for (L, N, features), and the last states of all layers and directions."""
+    """Outputs of the last layer for (L, N, features), and the last states of all layers and directions.
+
+    Dropout lies between layers; of a certain one every layer but the first gets zeros.
+    """
     kind = live.case.makes
     both = bool(live.option("bidirectional", False))
     ends: list[list[Any]] = [[], []]
+    dropped = live.case.training and float(live.option("dropout", 0.0)) == 1.0
     for layer in range(int(live.option("num_layers", 1))):
-        ways = []
+        x, ways = Bounded(np.zeros(x.shape), x.unit) if dropped and layer else x, []
         for way in range(1 + both):
             number, tail = layer * (1 + both) + way, f"_l{layer}" + ("_reverse" if way else "")
             h, c = states[0][number], states[1][number] if kind == "LSTM" else None
@@ -125,14 +129,16 @@ def packed_sequences_follow(case: Any) -> None:
     packed = torch.nn.utils.rnn.pack_padded_sequence(
         live.inputs[0], lengths, batch_first=bool(live.option("batch_first", False)), enforce_sorted=False
     )
-    found, ends = live.module(packed)
+    given = live.inputs[2:]
+    found, ends = live.module(packed, *([tuple(given)] if len(given) == 2 else given))
     outputs, told = torch.nn.utils.rnn.pad_packed_sequence(found)
     expect.equal(lengths, told.tolist(), "lengths of the outputs")
     array = live.arrays[0].swapaxes(0, 1) if live.option("batch_first", False) else live.arrays[0]
     held = tensors_in(ends)
     for number, length in enumerate(lengths):
         alone = Bounded(array[:length, number : number + 1], unit)
-        wanted, *last = run_of(live, alone, zero_states(live, 1, unit))
+        states = [Bounded(state[:, number : number + 1], unit) for state in live.arrays[2:]]
+        wanted, *last = run_of(live, alone, states or zero_states(live, 1, unit))
         near(wanted[:, 0], outputs[:length, number], live.dtype, f"outputs of sequence {number}")
         rest = memory.contents(outputs[length:, number])
         memory.same_elements(np.zeros_like(rest), rest, f"outputs of sequence {number} after its end")

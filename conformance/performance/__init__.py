@@ -1,1 +1,1 @@
-"""Performance: how fast the suite itself is, and the baselines of what it tests."""
+"""Performance: what calls cost on this machine, timed and kept as baselines, and how fast the suite itself is."""

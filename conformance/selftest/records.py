@@ -314,3 +314,33 @@ def save(folder: Path, found: Json, name: str = "run.json", *, reproducers: bool
                 f"# {each['id']}\nimport sys\n\nimport torch\n\n{each['minimal']}\nsys.exit(1)\n", encoding="utf-8"
             )
     return path
+
+
+def fingerprint(**changes: Any) -> Json:
+    """The machine that timings are of."""
+    return {
+        "id": "0123456789ab", "processor": "Example 9000", "cores": 2, "memory_gib": 16, "system": "Linux",
+        "machine": "x86_64", "python": "3.11", "accelerator": None, **changes,
+    }  # fmt: skip
+
+
+def measurement(**changes: Any) -> Json:
+    """The time of a call."""
+    return {
+        "subject": "add_", "kind": "in-place operator", "area": "inplace", "behaviours": [], "target": "cpu",
+        "dtype": "float32", "size": "small", "shape": [8, 8], "elements": 64, "median": 1e-6, "iqr": 1e-8, "rounds": 41,
+        "calls": 512, **changes,
+    }  # fmt: skip
+
+
+def performance(*measurements: Json, **changes: Any) -> Json:
+    """The timings of a run, with yardsticks of a usual machine."""
+    seconds = {"copy": 1e-3, "matrix product": 5e-3, "empty call": 2e-8}
+    return {
+        "fingerprint": fingerprint(), "threads": 1, "seconds": 2.5,
+        "yardsticks": [
+            {"name": name, "target": "cpu", "elements": 64, "median": median, "iqr": median / 100, "rounds": 41}
+            for name, median in seconds.items()
+        ],
+        "measurements": list(measurements or [measurement()]), "skipped": [], **changes,
+    }  # fmt: skip

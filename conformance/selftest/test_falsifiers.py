@@ -74,8 +74,8 @@ ACTING = ("leaves", "accumulation", "inplace", "numpy_bridge")
 
 
 def deadly(cell: Cell) -> bool:
-    """Whether what breaks the behaviour ends the process: such a program is shown, and run by no test."""
-    return "end the process" in cell.behaviour.statement
+    """Whether what breaks the behaviour ends or stops the process: such a program is shown, and run by no test."""
+    return any(words in cell.behaviour.statement for words in ("end the process", "wait for each other for ever"))
 
 
 # What a check may end with under a break: its own expectation, or an exception out of torch that it did not expect.

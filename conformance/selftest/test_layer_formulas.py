@@ -12,8 +12,9 @@ import torch
 
 from conformance.engine.mismatch import Mismatch
 from conformance.engine.specs import load_area
-from conformance.engine.subjects import rows
+from conformance.engine.subjects import left_out, rows
 from conformance.engine.versions import out_of_range
+from conformance.inputs.valued_sources import swept_calls
 from conformance.oracles.bounded import Bounded, contracted, log_softmax_of, near, unit_of
 
 
@@ -50,7 +51,16 @@ def test_every_activation_and_normalisation_is_a_row() -> None:
     new |= set(torch.nn.modules.activation.__all__)
     known = {row.name for row in rows("layer_formulas").values()}
 
-    assert new - known <= {"AlphaDropout", "FeatureAlphaDropout", "SyncBatchNorm", "CrossMapLRN2d"}
+    assert new - known == set(left_out("layer_formulas")) & new
+
+
+def test_sweeps_hold_every_pair_of_values() -> None:
+    """Each value that a sweep lists is in some call of it, beside what the sweep rules out."""
+    for row in here():
+        for sweep in getattr(row, "sweeps", ()):
+            calls = [call["with"] for call in swept_calls(row)]
+            for name, values in sweep["with"].items():
+                assert {str(value) for value in values} <= {str(call.get(name)) for call in calls}, (row.name, name)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

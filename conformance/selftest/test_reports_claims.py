@@ -122,7 +122,7 @@ def test_an_old_record_has_no_claims(tmp_path: Path, capsys: pytest.CaptureFixtu
     path = records.save(tmp_path, records.small("pass"))
 
     assert command.main(["claims", str(path)]) == 0
-    assert capsys.readouterr().out == "\nThe record has no claims.\n"
+    assert capsys.readouterr().out == "The record has no claims.\n"
     assert page.html([load(path)])
 
 
@@ -140,3 +140,12 @@ def test_merged_shards_decide_together(tmp_path: Path) -> None:
 
     assert merged.surface == Run.model_validate(whole).surface
     assert claims.decisions(merged.claims, merged)[0].words == "confirmed with a condition"
+
+
+def test_a_list_without_claims_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where no claim has the verdicts asked for, the first line says it, and the counts follow."""
+    path = records.save(tmp_path, records.small("pass", claims=records.claims()[:1]))
+
+    assert command.main(["claims", str(path), "--only", "false", "outdated"]) == 0
+
+    assert capsys.readouterr().out == "No claim is false or outdated.\n\n1 claim: 1 confirmed.\n"

@@ -266,7 +266,7 @@ def test_merge_refuses_parts_of_different_runs(
 def test_diff_tells_worse_from_different(
     tmp_path: Path, capsys: Capture, before: str | None, after: str | None, kind: str | None, status: int
 ) -> None:
-    """Status 1 is for cells that fail now or can no longer be told, and for nothing else."""
+    """Status 1 is for cells that fail now or can no longer be tested, and for nothing else."""
     first = records.save(tmp_path, records.small(*[before] if before else []), "a.json")
     second = records.save(tmp_path, records.small(*[after] if after else []), "b.json")
 
@@ -287,7 +287,7 @@ def test_diff_counts_what_an_incomplete_run_did_not_reach(tmp_path: Path, capsys
 
     out = capsys.readouterr().out
     assert status == 1
-    assert "1 cell can no longer be told:" in out
+    assert "1 cell can no longer be tested:" in out
     assert "✓ pass → · no verdict  must    inplace.returns-self[sub_-cpu]" in out
     assert "B  torch 2.13.0+cpu, 1 cell, incomplete" in out
 
@@ -382,3 +382,23 @@ def test_an_interruption_is_one_line(tmp_path: Path, capsys: Capture, monkeypatc
     assert status == 130
     assert capsys.readouterr().err == "python -m reports build: interrupted; nothing was written\n"
     assert not (tmp_path / "out").exists()
+
+
+def test_a_shard_that_is_named_twice_is_told_as_that(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Naming one record twice is no clash of cells: the way out is to name it once."""
+    shard = records.save(tmp_path, records.small("pass", settings=records.settings(shard="1/2")))
+
+    status = main(["merge", str(shard), str(shard), "-o", str(tmp_path / "whole.json")])
+
+    assert status == 2
+    assert capsys.readouterr().err == (
+        f"{shard}: expected each run once, found the run of {shard} again; name it once\n"
+    )
+
+
+def test_the_help_names_every_exit_status(capsys: pytest.CaptureFixture[str]) -> None:
+    """What a script has to know of ``diff`` is in the first help too."""
+    with pytest.raises(SystemExit):
+        main(["--help"])
+
+    assert "3  diff: no cell is in both" in capsys.readouterr().out

@@ -43,14 +43,14 @@ def test_the_order_is_that_of_interest(tmp_path: Path, capsys: Capture) -> None:
     assert "  targets  cpu, Example 9000 → cuda:0, Example H200, 580.65" in lines
     assert [line for line in lines if line.startswith(("1 cell", "2 cells"))] == [
         "1 cell fails now:",
-        "1 cell can no longer be told:",
+        "1 cell can no longer be tested:",
         "1 cell fails no more:",
-        "1 cell can be told now:",
+        "1 cell can be tested now:",
         "1 cell differs in another way:",
         "1 cell is in B only:",
         "1 cell is in A only:",
     ]
-    assert lines[-1] == "B is worse than A: 1 cell fails now, 1 cell can no longer be told."
+    assert lines[-1] == "B is worse than A: 1 cell fails now, 1 cell can no longer be tested."
 
 
 def test_several_cells_have_a_plural(tmp_path: Path, capsys: Capture) -> None:
@@ -87,7 +87,7 @@ def test_markdown_is_for_a_job_page(tmp_path: Path, capsys: Capture) -> None:
     """The answer as the heading, a table of what differs, a list of each kind."""
     out = put(capsys, *two(tmp_path), "--format", "markdown", status=1)
 
-    assert out.startswith("## B is worse than A: 1 cell fails now, 1 cell can no longer be told.\n\n| | A | B |\n")
+    assert out.startswith("## B is worse than A: 1 cell fails now, 1 cell can no longer be tested.\n\n| | A | B |\n")
     assert "\n| torch | 2.13.0+cpu | 2.14.0 |\n" in out
     assert "\n### 1 cell fails now\n\n- **must** `inplace.returns-self[add_-cpu]` ✓ pass → ✕ fail: `self after" in out
 
@@ -98,7 +98,7 @@ def test_html_is_one_file_that_asks_for_nothing(tmp_path: Path, capsys: Capture)
 
     assert out.startswith("<!DOCTYPE html>")
     assert "default-src 'none'; script-src 'none'; style-src 'sha256-" in unescape(out)
-    assert "<h1>B is worse than A: 1 cell fails now, 1 cell can no longer be told.</h1>" in out
+    assert "<h1>B is worse than A: 1 cell fails now, 1 cell can no longer be tested.</h1>" in out
     assert out.count("inplace.returns-self[") == 7
     assert "<script" not in out
 

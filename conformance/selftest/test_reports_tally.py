@@ -55,7 +55,7 @@ def test_could_not_test_is_neither_passed_nor_failed() -> None:
         (run("pass", "error"), "Undecided", "The suite itself broke in 1 place."),
         (run("pass", errors=["no such catalogue"]), "Undecided", "The suite itself broke in 1 place."),
         (run("unsupported", "inconclusive"), "Not tested", "No must could be tested."),
-        (run(), "Not tested", "No must could be tested."),
+        (run(), "Not tested", "No cell was asked for."),
     ],
 )  # fmt: skip
 def test_the_standing_says_what_the_run_allows(found: Run, words: str, detail: str) -> None:

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +126,29 @@ def test_scripts_lie_under_the_name_of_their_cell(tmp_path: Path) -> None:
     path = reproducer.write(tmp_path, cell(target=Target("cuda:0", "cuda:0", "cuda", "")), "text")
 
     assert tmp_path / "demo" / "stays-small--cuda_0.py" == path
+
+
+@dataclass(frozen=True)
+class Somewhere:
+    """A case of a device, with a program that may not say so."""
+
+    text: str
+    device: str = "npu:0"
+
+    def code(self) -> str:
+        """The program."""
+        return self.text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x = torch.ones(2)", "torch.set_default_device('npu:0')\nx = torch.ones(2)"),
+        ("import torch\nx = torch.ones(2)", "import torch\ntorch.set_default_device('npu:0')\nx = torch.ones(2)"),
+        ("x = torch.ones(2, device='npu:0')", "x = torch.ones(2, device='npu:0')"),
+    ],
+)
+def test_a_program_says_its_device(text: str, expected: str) -> None:
+    """Where its own lines do not, a line ahead of them does; on the CPU nothing needs to."""
+    assert expected == reproducer.plain_code(Somewhere(text), examples.stays_small)
+    assert text == reproducer.plain_code(Somewhere(text, "cpu"), examples.stays_small)

@@ -32,6 +32,7 @@ FILES = {
     SPECS / "catalogue" / "stochastic_modules.yaml": "catalogue",
     SPECS / "catalogue" / "optimizers.yaml": "catalogue",
     SPECS / "catalogue" / "schedulers.yaml": "catalogue",
+    SPECS / "catalogue" / "timings.yaml": "catalogue",
 }
 
 

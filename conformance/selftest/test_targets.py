@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 import tokenize
+import types
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from conformance.engine import targets
+from conformance.engine.cells import Cell
+from conformance.engine.specs import load_area
 from conformance.engine.targets import Target
 from conformance.selftest.projects import ROOT, launch, project
 from conformance.selftest.test_plugin import Runner
@@ -41,13 +45,68 @@ def test_targets_come_in_the_order_asked_for() -> None:
 
 
 @pytest.mark.usefixtures("two_accelerators")
-@pytest.mark.parametrize("name", ["cuda:2", "gpu", "CPU", "", "cpu ", "cuda:-1", "meta"])
+@pytest.mark.parametrize("name", ["cuda:2", "gpu", "CPU", "", "cpu ", "cuda:-1", "meta:0"])
 def test_an_unknown_target_is_refused(name: str) -> None:
     """A device that is not there is refused by a line that says which are."""
     with pytest.raises(ValueError) as caught:
         targets.choose(["cpu", name])
 
-    assert f"expected one of cpu, cuda:0, cuda:1 (what this torch can use here); found {name!r}" == str(caught.value)
+    words = f"expected one of cpu, cuda:0, cuda:1 (what this torch can use here) or meta; found {name!r}"
+    assert words == str(caught.value)
+
+
+@pytest.mark.usefixtures("two_accelerators")
+def test_meta_is_there_where_it_is_named() -> None:
+    """It is no device of this machine, so nobody is asked of it who does not name it."""
+    assert ["meta", "cpu"] == names("meta", "cpu")
+    assert "meta" not in names()
+
+
+@pytest.mark.parametrize(
+    ("changes", "target", "expected"),
+    [
+        ({}, targets.META, "it takes values to tell, and meta tensors have none"),
+        ({"values": False}, targets.META, None),
+        ({"values": False, "devices": "cpu"}, targets.META, None),
+        ({"needs": ["several-devices"]}, Target("npu:0", "npu:0", "npu", "one"), "npu:0 has no other of its type"),
+        ({"needs": ["streams"]}, Target("npu:0", "npu:0", "npu", "one", capabilities=frozenset({"streams"})), None),
+        ({"needs": ["streams"], "devices": "accelerator"}, Target("cpu", "cpu", "cpu", ""),
+         "the statement speaks of accelerator; this target is cpu"),
+    ],
+)  # fmt: skip
+def test_what_a_target_cannot_do_is_not_applicable(
+    changes: dict[str, Any], target: Target, expected: str | None
+) -> None:
+    """A capability that it lacks, and values where it has none; told in a few words."""
+    loaded = load_area("inplace")
+    behaviour = loaded.area.behaviours[0].model_copy(update=changes)
+
+    assert expected == Cell("inplace", behaviour, None, target).out_of_scope()
+
+
+MODULE = ("is_available", "device_count", "Stream", "current_stream", "stream", "synchronize", "Event")
+
+
+@pytest.mark.parametrize(
+    ("declared", "count", "expected"),
+    [
+        (None, 1, {"streams", "events", "pinned-memory"}),
+        (None, 2, {"streams", "events", "pinned-memory", "several-devices"}),
+        (["events", "graphs"], 2, {"events", "several-devices"}),
+        ([], 1, set()),
+    ],
+)
+def test_capabilities_are_declared_or_found(
+    declared: list[str] | None, count: int, expected: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A type says what it can do, or its module has names for it; what the module has no name for is not there."""
+    toy = types.SimpleNamespace(**{name: lambda: True for name in MODULE})
+    monkeypatch.setattr(torch, "toy", toy, raising=False)
+    targets.resolve.cache_clear()
+    found = targets._capabilities(targets.Kind(type="toy", capabilities=declared), count)
+    targets.resolve.cache_clear()
+
+    assert expected == found
 
 
 def test_the_cpu_is_always_there() -> None:
@@ -178,6 +237,7 @@ NAMING = {
     "engine/options.py": "an example",
     "engine/targets.py": "an example",
     "engine/switches.py": "the autocast switch of CUDA, which every build has",
+    "inputs/device_memory.py": "switches of precision that torch.backends has for CUDA only",
     "inputs/loader_pinning.py": "what pinned memory is for, in releases before torch.accelerator",
     "inputs/stored_archives.py": "a device that is not there",
     "inputs/stored_places.py": "a device that is not there",

@@ -59,6 +59,7 @@ function result(cell, run, verdict, found) {
     found.rerun ? [h("h2", {}, "Run this cell again", h("small", {}, "in a checkout of torch-conformance")), code(found.rerun, "the command")] : null,
     found.reproducer ? reproduction(found.reproducer) : null,
     found.message ? message(found.message, failing) : null,
+    costEvidence(found.evidence, cellId(cell)),
     evidence(found),
   ];
 }
@@ -101,7 +102,7 @@ function evidence({ cases, evidence: found, seconds: time }) {
   const rows = [["cases", `${cases.corner.toLocaleString("en")} corner, ${cases.sampled.toLocaleString("en")} sampled`]];
   for (const [key, value] of found) {
     if (key === "documentation" || value === null || (Array.isArray(value) && !value.length)) continue;
-    if (key === "discarded" && value === 0) continue;
+    if ((key === "discarded" && value === 0) || key === "scaling" || key === "ratios") continue;
     if (key === "unsupported") rows.push(...Object.entries(value).map(([dtype, words]) => [`refuses ${dtype}`, words]));
     else if (key === "largest_error_ulp") rows.push([EVIDENCE[key], `${value.toLocaleString("en", { maximumSignificantDigits: 6 })} ULP`]);
     else if (Array.isArray(value) && value.every((item) => typeof item !== "object")) {

@@ -13,7 +13,7 @@ function claimsView(where) {
     title: "Claims",
     nodes: [
       h("h1", { class: "title" }, "What tutorials claim"),
-      h("p", { class: "lede" }, `Widely read tutorials of 2017 to 2021 make ${rows.length.toLocaleString("en")} claims about torch. Each was given the behaviours that decide it, and its verdict follows from what came of them in ${runs.length > 1 ? "each run" : "this run"}: ${decided.toLocaleString("en")} of them are decided ${runs.length > 1 ? "in at least one" : "here"}. `,
+      h("p", { class: "lede" }, `Widely read tutorials of 2017 to 2021 make ${counted(rows.length, "claim")} about torch. Where behaviours can decide a claim, its verdict follows from what came of them in ${runs.length > 1 ? "each run" : "this run"}: ${decided ? decided.toLocaleString("en") : "none"} of them ${decided > 1 ? "are" : "is"} decided ${runs.length > 1 ? (decided ? "in at least one" : "in any") : "here"}. `,
         "A false claim is a fault of the tutorial, unless a behaviour fails here."),
       found.nodes,
       h("details", { class: "legend" }, h("summary", {}, "What these verdicts mean"),

@@ -103,11 +103,16 @@ function detailsOf(b) {
   return unpacked.get(b);
 }
 
+/** What a packed text holds. */
+async function inflated(text) {
+  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return JSON.parse(await new Response(stream).text());
+}
+
 async function unpack(b) {
   packed ??= JSON.parse(document.getElementById("details").textContent);
-  const bytes = Uint8Array.from(atob(packed[b]), (character) => character.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  const { fields, pool, rows } = JSON.parse(await new Response(stream).text());
+  const { fields, pool, rows } = await inflated(packed[b]);
   const result = (numbers) => {
     if (!numbers) return null;
     const found = { seconds: numbers[0] };

@@ -10,7 +10,7 @@ function deviationsView() {
     nodes: [
       h("h1", { class: "title" }, "Listed deviations"),
       h("p", { class: "found" }, deviations.length
-        ? [counted(deviations.length, "listed deviation"), stale ? [", ", h("strong", {}, `${stale} of them stale`), ": what is listed passes, so the list should lose it"] : ", none of them stale", "."]
+        ? [counted(deviations.length, "listed deviation"), stale ? [", ", h("strong", {}, deviations.length === 1 ? "which is stale" : `${stale} of them stale`), ": what is listed passes, so the list should lose it"] : deviations.length === 1 ? ", not stale" : ", none of them stale", "."]
         : "No run met a listed deviation."),
       deviations.length ? h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Listed deviations" }, h("table", { class: "areas deviations" },
         h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Deviation"), runs.map((run) => h("th", { scope: "col" }, runHeading(run))))),

@@ -2,10 +2,10 @@
 
 /**
  * Choices are [{key, value, name, count}]: one value of a key at a time. `draw` is given the place and returns
- * {nodes, words, rows}: the list, what is said of it, and a way to have more of it. `pick` is {key, label, values}:
- * a longer list of values, each with its words.
+ * {nodes, words, rows}: the list, what is said of it, and a way to have more of it. Picks are [{key, label, values}]:
+ * longer lists of values, each with its words; one that is `whole` has the whole view drawn anew.
  */
-function finder(where, label, choices, draw, pick = null) {
+function finder(where, label, choices, draw, picks = []) {
   const list = h("div", {}), said = h("p", { class: "found", id: "listed" });
   const found = { nodes: null, rows: null };
   const show = (announced = true) => {
@@ -31,8 +31,13 @@ function finder(where, label, choices, draw, pick = null) {
     });
     return chip;
   });
-  const picked = pick && h("label", { class: "muted" }, `${pick.label} `, h("select", { id: `select-${pick.key}`, onchange: (event) => { amend({ [pick.key]: event.target.value }); show(); } },
-    pick.values.map(([value, words]) => h("option", { value, selected: value === (where[pick.key] || "") }, words))));
+  const changed = (pick, value) => {
+    amend({ [pick.key]: value });
+    if (pick.whole) render(`select-${pick.key}`);
+    else show();
+  };
+  const picked = picks.map((pick) => h("label", { class: "muted" }, `${pick.label} `, h("select", { id: `select-${pick.key}`, onchange: (event) => changed(pick, event.target.value) },
+    pick.values.map(([value, words]) => h("option", { value, selected: value === (where[pick.key] || "") }, words)))));
   found.nodes = [h("div", { class: "finder" }, field, h("div", { class: "chips" }, chips), picked), said, list];
   show(false);
   return found;

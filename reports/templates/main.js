@@ -7,6 +7,7 @@ const VIEWS = {
   deviations: { name: index.deviations.length > 0 && "Deviations", draw: deviationsView },
   claims: { name: index.claims.rows.length > 0 && "Claims", draw: index.claims.rows.length ? claimsView : overview },
   surface: { name: index.surface.names.length > 0 && "Surface", draw: index.surface.names.length ? surfaceView : overview },
+  performance: { name: index.performance && "Performance", draw: index.performance ? performanceView : overview },
   behaviour: { draw: behaviourView },
   cell: { draw: cellView },
 };

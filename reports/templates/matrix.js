@@ -109,11 +109,15 @@ function toGravest(behaviour, r, cells) {
   };
 }
 
-/** A mark where a build no longer documents the behaviour in the words that the specification quotes. */
+/** A mark where a build no longer documents the behaviour in the words that the specification quotes, or at all. */
 function documentationOf(item) {
-  const some = runs.filter((run, r) => item.cells.some((cell) => "cm".includes(index.documentation[r][cell])));
-  if (!some.length) return null;
-  return h("span", { class: "documentation changed" }, ` documentation changed${runs.length > 1 ? ` in ${namesOf(some)}` : ""}`);
+  const left = new Set(runs.keys());
+  return [["c", "documentation changed"], ["m", "not documented"]].map(([letter, words]) => {
+    const some = [...left].filter((r) => item.cells.some((cell) => index.documentation[r][cell] === letter));
+    some.forEach((r) => left.delete(r)); // one thing is said of each build
+    if (!some.length) return null;
+    return h("span", { class: "documentation changed" }, ` ${words}${runs.length > 1 ? ` in ${namesOf(some.map((r) => runs[r]))}` : ""}`);
+  });
 }
 
 /** What the gravest verdict of the cell has to say, in a line. */

@@ -48,6 +48,7 @@ function soleStanding(run) {
     h("p", { class: "lede" }, run.standing.detail.trim()),
     bar(groupsOfCounts(run.counts), missing),
     figures(run),
+    index.performance && !run.cells ? h("p", {}, h("a", { href: address({ view: "performance" }) }, "See the timings")) : null,
     run.share ? h("p", { class: "aside" }, `${run.share} of the decided cells pass. What could not be tested is counted as neither.`) : null);
 }
 
@@ -170,6 +171,7 @@ function areaTable(where) {
       h("small", {}, counted(of.length, "behaviour"))], of, columns, target, `area:${area.area}`);
   });
   if (areas.length > 1) rows.push(tallyRow(["All areas", h("small", {}, counted(all.length, "behaviour"))], all, columns, target, ""));
+  if (!rows.length) return null;
   const choice = (name, label, all, values) => h("label", {}, label, " ",
     h("select", { onchange: (event) => { amend({ [name]: event.target.value }); render(`select-${name}`); }, id: `select-${name}` },
       [["", all], ...values.map((value) => [value, value])].map(([value, words]) =>

@@ -94,10 +94,6 @@ function bar(groups, missing = 0) {
   }));
 }
 
-function lowered(text) {
-  return text.charAt(0).toLowerCase() + text.slice(1);
-}
-
 /** What stands above every view: runs that are not of the whole suite, and places where the suite itself broke. */
 function notices() {
   const found = [], limits = new Map();
@@ -105,17 +101,18 @@ function notices() {
     if (run.limit) limits.set(run.limit.says, [...(limits.get(run.limit.says) || []), run]);
   }
   for (const some of limits.values()) {
-    const { kind, name, says } = some[0].limit;
+    const { kind, name, says, beyond } = some[0].limit;
     const all = runs.length > 1 && some.length === runs.length;
-    found.push(h("div", { class: `notice ${kind}` }, h("p", {}, h("b", {}, `${name}. `),
-      `${all ? (runs.length === 2 ? "Both runs" : "All runs") : some.length === 1 ? fullName(some[0]) : `Runs ${some.map((run) => run.letter).join(", ")}`}: ${lowered(says)} Nothing is known of the others.`)));
+    found.push(h("div", { class: `notice ${kind}` }, h("p", {}, h("b", {}, `${name}. `), runs.length === 1 ? `${says} ${beyond}`
+      : `${all ? (runs.length === 2 ? "Both runs" : "All runs") : some.length === 1 ? fullName(some[0]) : `Runs ${some.map((run) => run.letter).join(", ")}`}: ${lowered(says)} ${beyond}`)));
   }
   for (const run of runs) {
     const broken = run.counts.error;
     if (run.errors.length || broken) {
       found.push(h("div", { class: "notice error" },
         h("p", {}, h("b", {}, "Suite errors. "),
-          `${fullName(run)}: the suite itself broke in ${counted(run.errors.length + broken, "place")}. That says nothing about the build. `,
+          runs.length === 1 ? `The suite itself broke in ${counted(run.errors.length + broken, "place")}. That says nothing about the build. `
+          : `${fullName(run)}: the suite itself broke in ${counted(run.errors.length + broken, "place")}. That says nothing about the build. `,
           broken ? h("a", { href: address({ view: "matrix", q: `status:error run:${run.letter.toLowerCase()}` }) }, `See ${counted(broken, "cell")}`) : null),
         run.errors.length ? h("details", {}, h("summary", {}, `What it said (${run.errors.length})`),
           run.errors.slice(0, 50).map((error) => h("pre", {}, error)),

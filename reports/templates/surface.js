@@ -11,7 +11,7 @@ function surfaceView(where) {
     { key: "named", value: "no", name: "Not named", count: surfaceNames.length - named },
   ];
   const values = [["", "all modules and classes"], ...[...allPlaces].map(([place, some]) => [place, `${place}: ${shareNamed(some)}`])];
-  const found = finder(where, "Search documented names", choices, listOfNames, { key: "place", label: "In", values });
+  const found = finder(where, "Search documented names", choices, listOfNames, [{ key: "place", label: "In", values }]);
   return {
     title: "Surface",
     nodes: [

@@ -233,3 +233,188 @@ def each_parameter_is_held_against_all() -> Break:
         return original(self, closure)
 
     return method("step", other, torch.optim.RMSprop)
+
+
+@falsifies(f"{AREA}.in-place-holds-less-than-out-of-place")
+def one_function_copies_its_result_into_itself() -> Break:
+    """sqrt_ computes a result beside its tensor."""
+    return method("sqrt_", lambda original, self: self.copy_(self.sqrt()))
+
+
+@falsifies(f"{AREA}.modes-make-no-nodes")
+def selections_are_recorded_in_inference_mode_too() -> Break:
+    """gather of a leaf makes a node under no_grad."""
+
+    def other(original: Any, self: Any, *args: Any) -> Any:
+        with torch.enable_grad():
+            return original(self, *args)
+
+    return method("gather", other)
+
+
+@falsifies(f"{AREA}.copies-take-time-in-proportion", subject="tile")
+def tiles_are_laid_again_and_again() -> Break:
+    """tile does its work once for each thousand elements."""
+
+    def other(original: Any, self: Any, *sizes: Any) -> Any:
+        for _ in range(self.numel() * sizes[0] >> 10):
+            found = original(self, *sizes)
+        return found
+
+    return method("tile", other)
+
+
+@falsifies(f"{AREA}.calls-beat-loops")
+def sums_are_looped_over() -> Break:
+    """cumsum goes from element to element in Python."""
+
+    def other(original: Any, self: Any, dim: int) -> Any:
+        found = self.clone()
+        for i in range(1, len(self)):
+            found[i] = found[i - 1] + self[i]
+        return found
+
+    return method("cumsum", other)
+
+
+@falsifies(f"{AREA}.steps-in-bulk-beat-loops", subject="Adadelta-foreach")
+def one_implementation_is_the_loop_by_another_name() -> Break:
+    """The foreach implementation of Adadelta is its loop, after copies of all."""
+    from torch.optim import adadelta
+
+    def other(original: Any, parameters: Any, *args: Any, **kwargs: Any) -> Any:
+        copies = [parameter.clone().sin() for parameter in parameters for _ in range(3)]
+        adadelta._single_tensor_adadelta(parameters, *args, **kwargs)
+        return copies and None
+
+    return method("_multi_tensor_adadelta", other, adadelta)
+
+
+@falsifies(f"{AREA}.channels-last-costs-no-convolution-dear")
+def channels_last_is_convolved_three_times() -> Break:
+    """A convolution of more than sixteen channels that come last does its work three times."""
+
+    def other(original: Any, self: Any, x: Any) -> Any:
+        last = x.shape[1] > 16 and x.is_contiguous(memory_format=torch.channels_last)
+        for _ in range(3 if last else 1):
+            found = original(self, x)
+        return found
+
+    return method("forward", other, torch.nn.Conv2d)
+
+
+@falsifies(f"{AREA}.workers-wait-side-by-side")
+def persistent_workers_are_ignored() -> Break:
+    """A loader with persistent workers loads in the main process."""
+    from torch.utils.data import dataloader
+
+    def other(original: Any, self: Any) -> Any:
+        if not self.persistent_workers:
+            return original(self)
+        for name, value in (("num_workers", 0), ("prefetch_factor", None), ("persistent_workers", False)):
+            object.__setattr__(self, name, value)
+        return dataloader._SingleProcessDataLoaderIter(self)
+
+    return method("_get_iterator", other, dataloader.DataLoader)
+
+
+@falsifies(f"{AREA}.sharing-allocates-nothing", subject="numpy.from_dlpack")
+def long_tensors_are_handed_over_as_copies() -> Break:
+    """A tensor of more than a million elements gives a capsule of its copy."""
+
+    def other(original: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
+        return original(self.clone() if self.numel() > 1_000_000 else self, *args, **kwargs)
+
+    return method("__dlpack__", other)
+
+
+@falsifies(f"{AREA}.in-place-allocates-no-result", subject="tanh_")
+def halves_are_computed_beside_themselves() -> Break:
+    """tanh_ of bfloat16 makes a float32 of it first, and copies back."""
+
+    def other(original: Any, self: Any) -> Any:
+        return self.copy_(self.float().tanh()) if self.dtype is torch.bfloat16 else original(self)
+
+    return method("tanh_", other)
+
+
+@falsifies(f"{AREA}.outs-allocate-no-result", subject="cumsum-out")
+def strided_outs_get_copies() -> Break:
+    """cumsum into an out that is not contiguous copies its result into it."""
+
+    def other(original: Any, x: Any, dim: int, out: Any = None) -> Any:
+        if out is None or out.is_contiguous():
+            return original(x, dim, out=out)
+        return out.copy_(original(x, dim))
+
+    return method("cumsum", other, torch)
+
+
+@falsifies(f"{AREA}.mapping-files-takes-constant-time", subject="load-mmap")
+def mapped_files_are_read() -> Break:
+    """load maps no file of more than a hundred thousand bytes."""
+    import os
+
+    def other(original: Any, file: Any, mmap: Any = None, **kwargs: Any) -> Any:
+        return original(file, mmap=mmap and os.path.getsize(file) < 100_000, **kwargs)
+
+    return method("load", other, torch)
+
+
+@falsifies(f"{AREA}.sharing-allocates-nothing", subject="numpy")
+def parts_of_tensors_become_copies() -> Break:
+    """numpy() copies a tensor that begins within its storage."""
+
+    def other(original: Any, self: Any, **kwargs: Any) -> Any:
+        found = original(self, **kwargs)
+        return found.copy() if self.storage_offset() else found
+
+    return method("numpy", other)
+
+
+@falsifies(f"{AREA}.modes-make-no-nodes")
+def layers_record_within_a_chain() -> Break:
+    """Linear records in every mode, though what follows it does not."""
+
+    def other(original: Any, self: Any, x: Any) -> Any:
+        with torch.enable_grad():
+            return original(self, x)
+
+    return method("forward", other, torch.nn.Linear)
+
+
+@falsifies(f"{AREA}.meta-tensors-hold-no-data")
+def sines_of_nothing_are_computed() -> Break:
+    """sin of a meta tensor makes a real one on the way."""
+
+    def other(original: Any, self: Any) -> Any:
+        if self.is_meta:
+            torch.empty(self.numel())
+        return original(self)
+
+    return method("sin", other)
+
+
+@falsifies(f"{AREA}.steps-take-time-in-proportion", subject="SGD-foreach")
+def parameters_are_looked_up_in_a_list() -> Break:
+    """A step of SGD by foreach looks each parameter up in the list of all."""
+
+    def other(original: Any, self: Any, closure: Any = None) -> Any:
+        if self.param_groups[0]["foreach"]:
+            for one in self.param_groups[0]["params"]:
+                [id(another) for another in self.param_groups[0]["params"]].index(id(one))
+        return original(self, closure)
+
+    return method("step", other, torch.optim.SGD)
+
+
+@falsifies(f"{AREA}.pinned-memory-is-copied-sooner")
+def copies_that_do_not_block_take_a_detour() -> Break:
+    """copy_ with non_blocking copies its source, which is pageable then, and back and forth."""
+
+    def other(original: Any, self: Any, source: Any, non_blocking: bool = False) -> Any:
+        for _ in range(4 if non_blocking else 1):
+            original(self, source.clone() if non_blocking else source)
+        return self
+
+    return method("copy_", other)

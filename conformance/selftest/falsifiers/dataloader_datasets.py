@@ -325,6 +325,16 @@ def a_chain_of_a_tuple_runs_out() -> Break:
     return changed(data.ChainDataset, "__init__", other)
 
 
+@falsifies(f"{AREA}.chain-dataset-chains-its-parts")
+def a_chain_of_what_is_no_sequence_has_two_parts() -> Break:
+    """Of what can only be iterated over a chain takes two datasets."""
+
+    def other(original: Any, self: Any, datasets: Any) -> None:
+        original(self, datasets if isinstance(datasets, list | tuple) else list(datasets)[:2])
+
+    return changed(data.ChainDataset, "__init__", other)
+
+
 @falsifies(f"{AREA}.chain-dataset-chains-on-the-fly")
 def a_chain_reads_a_dataset_at_once() -> Break:
     """Datasets of more than two samples are read at once."""

@@ -133,6 +133,17 @@ def a_batch_of_one_is_a_view() -> Break:
     return mapped(torch.Tensor, lambda original, x: original(x) if len(x) > 1 else x[0].unsqueeze(0))
 
 
+@falsifies(f"{AREA}.collate-makes-memory-of-its-own")
+def a_tensor_that_comes_twice_is_expanded() -> Break:
+    """A batch that is one tensor again and again is a view of it."""
+
+    def other(original: Any, x: Any) -> Any:
+        same = len(x) > 1 and all(each is x[0] for each in x)
+        return x[0].unsqueeze(0).expand(len(x), *x[0].shape) if same else original(x)
+
+    return mapped(torch.Tensor, other)
+
+
 @falsifies(f"{AREA}.collate-passes-gradients-on")
 def the_last_of_three_gets_no_gradient() -> Break:
     """In batches of three or more the last tensor is detached."""
@@ -365,6 +376,14 @@ def tuples_in_dicts_are_left() -> Break:
         return {k: given[k] if type(given[k]) is tuple else v for k, v in found.items()}
 
     return converting(lambda x: type(x) is dict, other)
+
+
+@falsifies(f"{AREA}.convert-goes-down-nested-containers")
+def a_third_key_is_lost() -> Break:
+    """Of a dict of three keys and more the last is lost."""
+    return converting(
+        lambda x: type(x) is dict and len(x) > 2, lambda found, given: {k: found[k] for k in [*found][:-1]}
+    )
 
 
 @falsifies(f"{AREA}.convert-leaves-the-rest-unchanged")

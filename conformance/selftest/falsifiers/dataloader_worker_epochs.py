@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import torch
+from torch._utils import ExceptionWrapper
 from torch.utils.data import dataloader
 
 from conformance.selftest.falsifiers.dataloader_worker_collate import fetched_in_a_worker
@@ -69,6 +70,54 @@ def a_later_epoch_in_any_order_loses_a_batch() -> Break:
         return process_data
 
     return both(iterator_method("_reset", resetting), iterator_method("_process_data", processing))
+
+
+@falsifies(f"{AREA}.in-order-false-loses-nothing")
+def an_exception_in_any_order_is_passed_over() -> Break:
+    """With in_order=False an exception is passed over while other batches are on their way."""
+
+    def broken(original: Any) -> Any:
+        def process_data(self: Any, data: Any, *rest: Any) -> Any:
+            if not self._in_order and self._rcvd_idx in self._task_info and isinstance(data, ExceptionWrapper):
+                original(self, None, *rest)
+                return self._next_data()
+            return original(self, data, *rest)
+
+        return process_data
+
+    return iterator_method("_process_data", broken)
+
+
+@falsifies(f"{AREA}.persistent-epochs-are-whole")
+def kept_workers_keep_the_order() -> Break:
+    """Persistent workers of a shuffled loader load each epoch in the order of the first."""
+
+    def broken(original: Any) -> Any:
+        def reset(self: Any, loader: Any, first_iter: bool = False) -> None:
+            original(self, loader, first_iter)
+            if self._persistent_workers and not self._dataset_kind:
+                if first_iter:
+                    self._conformance_order = list(self._sampler_iter)
+                self._sampler_iter = iter(self._conformance_order)
+
+        return reset
+
+    return patched(dataloader._BaseDataLoaderIter, "_reset", broken)
+
+
+@falsifies(f"{AREA}.prefetches-as-many-batches-as-told")
+def two_single_samples_are_prefetched_whatever_is_told() -> Break:
+    """Without batches the prefetch factor is 2."""
+
+    def broken(original: Any) -> Any:
+        def reset(self: Any, loader: Any, first_iter: bool = False) -> None:
+            if not self._auto_collation:
+                self._prefetch_factor = 2
+            original(self, loader, first_iter)
+
+        return reset
+
+    return iterator_method("_reset", broken)
 
 
 def both(first: Break, second: Break) -> Break:

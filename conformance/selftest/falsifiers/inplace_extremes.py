@@ -260,3 +260,9 @@ def minus_zero_lost_in_the_tail_of_a_half() -> AbstractContextManager[Any]:
         "sin_",
         lambda original, x: original(x).add_(0.0) if x.dtype is torch.bfloat16 and x.shape == (17,) else original(x),
     )
+
+
+@falsifies(f"{AREA}.power-below-the-largest-number-is-finite", subject="pow_")
+def a_power_overflows_in_a_long_row() -> AbstractContextManager[Any]:
+    """pow_ of numbers above 1e308 is infinite in a row of 33."""
+    return after("pow_", lambda x, y: x.shape == (33,) and bool((x > 1e308).any()), lambda x: x.fill_(math.inf))

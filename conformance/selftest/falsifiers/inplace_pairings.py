@@ -147,3 +147,69 @@ def half_precision_is_added_in_eight_bits() -> AbstractContextManager[Any]:
         return original(self, dim, index, source, **kwargs)
 
     return instead("index_add_", other)
+
+
+@falsifies(f"{AREA}.scatter-add-adds-every-value")
+def whole_rows_are_not_added() -> AbstractContextManager[Any]:
+    """scatter_add_ with an index that is expanded along the rows adds nothing."""
+
+    def other(original: Any, self: Any, dim: int, index: Any, source: Any) -> Any:
+        return self if index.dim() > 1 and 0 in index.stride() else original(self, dim, index, source)
+
+    return instead("scatter_add_", other)
+
+
+@falsifies(VALUES, subject="igamma_")
+def the_integral_up_to_zero_is_no_number() -> AbstractContextManager[Any]:
+    """igamma_ up to 0 is NaN in float64."""
+
+    def other(original: Any, self: Any, end: Any) -> Any:
+        found = original(self, end)
+        return found.masked_fill_(end == 0, float("nan")) if self.dtype is torch.float64 else found
+
+    return instead("igamma_", other)
+
+
+@falsifies(VALUES, subject="add_")
+def a_complex_alpha_is_real() -> AbstractContextManager[Any]:
+    """add_ takes the real part of alpha."""
+
+    def other(original: Any, self: Any, y: Any, *, alpha: Any = 1) -> Any:
+        return original(self, y, alpha=alpha.real if isinstance(alpha, complex) else alpha)
+
+    return instead("add_", other)
+
+
+@falsifies(VALUES, subject="addmm_")
+def products_without_a_column_leave_self() -> AbstractContextManager[Any]:
+    """addmm_ with beta=0 of matrices without a common column leaves self."""
+
+    def other(original: Any, self: Any, a: Any, b: Any, **kwargs: Any) -> Any:
+        return self if kwargs.get("beta") == 0 and not a.shape[1] else original(self, a, b, **kwargs)
+
+    return instead("addmm_", other)
+
+
+@falsifies(VALUES, subject="asin_")
+def the_wrong_side_of_the_cut() -> AbstractContextManager[Any]:
+    """asin_ of complex64 conjugates real numbers above 1."""
+
+    def other(original: Any, self: Any) -> Any:
+        beyond = (self.imag == 0) & (self.real.abs() > 1)
+        found = original(self)
+        return found.copy_(torch.where(beyond, found.conj(), found)) if self.dtype is torch.complex64 else found
+
+    return instead("asin_", other)
+
+
+@falsifies(VALUES, subject="copy_")
+def the_last_of_many_converted_elements_is_lost() -> AbstractContextManager[Any]:
+    """copy_ of more than 3,000 elements of another type leaves the last one 0."""
+
+    def other(original: Any, self: Any, source: Any, *args: Any, **kwargs: Any) -> Any:
+        original(self, source, *args, **kwargs)
+        if self.numel() > 3000 and source.dtype is not self.dtype and self.is_contiguous():
+            self.view(-1)[-1] = 0
+        return self
+
+    return instead("copy_", other)

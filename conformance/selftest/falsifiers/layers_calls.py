@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from conformance.selftest.falsifiers.leaves import method
 from conformance.selftest.falsifying import falsifies, patched
 
 
@@ -219,3 +220,25 @@ def an_unbiased_variance_without_weights():
         return original(module, x) * ((count - 1) / count) ** 0.5
 
     return patched(nn.BatchNorm2d, "forward", instead(lambda m, x: m.training and not m.affine, unbiased))
+
+
+@falsifies("layers.deep-copies-are-independent", subject="LSTM")
+def weights_of_a_copy_that_nobody_sees() -> Any:
+    """A copy of an LSTM computes with weights beside its parameters, which hold the same numbers."""
+
+    def change(call: Any, self: Any, state: Any) -> None:
+        call(self, state)
+        self._flat_weights = [weight.detach().clone() for weight in self._flat_weights if weight is not None]
+
+    return method("__setstate__", change, torch.nn.RNNBase)
+
+
+@falsifies("layers.saved-module-round-trip", subject="GRU")
+def weights_of_the_last_layer_that_nobody_sees() -> Any:
+    """A GRU that was saved computes with a last weight beside its parameters."""
+
+    def change(call: Any, self: Any, state: Any) -> None:
+        call(self, state)
+        self._flat_weights = [*self._flat_weights[:-1], self._flat_weights[-1].detach().clone()]
+
+    return method("__setstate__", change, torch.nn.RNNBase)

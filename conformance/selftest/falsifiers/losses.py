@@ -546,3 +546,84 @@ def no_warning_of_one_more_dimension() -> Break:
 def a_negative_label_is_the_last_class() -> Break:
     """nll_loss counts a label of -1 from behind."""
     return loses("nll_loss", lambda call, x, y, *a, **k: call(x, torch.where(y == -1, x.shape[1] - 1, y), *a, **k))
+
+
+# --- rare combinations ------------------------------------------------------------------------------------------
+
+# loss, function, name of the break, and when the loss is another one by 1
+SHIFTED: tuple[tuple[str, str, str, Any], ...] = (
+    ("CrossEntropyLoss", "cross_entropy", "one_class_alone", lambda x, t, **kw: x.dim() > 1 and x.shape[1] == 1),
+    ("CrossEntropyLoss", "cross_entropy", "smoothing_of_one_sample",
+        lambda x, t, **kw: x.dim() == 1 and kw["label_smoothing"]),
+    ("CrossEntropyLoss", "cross_entropy", "probabilities_of_one_sample_by_weight",
+        lambda x, t, **kw: x.dim() == 1 and t.dim() == 1 and kw["weight"] is not None),
+    ("CrossEntropyLoss", "cross_entropy", "a_logit_of_minus_infinity", lambda x, t, **kw: bool(x.isinf().any())),
+    ("CrossEntropyLoss", "cross_entropy", "smoothing_by_weight_beside_ignored_targets",
+        lambda x, t, **kw: kw["label_smoothing"] and kw["weight"] is not None and kw["ignore_index"] == -100
+        and not t.is_floating_point() and bool((t == -100).any())),
+    ("NLLLoss", "nll_loss", "one_position_alone", lambda x, t, **kw: x.shape[2:] == (1, 1)),
+    ("NLLLoss", "nll_loss", "a_weight_of_zero",
+        lambda x, t, **kw: kw["weight"] is not None and not bool(kw["weight"].all())),
+    ("NLLLoss", "nll_loss", "nan_where_it_is_ignored", lambda x, t, **kw: bool(x.isnan().any())),
+    ("BCELoss", "binary_cross_entropy", "a_weight_for_each_row",
+        lambda x, t, weight=None, **kw: weight is not None and weight.shape[-1] == 1),
+    ("BCEWithLogitsLoss", "binary_cross_entropy_with_logits", "one_weight_for_all",
+        lambda x, t, *rest, pos_weight=None, **kw: pos_weight is not None and pos_weight.numel() == 1),
+    ("HingeEmbeddingLoss", "hinge_embedding_loss", "a_margin_below_zero", lambda x, t, margin, **kw: margin < 0),
+    ("MultiMarginLoss", "multi_margin_loss", "one_sample_by_weight",
+        lambda x, t, weight=None, **kw: x.dim() == 1 and weight is not None),
+    ("CTCLoss", "ctc_loss", "a_target_without_labels",
+        lambda x, t, ins, outs, *rest, **kw: min(map(int, outs)) == 0),
+    ("CTCLoss", "ctc_loss", "one_sample_with_another_blank",
+        lambda x, t, ins, outs, blank=0, *rest, **kw: x.dim() == 2 and blank),
+)  # fmt: skip
+
+
+def shift(function: str, when: Any) -> Any:
+    """A break of that function: where the condition holds for its arguments, the loss is another one by 1."""
+
+    def change(call: Any, *args: Any, **kwargs: Any) -> Any:
+        found = call(*args, **kwargs)
+        return found + 1 if when(*args, **kwargs) else found
+
+    return lambda: method(function, change, F)
+
+
+for _loss, _function, _name, _when in SHIFTED:
+    _break = shift(_function, _when)
+    _break.__name__ = _name
+    falsifies(f"{AREA}.unreduced-loss-follows-its-formula", subject=_loss)(_break)
+
+
+@falsifies(f"{AREA}.loss-gradient-follows-its-formula", subject="L1Loss")
+def what_comes_from_above_is_ignored() -> Any:
+    """l1_loss with reduction='sum' takes 1 for the gradient that it is given."""
+
+    def change(call: Any, *args: Any, reduction: str = "mean", **kwargs: Any) -> Any:
+        found = call(*args, reduction=reduction, **kwargs)
+        if reduction == "sum" and found.requires_grad:
+            found.register_hook(torch.ones_like)
+        return found
+
+    return method("l1_loss", change, F)
+
+
+@falsifies(f"{AREA}.swap-takes-the-nearer-negative", subject="TripletMarginLoss")
+def no_eps_where_it_swaps() -> Any:
+    """triplet_margin_loss with swap=True takes the default in the place of eps."""
+
+    def change(call: Any, *args: Any, **kwargs: Any) -> Any:
+        return call(*args, **(kwargs | {"eps": 1e-6} if kwargs.get("swap") else kwargs))
+
+    return method("triplet_margin_loss", change, F)
+
+
+@falsifies(f"{AREA}.clusters-share-the-probability", subject="AdaptiveLogSoftmaxWithLoss")
+def a_batch_of_the_shortlist() -> Any:
+    """The loss of a batch without a target in any cluster is doubled."""
+
+    def change(call: Any, self: Any, x: Any, target: Any) -> Any:
+        found = call(self, x, target)
+        return found if bool((target >= self.cutoffs[0]).any()) else type(found)(found.output, found.loss * 2)
+
+    return method("forward", change, torch.nn.AdaptiveLogSoftmaxWithLoss)

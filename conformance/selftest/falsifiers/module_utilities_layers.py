@@ -218,3 +218,56 @@ def the_linear_itself_is_changed() -> Break:
 def a_norm_without_weight_is_left_out() -> Break:
     """fuse_linear_bn_eval returns a Linear of zeros where the norm has no weight."""
     return method("fuse_linear_bn_eval", lambda original, linear, norm: torch.nn.Linear(2, 1), utils.fusion)
+
+
+@falsifies(f"{AREA}.orthogonal-weight-is-orthogonal")
+def columns_that_are_a_little_longer() -> Break:
+    """The product of Householder reflections is scaled by 1.001 where it is wide and not trivialized."""
+
+    def change(call: Any, self: Any, x: Any) -> Any:
+        return call(self, x) * (1.001 if x.shape[-2] < x.shape[-1] and not hasattr(self, "base") else 1)
+
+    return method("forward", change, torch.nn.utils.parametrizations._Orthogonal)
+
+
+@falsifies(f"{AREA}.fused-convolution-may-have-groups")
+def a_bias_that_is_lost() -> Break:
+    """fuse_conv_bn_eval forgets the bias of a transposed convolution."""
+
+    def change(call: Any, layer: Any, norm: Any, transpose: bool = False) -> Any:
+        found = call(layer, norm, transpose)
+        if transpose:
+            found.bias.data.zero_()
+        return found
+
+    return method("fuse_conv_bn_eval", change, torch.nn.utils.fusion)
+
+
+@falsifies(f"{AREA}.fused-convolution-gives-the-same")
+def zeros_around_a_ring() -> Break:
+    """fuse_conv_bn_eval makes a convolution that pads with zeros of one that pads with the other end."""
+
+    def change(call: Any, layer: Any, norm: Any, transpose: bool = False) -> Any:
+        found = call(layer, norm, transpose)
+        found.padding_mode = "zeros"
+        return found
+
+    return method("fuse_conv_bn_eval", change, torch.nn.utils.fusion)
+
+
+@falsifies(f"{AREA}.pruning-takes-the-lowest")
+def the_first_dimension_for_the_last() -> Break:
+    """random_structured takes the last dimension, counted from the end, for the first."""
+    prune = torch.nn.utils.prune
+
+    def change(call: Any, module: Any, name: str, amount: Any, dim: int) -> Any:
+        return call(module, name, amount, 0 if dim == -1 else dim)
+
+    return method("random_structured", change, prune)
+
+
+@falsifies(f"{AREA}.pruning-takes-the-lowest")
+def a_container_that_says_no() -> Break:
+    """is_pruned says of a container that it is not."""
+    prune = torch.nn.utils.prune
+    return method("is_pruned", lambda call, module: call(module) and not list(module.children()), prune)

@@ -239,3 +239,14 @@ def a_copy_shares_a_frozen_original() -> Break:
         return found
 
     return method("deepcopy", other, copy)
+
+
+@falsifies(f"{AREA}.former-type-is-told")
+def the_class_that_it_is_now() -> Break:
+    """type_before_parametrizations gives the present class where there are three parametrizations."""
+
+    def change(call: Any, module: Any) -> Any:
+        three = hasattr(module, "parametrizations") and len(module.parametrizations.weight) == 3
+        return type(module) if three else call(module)
+
+    return method("type_before_parametrizations", change, torch.nn.utils.parametrize)

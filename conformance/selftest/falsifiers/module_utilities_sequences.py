@@ -150,3 +150,26 @@ def a_batch_that_comes_first_loses_its_gradient() -> Break:
         return original(x, lengths, batch_first, enforce_sorted)
 
     return method("pack_padded_sequence", other, rnn)
+
+
+@falsifies(f"{AREA}.packed-sequences-are-converted")
+def an_order_that_is_lost() -> Break:
+    """A packed sequence of five sequences and more forgets their order where it is converted."""
+    packed = torch.nn.utils.rnn.PackedSequence
+
+    def change(call: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
+        found = call(self, *args, **kwargs)
+        return found if found is self or int(self.batch_sizes[0]) < 5 else packed(found.data, found.batch_sizes)
+
+    return method("to", change, packed)
+
+
+@falsifies(f"{AREA}.sequences-are-padded")
+def numbers_below_zero() -> Break:
+    """pad_sequence pads with zeros in the place of a number below, where the batch comes first."""
+    rnn = torch.nn.utils.rnn
+
+    def change(call: Any, rows: Any, first: bool = False, value: float = 0.0, *args: Any, **kwargs: Any) -> Any:
+        return call(rows, first, max(value, 0.0) if first else value, *args, **kwargs)
+
+    return method("pad_sequence", change, rnn)

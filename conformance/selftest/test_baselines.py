@@ -1,0 +1,190 @@
+"""Baselines: timings that are kept, compared on one machine, and never across two without being asked."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from conformance.engine.targets import choose
+from conformance.performance.subjects import subjects
+from conformance.performance.timing import calibrated, one_thread, quiet, rounds_within, timed
+from conformance.selftest import records
+from conformance.selftest.falsifying import patched
+from reports.command import main
+from reports.merging import merge
+from reports.reading import load
+
+Capture = pytest.CaptureFixture[str]
+Json = dict[str, Any]
+
+
+def run(folder: Path, name: str, timings: Json | None, torch: str = "2.13.0+cpu", **changes: Any) -> Path:
+    """A record with timings."""
+    more = {} if timings is None else {"performance": timings}
+    return records.save(folder, records.record(areas=1, torch=torch, **more, **changes), f"{name}.json")
+
+
+def baseline(*words: object) -> int:
+    """The command."""
+    return main(["baseline", *map(str, words)])
+
+
+def calls(factor: float = 1.0) -> Json:
+    """Timings of three calls, of which one is slower by a factor."""
+    return records.performance(
+        records.measurement(median=1e-6 * factor), records.measurement(subject="sub_"),
+        records.measurement(subject="exp_", size="large", elements=2**22, median=4e-3, iqr=1e-4),
+    )  # fmt: skip
+
+
+def test_a_baseline_is_kept_by_machine_and_release(tmp_path: Path, capsys: Capture) -> None:
+    """One file for each fingerprint and torch; the same again replaces it, and a run is equal to its own."""
+    kept = tmp_path / "kept"
+    for torch_ in ("2.4.1+cu121", "2.13.0+cpu", "2.13.0+cpu"):
+        assert baseline("save", run(tmp_path, "run", calls(), torch_), "-o", kept) == 0
+
+    names = ["0123456789ab-torch-2.13.0+cpu.json", "0123456789ab-torch-2.4.1+cu121.json"]
+    assert names == sorted(path.name for path in kept.iterdir())
+    assert baseline("compare", tmp_path / "run.json", "--against", kept, "--fail-above", "1.0") == 0
+    assert "geometric mean of the ratios 1.000" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("factor", "status"), [(1.0, 0), (1.25, 0), (1.4, 1), (0.5, 0)])
+def test_a_slower_call_is_told(tmp_path: Path, capsys: Capture, factor: float, status: int) -> None:
+    """Above the threshold, by more than noise: exit status 1, and the call is the first of the table."""
+    before, after = run(tmp_path, "before", calls()), run(tmp_path, "after", calls(factor))
+
+    assert baseline("compare", after, "--against", before, "--fail-above", "1.3") == status
+    assert baseline("compare", after, "--against", before) == 0
+    if status:
+        first = capsys.readouterr().out.splitlines()[4]
+        assert first.split()[0] == f"{factor:.2f}"
+        assert "add_ (in-place operator, float32, small, cpu)" in first
+
+
+def test_noise_is_no_reason_to_fail(tmp_path: Path) -> None:
+    """A median of rounds that were far apart can be twice another without anything having become slower."""
+    noisy = records.performance(records.measurement(median=2e-6, iqr=4e-6, rounds=5))
+    before, after = run(tmp_path, "before", calls()), run(tmp_path, "after", noisy)
+
+    assert baseline("compare", after, "--against", before, "--fail-above", "1.3") == 0
+
+
+def test_an_add_that_is_slower_in_earnest_is_told(tmp_path: Path) -> None:
+    """A break of torch: ``add_`` that adds through a copy of itself, over and over."""
+    target = choose(["cpu"])[0]
+    subject = next(x for x in subjects((target,)) if x.id.startswith("in-place-operator-add_-float32-small"))
+
+    def measured() -> Json:
+        with one_thread(), quiet():
+            batch, seconds = calibrated(subject.snippet(), time.perf_counter, 64)
+            found = timed(batch, time.perf_counter, rounds_within(seconds))
+        return records.performance(
+            records.measurement(median=found.median, iqr=found.iqr, rounds=len(found.rounds), calls=found.calls)
+        )
+
+    def slower(original: Any) -> Any:
+        def add_(self: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+            for _ in range(40):
+                self.clone()
+            found: torch.Tensor = original(self, *args, **kwargs)
+            return found
+
+        return add_
+
+    before = run(tmp_path, "before", measured())
+    with patched(torch.Tensor, "add_", slower):
+        after = run(tmp_path, "after", measured())
+
+    assert baseline("compare", after, "--against", before, "--fail-above", "1.3") == 1
+    assert baseline("compare", before, "--against", after, "--fail-above", "1.3") == 0
+
+
+def test_two_machines_are_not_compared(tmp_path: Path, capsys: Capture) -> None:
+    """One line that names both, and exit status 2; with ``--normalise`` their yardsticks make them comparable."""
+    other = records.fingerprint(id="ba9876543210", processor="Other 1")
+    before, kept = run(tmp_path, "before", calls()), tmp_path / "kept"
+    slow = calls()
+    slow["fingerprint"] = other
+    for row in (*slow["measurements"], *slow["yardsticks"]):
+        row["median"] *= 3
+    after = run(tmp_path, "after", slow)
+    baseline("save", before, "-o", kept)
+    for against in (before, kept):
+        capsys.readouterr()
+        assert baseline("compare", after, "--against", against) == 2
+        [line] = capsys.readouterr().err.splitlines()
+        assert "ba9876543210 (Other 1" in line
+        assert "--normalise" in line
+
+    assert baseline("compare", after, "--against", kept, "--normalise", "--fail-above", "1.3") == 0
+    assert "geometric mean of the ratios 1.000" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "nothing of this name"),
+        ("", "an empty file"),
+        ("[1, 2]", "a run record"),
+        ('{"schema": "baseline/2"}', '"baseline/1"'),
+        ('{"schema": "baseline/1", "torch": "2.13.0"}', "this key"),
+        ('{"name": "something else"}', "another program"),
+        ("<html></html>", "HTML"),
+        ("cut", "the end of the file"),
+    ],
+)
+def test_what_is_no_baseline_is_one_line(tmp_path: Path, capsys: Capture, text: str | None, said: str) -> None:
+    """A file that is cut off, or of something else: one line with the way out, exit status 2."""
+    after, file = run(tmp_path, "after", calls()), tmp_path / "file.json"
+    if text is not None:
+        file.write_text(after.read_text()[:700] if text == "cut" else text)
+    assert baseline("compare", after, "--against", file) == 2
+
+    [line] = capsys.readouterr().err.splitlines()
+    assert str(file) in line
+    assert said in line
+
+
+def test_a_run_without_timings_is_one_line(tmp_path: Path, capsys: Capture) -> None:
+    """It says how to make one with them; so is a run whose timings were cut off, and a folder with two to choose of."""
+    kept = tmp_path / "kept"
+    for torch_ in ("2.4.1", "2.8.0"):
+        baseline("save", run(tmp_path, "old", calls(), torch_), "-o", kept)
+    good = run(tmp_path, "good", calls())
+    capsys.readouterr()
+    cases = [
+        (("save", run(tmp_path, "without", None), "-o", kept), "pytest -m performance"),
+        (("save", run(tmp_path, "half", calls(), complete=False), "-o", kept), "cut off"),
+        (("compare", good, "--against", kept), "one baseline to compare torch 2.13.0+cpu with"),
+        (("compare", good, "--against", tmp_path), "timings"),
+    ]
+    for words, said in cases:
+        assert baseline(*words) == 2
+        [line] = capsys.readouterr().err.splitlines()
+        assert said in line
+
+
+def test_shards_keep_their_timings_and_add_their_costs(tmp_path: Path) -> None:
+    """The merged record has the timings of the shard that has any, and each area's cells, cases and seconds once."""
+    whole = records.record(areas=1)
+    paths = []
+    for part in (1, 2):
+        cells = whole["cells"][part - 1 :: 2]
+        cost = {"area": "numpy_bridge", "cells": len(cells), "cases": 10, "seconds": 1.5, "under_test": 0.5}
+        more = {"performance": calls()} if part == 1 else {}
+        settings = records.settings(shard=f"{part}/2")
+        shard = {**whole, "cells": cells, "planned": len(cells), "settings": settings, "costs": [cost], **more}
+        paths.append(records.save(tmp_path, shard, f"{part}.json"))
+    merged = merge([load(path) for path in paths], tmp_path / "run.json")
+
+    assert merged.performance is not None
+    assert 3 == len(merged.performance.measurements)
+    [cost] = merged.costs
+    assert (len(whole["cells"]), 20, 3.0, 1.0) == (cost.cells, cost.cases, cost.seconds, cost.under_test)
+    assert json.loads(paths[0].read_text())["performance"] == merged.performance.model_dump(mode="json")

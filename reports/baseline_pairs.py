@@ -1,0 +1,141 @@
+"""Pairs: the same call in two sets of timings, its ratio, and how sure that ratio is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from reports.baseline_file import Timed
+from reports.model import Measurement, Performance, Timing
+
+# Between two runs a median differs by more than the rounds of one run show: where the memory came to lie, how warm the
+# machine was. Measured by `tox -e bench`; docs/performance.md has the figures.
+BETWEEN_RUNS = 0.04
+NOTHING_KNOWN = math.log(1000)  # an interval that is this wide says nothing, and would say it in many digits
+SIGMAS = 3.0  # thousands of calls are compared: one in twenty would be hundreds of false alarms
+Key = tuple[str, str, str, str, str, int]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One call, before and after: seconds, or seconds by a yardstick."""
+
+    key: Key
+    before: float
+    after: float
+    ratio: float
+    interval: tuple[float, float]
+
+    @property
+    def name(self) -> str:
+        """``add_ (in-place operator, float32, small, cpu)``."""
+        subject, kind, target, dtype, size, _ = self.key
+        return f"{subject} ({kind}, {dtype}, {size}, {target})"
+
+    def slower(self, threshold: float) -> bool:
+        """Whether it takes more than ``threshold`` times as long, and noise cannot be the reason."""
+        return self.interval[0] > threshold
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All pairs, the slowest first, and what one side has alone."""
+
+    pairs: list[Pair]
+    only_before: int
+    only_after: int
+    normalised: bool
+
+    def mean(self) -> tuple[float, float, float]:
+        """The geometric mean of the ratios, and the interval of it."""
+        logs = [math.log(pair.ratio) for pair in self.pairs]
+        centre = sum(logs) / len(logs)
+        spread = math.sqrt(sum((x - centre) ** 2 for x in logs) / max(len(logs) - 1, 1) / len(logs))
+        return math.exp(centre), math.exp(centre - 1.96 * spread), math.exp(centre + 1.96 * spread)
+
+
+def compare(before: Timed, after: Timed, normalise: bool) -> Comparison:
+    """The pairs of two sets of timings."""
+    first, second = _by_key(before.performance), _by_key(after.performance)
+    pairs = []
+    for key in first.keys() & second.keys():
+        units = [_unit(side.performance, key) if normalise else 1.0 for side in (before, after)]
+        if (pair := _pair(key, first[key], second[key], units)) is not None:
+            pairs.append(pair)
+    pairs.sort(key=lambda pair: (-pair.ratio, pair.key))
+    return Comparison(pairs, len(first.keys() - second.keys()), len(second.keys() - first.keys()), normalise)
+
+
+def _by_key(performance: Performance) -> dict[Key, Measurement]:
+    return {(x.subject, x.kind, x.target, x.dtype, x.size, x.elements): x for x in performance.measurements}
+
+
+def _pair(key: Key, before: Measurement, after: Measurement, units: Sequence[float]) -> Pair | None:
+    """None where a clock that saw no time pass has nothing to compare."""
+    one, other = before.median / (units[0] or 1.0), after.median / (units[1] or 1.0)
+    if one <= 0 or other <= 0:
+        return None
+    ratio = other / one
+    error = math.hypot(SIGMAS * _error(before), SIGMAS * _error(after), BETWEEN_RUNS, BETWEEN_RUNS)
+    error = min(error, NOTHING_KNOWN)
+    return Pair(key, one, other, ratio, (ratio * math.exp(-error), ratio * math.exp(error)))
+
+
+def _error(timing: Timing) -> float:
+    """The relative standard error of a median, that of a normal sample: 1.25 sigma / sqrt(n)."""
+    sigma = timing.iqr / 1.349 / timing.median
+    return 1.2533 * sigma / math.sqrt(timing.rounds)
+
+
+def _unit(performance: Performance, key: Key) -> float:
+    """The yardstick of a call: what Python takes for a call, where that is what counts, else what a copy takes."""
+    _, _, target, _, size, _ = key
+    wanted = "empty call" if size == "small" and target == "cpu" else "copy"
+    return next((x.median for x in performance.yardsticks if x.name == wanted and x.target == target), 0.0)
+
+
+def text(found: Comparison, before: Timed, after: Timed, threshold: float | None, most: int) -> Iterator[str]:
+    """The table of the slowest, and what all come to."""
+    yield f"before: torch {before.torch}, {before.path}"
+    yield f"after:  torch {after.torch}, {after.path}"
+    if found.normalised:
+        yield "by yardsticks: small calls on the CPU by an empty call, all others by a copy"
+    yield ""
+    rows = [("ratio", "interval", "before", "after", "call")]
+    for pair in found.pairs[:most]:
+        low, high = pair.interval
+        rows.append((
+            f"{pair.ratio:.2f}", f"{low:.2f} - {high:.2f}", _told(pair.before, found.normalised),
+            _told(pair.after, found.normalised), pair.name,
+        ))  # fmt: skip
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for row in rows:
+        yield "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[4]])
+    mean, low, high = found.mean()
+    yield ""
+    yield f"{len(found.pairs)} calls, geometric mean of the ratios {mean:.3f} ({low:.3f} - {high:.3f})"
+    if not found.normalised and (machine := list(_machine(before, after))):
+        yield f"the machine itself, by its yardsticks: {', '.join(machine)}"
+    if found.only_before or found.only_after:
+        yield f"not compared: {found.only_before} calls before only, {found.only_after} after only"
+    if threshold is not None:
+        count = sum(pair.slower(threshold) for pair in found.pairs)
+        yield f"slower by more than {threshold:g}, noise excluded: {count}"
+
+
+def _machine(before: Timed, after: Timed) -> Iterator[str]:
+    """What became of the yardsticks: where these have become slower, the machine was busy or is another."""
+    first = {(x.target, x.name): x.median for x in before.performance.yardsticks}
+    for x in after.performance.yardsticks:
+        if (median := first.get((x.target, x.name), 0.0)) > 0:
+            yield f"{x.name} on {x.target} {x.median / median:.2f}"
+
+
+def _told(value: float, normalised: bool) -> str:
+    if normalised:
+        return f"{value:.3g}"
+    for unit, factor in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if value >= factor:
+            return f"{value / factor:.3g} {unit}"
+    return f"{value / 1e-9:.3g} ns"
