@@ -242,6 +242,7 @@ NAMING = {
     "inputs/stored_archives.py": "a device that is not there",
     "inputs/stored_places.py": "a device that is not there",
     "matrix.py": "the environments of tox",
+    "oracles/main_processes.py": "a module that a process of a loader would import anew",
     "test_dataloader.py": "the documented argument pin_memory_device",
     "test_numpy_bridge.py": "numbers of DLPack; streams, of which only CUDA's are documented there; shared memory",
 }
