@@ -1683,6 +1683,15 @@ def test_out_of_batched_triangles_keeps_its_strides(case: OutCall) -> None:
     holds_results(case, given)
 
 
+@cases(outs.numbered_choice_cases)
+def test_out_of_a_choice_of_numbers_receives_it(case: OutCall) -> None:
+    """where with a number in place of a tensor writes to its out."""
+    given = case.build()
+    case.apply(given)
+    kept_frames(case, given)
+    holds_results(case, given)
+
+
 @cases(outs.returning_cases)
 def test_out_is_returned(case: OutCall) -> None:
     """A function returns the tensor that it was given as out, or those tensors."""

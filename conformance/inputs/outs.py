@@ -241,6 +241,13 @@ def batched_triangle_cases(cell: Cell) -> Inputs:
     return Inputs(found)
 
 
+def numbered_choice_cases(cell: Cell) -> Inputs:
+    """A choice between a tensor and a number, either way round."""
+    marks, x = (form_operand(name, cell.target.device) for name in ("b", "x"))
+    calls = [OutCall("where", (marks, *rest), {}, (), ()) for rest in ((x, 2.0), (2.0, x))]
+    return Inputs([_computed(call, ("float32",), cell.target.device) for call in calls])
+
+
 def returning_cases(cell: Cell) -> Inputs:
     """Outs of the right shape in a few layouts, of no dimension where results have none, and outs without elements."""
     call, *others = out_templates(cell)

@@ -117,3 +117,13 @@ def matmul_errs_for_a_batch_and_a_matrix() -> AbstractContextManager[Any]:
 def tril_of_batches_errs() -> AbstractContextManager[Any]:
     """tril of several batch dimensions errs."""
     return spoiled_where("tril", lambda x: x.dim() == 4)
+
+
+@falsifies(f"{AREA}.out-of-a-choice-of-numbers-receives-it")
+def where_with_a_number_leaves_its_out() -> AbstractContextManager[Any]:
+    """where leaves its out as it is where one of its operands is a number."""
+
+    def other(original: Any, out: Any, *args: Any) -> Any:
+        return out if any(not isinstance(x, torch.Tensor) for x in args) else original(*args, out=out)
+
+    return with_out("where", other)
