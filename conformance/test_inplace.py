@@ -1671,6 +1671,36 @@ def test_out_of_the_right_shape_keeps_its_strides(case: OutCall) -> None:
     holds_results(case, given)
 
 
+@cases(outs.folded_matmul_cases)
+def test_out_of_a_folded_matmul_keeps_its_strides(case: OutCall) -> None:
+    """matmul of a vector and a matrix, or of a batch and a matrix, writes to an out of the result's shape and
+    keeps its strides."""
+    given = case.build()
+    with silence():
+        case.apply(given)
+    kept_frames(case, given)
+    holds_results(case, given)
+
+
+@cases(outs.batched_triangle_cases)
+def test_out_of_batched_triangles_keeps_its_strides(case: OutCall) -> None:
+    """tril and triu of several batch dimensions write to an out of the result's shape, whatever its strides
+    are, and to nothing beside it."""
+    given = case.build()
+    case.apply(given)
+    kept_frames(case, given)
+    holds_results(case, given)
+
+
+@cases(outs.numbered_choice_cases)
+def test_out_of_a_choice_of_numbers_receives_it(case: OutCall) -> None:
+    """where with a number in place of a tensor writes to its out."""
+    given = case.build()
+    case.apply(given)
+    kept_frames(case, given)
+    holds_results(case, given)
+
+
 @cases(outs.returning_cases)
 def test_out_is_returned(case: OutCall) -> None:
     """A function returns the tensor that it was given as out, or those tensors."""
@@ -1753,7 +1783,7 @@ def test_further_out_that_requires_grad_is_refused(case: FurtherOut) -> None:
     expect.raises(RuntimeError, lambda: case.apply(given), f"{case.function} to an out that requires grad")
 
 
-@cases(outs.empty_cases)
+@cases(outs.resized_cases)
 def test_out_without_elements_is_resized(case: OutCall) -> None:
     """An out without elements is resized to the shape of the result and receives it, and so again in a second call."""
     given = case.build()

@@ -12,6 +12,7 @@ from conformance.engine.catalogue import DifferentiableFunctions, Operators
 from conformance.engine.claims import Claims
 from conformance.engine.expectations import Deviations
 from conformance.engine.module_catalogue import Modules
+from conformance.engine.out_catalogue import OutFunctions
 from conformance.engine.specs import SPECS, Area
 from conformance.engine.subjects import Rows
 from conformance.engine.targets import Kinds
@@ -24,6 +25,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "operators": Operators,
     "differentiable": DifferentiableFunctions,
     "modules": Modules,
+    "out_functions": OutFunctions,
     "catalogue": Rows,
     "targets": Kinds,
 }

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from conformance.engine import catalogue as operators
 from conformance.engine.module_catalogue import modules
+from conformance.engine.out_catalogue import out_functions
 from conformance.engine.specs import SPECS, Model, Subjects, VersionText
 from conformance.engine.yamlfile import Faults, SpecError, load, shown, worded
 
@@ -61,6 +62,8 @@ def rows(name: str, specs: Path = SPECS) -> dict[str, Any]:
         return dict(operators.differentiable_functions().rows())
     if name == "modules" and specs == SPECS:
         return dict(modules().rows())
+    if name == "out_functions" and specs == SPECS:
+        return dict(out_functions())
     found = load(path, Rows)
     if found.catalogue != name:
         raise SpecError(f"{shown(path)}:1: catalogue: expected: {name!r}; found: {found.catalogue!r}")

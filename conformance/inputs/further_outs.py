@@ -15,7 +15,8 @@ import torch
 
 from conformance.engine.cases import Inputs
 from conformance.inputs.dtypes import ELEMENT_TYPES, dtype_name
-from conformance.inputs.outs import GARBAGE, made, written_out
+from conformance.inputs.out_forms import made, written_out
+from conformance.inputs.outs import GARBAGE
 from conformance.inputs.tensors import Strided, strided
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ class Sizing:
     """What operands are like: rows and columns (-1 for no dimension at all), element type, layout and values.
 
     Where functions take a dimension away, their operand without "dimensions" is a vector. ``broadcast`` makes the
-    second operand smaller than the first.
+    second operand smaller than the first; ``batch`` are dimensions before the rows.
     """
 
     rows: int
@@ -33,6 +33,7 @@ class Sizing:
     layout: str = "contiguous"
     data: str = "ordinary"
     broadcast: bool = False
+    batch: Shape = ()
 
 
 PLAIN = Sizing(2, 3)
@@ -67,9 +68,15 @@ def sizes_of(name: str, operands: str) -> list[Sizing]:
     """What operands a function is called with."""
     found = [PLAIN, Sizing(3, 11), Sizing(0, 3), Sizing(2, 3, layout="transposed"), Sizing(4, 3, "float64", "stepped")]
     if name in EXACT_ON_INTEGERS:
-        found.append(Sizing(3, 11, "int16"))
+        found.append(Sizing(4, 10, "int16"))
     if takes_any_shape(name, operands):
         found += [Sizing(-1, -1), Sizing(3, 11, "bfloat16", "sliced"), Sizing(3, 11, "float16")]
+    if operands in POINTWISE:
+        found.append(Sizing(19, 22, "float64", "sliced"))
+        if name not in OF_MATRICES:
+            found.append(Sizing(3, 4, batch=(2, 2)))
+    elif name in ("gather", "nonzero"):
+        found.append(Sizing(60, 4, "float64"))
     if operands in PAIRED:
         found.append(Sizing(3, 11, broadcast=True))
     if name in ON_SPECIAL_VALUES:
@@ -80,7 +87,7 @@ def sizes_of(name: str, operands: str) -> list[Sizing]:
 def operands_of(kind: str, size: Sizing, device: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Positional and keyword arguments of a row."""
     dtype, layout, alone = size.dtype, size.layout, size.rows < 0
-    whole: Shape = () if alone else (size.rows, size.columns)
+    whole: Shape = () if alone else (*size.batch, size.rows, size.columns)
     second: Shape = (size.columns,) if size.broadcast else whole
     m, n = (1, 3) if alone else (size.rows, size.columns)
     listed, partners = (SPECIAL, SPECIAL[3:] + SPECIAL[:3]) if size.data == "special" else (OPERANDS, PARTNERS)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache, reduce
 from itertools import product
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from conformance.engine.cases import Inputs
 from conformance.inputs.covering import covering
 from conformance.inputs.dtypes import ELEMENT_TYPES
 from conformance.inputs.layouts import DISJOINT, REPEATING
+from conformance.inputs.out_forms import TypeNamed, form_arguments, form_operand, made, written_out
 from conformance.inputs.out_operands import LARGE_OPERANDS, PLAIN, Sizing, operands_of, sizes_of, takes_any_shape
 from conformance.inputs.positions import Shape
 from conformance.inputs.tensors import Strided, strided
@@ -100,42 +102,52 @@ class OutCall:
                 yield replace(self, outs=(*self.outs[:i], plain, *self.outs[i + 1 :]))
 
 
-def made(value: Any) -> Any:
-    """A tensor for a plan, also within a tuple; anything else as it is."""
-    if isinstance(value, tuple):
-        return tuple(made(x) for x in value)
-    return value.build() if isinstance(value, Strided) else value
-
-
-def written_out(value: Any) -> str:
-    """An argument as plain torch."""
-    if isinstance(value, tuple):
-        return "(" + ", ".join(written_out(x) for x in value) + ("," if len(value) == 1 else "") + ")"
-    return value.code() if isinstance(value, Strided) else repr(value)
-
-
 @cache
 def template(
     function: str, kind: str, types: tuple[str, ...], accuracy: str, size: Sizing, device: str, keywords: str = "{}"
 ) -> OutCall:
     """The call of a row with outs as its results are; the variants below replace the outs."""
+    args, kwargs = operands_of(kind, size, device)
+    types = tuple(size.dtype if name == "float32" else name for name in types)
+    return _computed(
+        OutCall(function, args, {**kwargs, **json.loads(keywords)}, (), (), accuracy, size.dtype), types, device
+    )
+
+
+def _computed(call: OutCall, types: tuple[str, ...], device: str) -> OutCall:
+    """The call with its results, of these types, and with outs as they are."""
     from conformance.oracles.results import RESULTS
 
-    args, kwargs = operands_of(kind, size, device)
-    kwargs = {**kwargs, **json.loads(keywords)}
     with np.errstate(all="ignore"):
-        found = RESULTS[function](*[_plain(x) for x in args], **kwargs)
+        found = RESULTS[call.function](*_plain(call.args), **{key: _plain(x) for key, x in call.kwargs.items()})
     arrays = found if isinstance(found, tuple) else (found,)
-    types = tuple(size.dtype if name == "float32" else name for name in types)
     results = tuple(_plan_of(array, dtype, device) for array, dtype in zip(arrays, types, strict=True))
-    call = OutCall(function, args, kwargs, results, results, accuracy, size.dtype)
+    call = replace(call, results=results)
     return _with(call, *(_garbage(call, plan, "contiguous") for plan in results))
+
+
+@cache
+def out_forms(name: str, device: str) -> tuple[OutCall, ...]:
+    """The further forms of a row that the release has."""
+    from conformance.engine.subjects import rows
+    from conformance.engine.versions import out_of_range
+
+    row = rows("out_functions")[name]
+    here = [x for x in row.forms if out_of_range(torch.__version__, x.since, x.until) is None]
+    found = []
+    for form in here:
+        types = form.results or row.results
+        floating = next((x for x in types if ELEMENT_TYPES[x].kind == "floating"), "float32")
+        args, kwargs = form_arguments(form, device)
+        call = OutCall(name, args, kwargs, (), (), form.accuracy or row.accuracy, floating)
+        found.append(_computed(call, types, device))
+    return tuple(found)
 
 
 def out_template(cell: Cell, size: Sizing = PLAIN, keyed: bool = False) -> OutCall:
     """The call of the cell's row, with operands of some size, and with the row's keywords if they are wanted."""
     row = cell.subject
-    keywords = json.dumps(getattr(row, "keywords", {}) if keyed else {})
+    keywords = json.dumps(row.keywords if keyed else {})
     return template(row.name, row.operands, tuple(row.results), row.accuracy, size, cell.target.device, keywords)
 
 
@@ -143,7 +155,7 @@ def out_templates(cell: Cell) -> list[OutCall]:
     """The same with operands of several sizes, types and layouts, as far as they suit the function."""
     row = cell.subject
     found = [out_template(cell, size) for size in sizes_of(row.name, row.operands)]
-    if not hasattr(row, "keywords"):
+    if not row.keywords:
         return found
     special = [out_template(cell, Sizing(3, 5, data="special"), keyed=True)] if row.name == "nan_to_num" else []
     return [*found, out_template(cell, keyed=True), *special]
@@ -153,8 +165,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(_plain(x) for x in value)
     if not isinstance(value, Strided):
-        return value
-    return value.array.astype(np.float64) if ELEMENT_TYPES[value.dtype].kind == "floating" else value.array
+        return value.array if isinstance(value, TypeNamed) else value
+    wider = {"floating": np.float64, "complex": np.complex128}.get(ELEMENT_TYPES[value.dtype].kind)
+    return value.array if wider is None else value.array.astype(wider)
 
 
 def _plan_of(array: Any, dtype: str, device: str) -> Strided:
@@ -193,7 +206,46 @@ def fitting_cases(cell: Cell) -> Inputs:
         # (where equal values stood is anybody's choice)
         large = out_template(cell, LARGE_OPERANDS)
         found.append(_with(large, *(_garbage(large, plan, "transposed") for plan in large.results)))
+    for number, call in enumerate(out_forms(cell.subject.name, cell.target.device)):
+        # every layout has its turn, with a long way into the storage
+        layout = DISJOINT[(number + len(cell.subject.name)) % len(DISJOINT)]
+        found.append(_with(call, *(_far(_garbage(call, plan, layout)) for plan in call.results)))
     return Inputs(found)
+
+
+def _far(plan: Strided) -> Strided:
+    """The same some way further into a storage."""
+    size = prod(plan.shape) if plan.size is None else plan.size
+    return replace(plan, stride=plan.strides, offset=plan.offset + 7, size=size + 9)
+
+
+def folded_matmul_cases(cell: Cell) -> Inputs:
+    """A vector times a matrix, and a batch times one, for outs with gaps and in another order."""
+    found = []
+    for names, layout in product((("short", "x"), ("block", "tall")), ("contiguous", "stepped", "transposed")):
+        args = tuple(form_operand(name, cell.target.device) for name in names)
+        call = _computed(OutCall("matmul", args, {}, (), (), "accumulated"), ("float32",), cell.target.device)
+        found.append(_with(call, _far(_garbage(call, call.results[0], layout))))
+    return Inputs(found)
+
+
+def batched_triangle_cases(cell: Cell) -> Inputs:
+    """Triangles of several batches, for outs whose dimensions lie in another order, amidst a storage."""
+    x = form_operand("boxes", cell.target.device)
+    found = []
+    for name, layout in product(("tril", "triu"), ("contiguous", "stepped", "transposed", "channels_last")):
+        call = _computed(OutCall(name, (x,), {}, (), ()), ("float32",), cell.target.device)
+        plan = _garbage(call, call.results[0], layout)
+        # the storage is long enough for any mistake in the strides
+        found.append(_with(call, replace(plan, stride=plan.strides, offset=80, size=400)))
+    return Inputs(found)
+
+
+def numbered_choice_cases(cell: Cell) -> Inputs:
+    """A choice between a tensor and a number, either way round."""
+    marks, x = (form_operand(name, cell.target.device) for name in ("b", "x"))
+    calls = [OutCall("where", (marks, *rest), {}, (), ()) for rest in ((x, 2.0), (2.0, x))]
+    return Inputs([_computed(call, ("float32",), cell.target.device) for call in calls])
 
 
 def returning_cases(cell: Cell) -> Inputs:
@@ -241,6 +293,13 @@ def empty_cases(cell: Cell) -> Inputs:
             for chosen in _variants(call, forms if not number else (forms[number % 5], forms[(number + 2) % 5]))
         ]
     )
+
+
+def resized_cases(cell: Cell) -> Inputs:
+    """Outs without elements, also of the further forms of a call."""
+    forms = out_forms(cell.subject.name, cell.target.device)
+    small = [_with(call, *(_garbage(call, plan, "offset", shape=(0,)) for plan in call.results)) for call in forms]
+    return Inputs([*empty_cases(cell).corners, *small])
 
 
 def unfit_cases(cell: Cell) -> Inputs:

@@ -26,8 +26,8 @@ from conformance.inputs.further_outs import leaves_of, operand_named
 from conformance.inputs.layer_sources import calls_of, layer_use
 from conformance.inputs.loss_sources import loss_calls
 from conformance.inputs.operands import dtypes_of
+from conformance.inputs.out_forms import made
 from conformance.inputs.out_operands import POINTWISE, REDUCING, Sizing, operands_of
-from conformance.inputs.outs import made
 from conformance.inputs.priced import PRICED_SETUPS
 from conformance.inputs.schedules import Schedule
 from conformance.inputs.tensors import Strided, corner

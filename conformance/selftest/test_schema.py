@@ -21,7 +21,7 @@ FILES = {
     SPECS / "catalogue" / "operators.yaml": "operators",
     SPECS / "catalogue" / "differentiable.yaml": "differentiable",
     SPECS / "catalogue" / "modules.yaml": "modules",
-    SPECS / "catalogue" / "out_functions.yaml": "catalogue",
+    SPECS / "catalogue" / "out_functions.yaml": "out_functions",
     SPECS / "catalogue" / "further_out_functions.yaml": "catalogue",
     SPECS / "catalogue" / "costs.yaml": "catalogue",
     SPECS / "catalogue" / "losses.yaml": "catalogue",
