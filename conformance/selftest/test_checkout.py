@@ -78,9 +78,11 @@ def test_help_has_every_option_with_an_example(tmp_path: Path) -> None:
 
     for purpose, options in OPTIONS.items():
         for option in options:
-            place = next(n for n, line in enumerate(shown) if line.startswith(f"  {option.name} {option.example} "))
+            written = f"{option.name} {option.example}".rstrip()
+            place = next(n for n, line in enumerate(shown) if line.startswith(f"  {written} "))
             assert shown.index(f"{purpose}:") < place
-            assert f"{option.name}={option.metavar} {option.says}; such as {option.name} {option.example}" in of_pytest
+            value = f"={option.metavar} {option.says}; such as {written}" if option.flag is None else f" {option.says}"
+            assert option.name + value in of_pytest
     assert [line for line in shown if line.startswith("  -k 'inplace.returns-self[add_-cpu]' ")]
 
 
