@@ -33,6 +33,7 @@ from conformance.performance.snippets import ELEMENTS, Batch, Snippet
 from conformance.performance.subjects import blocks, chosen, subjects, untold
 from conformance.performance.timing import Times, calibrated, rounds_within, timed
 from conformance.selftest import records
+from conformance.selftest.projects import environment
 from reports.reading import load
 
 ROOT = Path(__file__).parents[2]
@@ -248,9 +249,8 @@ def test_performance_without_anybody_to_do_it_is_an_error() -> None:
 
 def command(*arguments: object) -> subprocess.CompletedProcess[str]:
     """A command of this checkout, with no worker but where it says so."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     words = [sys.executable, "-m", *map(str, arguments)]
-    return subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    return subprocess.run(words, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=300)
 
 
 def test_the_phase_alone(tmp_path: Path) -> None:
@@ -290,7 +290,7 @@ def test_a_killed_phase_leaves_a_readable_record(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     words = [sys.executable, "-m", "pytest", "-m", "performance", "-k", "operator-a and small", "-p",
              "no:cacheprovider", "--device", "cpu", f"--run-record={path}"]  # fmt: skip
-    with subprocess.Popen(words, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL,
+    with subprocess.Popen(words, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL,
                           stderr=subprocess.DEVNULL) as process:  # fmt: skip
         until = time.monotonic() + 120
         while time.monotonic() < until and not (path.exists() and '"subject": "a' in path.read_text()):
