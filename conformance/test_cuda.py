@@ -54,7 +54,7 @@ def test_new_tensors_keep_device_and_type(case: DeviceProgram) -> None:
 
 @cases(device_choices.numbered_devices)
 def test_numbers_mean_the_accelerator(case: DeviceProgram) -> None:
-    """A number alone is that device of the accelerator, and RuntimeError where there is none."""
+    """A number alone is that device of the accelerator of the build, and RuntimeError where it has none."""
     program_answers(case)
 
 

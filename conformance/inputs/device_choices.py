@@ -153,9 +153,11 @@ mixed_devices = told_by(WITH_OTHER)
 
 def numbered_devices(cell: Cell) -> Inputs:
     """A number for a device: the accelerator's, or nothing's where there is none."""
-    if not torch.accelerator.is_available():
+    built = torch.accelerator.current_accelerator()  # that of the build, whether this machine has one or not
+    if built is None:
         return device_programs((("", (("torch.device(0)", RAISED),)), ("", (("torch.device(1)", RAISED),))), cell)
-    accelerator = torch.accelerator.current_accelerator()
-    kind = accelerator.type if accelerator is not None else ""
+    kind = built.type
     rows: tuple[Row, ...] = tuple(("", ((f"str(torch.device({n}))", f"{kind}:{n}"),)) for n in (0, 1))
+    if not torch.accelerator.is_available():
+        return device_programs(rows, cell)
     return device_programs((*rows, ("", (("str(torch.ones(2).to(0).device)", f"{kind}:0"),))), cell)
