@@ -18,13 +18,12 @@ from conformance.inputs.makers import (
     Factors,
     call_of,
     dimension,
-    narrowed,
     one_of,
     self_plan,
     shapes_of,
     variant_of,
 )  # fmt: skip
-from conformance.inputs.operands import related_shape
+from conformance.inputs.operands import narrowed, related_shape
 from conformance.inputs.tensors import Strided, strided
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from conformance.inputs.operands import (
     domain_of,
     dtypes_of,
     family_of,
+    narrowed,
     related_dtype,
     related_shape,
 )
@@ -85,12 +86,6 @@ def self_plan(
         layout = variant.layouts[plans.turn % len(variant.layouts)]
     plan: Strided = plans.tensor(dtype, shape, layout, _self_kind(kind), narrowed(row.domain, variant, dtype))
     return plan
-
-
-def narrowed(domain: str | dict[str, str], variant: Variant, dtype: str) -> str:
-    """The domain of an operand; a variant's own narrows one that admits everything."""
-    found = domain_of(domain, dtype)
-    return domain_of(variant.domain, dtype) if variant.domain and found in ("any", "finite") else found
 
 
 def _self_kind(kind: str) -> str:

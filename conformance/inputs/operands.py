@@ -14,7 +14,7 @@ from conformance.inputs.tensors import Strided, corner, strided
 from conformance.inputs.values import pool, values
 
 if TYPE_CHECKING:
-    from conformance.engine.catalogue import Argument, Operator
+    from conformance.engine.catalogue import Argument, Operator, Variant
 
 # How an operand's element type may differ from self's, so that the result can still be cast to self's:
 # of a lower category, of the same category but wider, and of the same category but narrower.
@@ -96,11 +96,16 @@ def related_shape(shape: tuple[int, ...], relation: str, turn: int) -> tuple[int
     return () if relation == "0-d" else shape
 
 
-def domain_within(row: Operator, domain: str | dict[str, str], dtype: str, keywords: dict[str, Any]) -> str:
-    """The domain of an operand beside keywords, where the variant that has these may narrow it."""
+def narrowed(domain: str | dict[str, str], variant: Variant, dtype: str) -> str:
+    """The domain of an operand; a variant's own narrows one that admits everything."""
     found = domain_of(domain, dtype)
-    narrower = next((v.domain for v in row.variants if v.keywords == keywords and v.domain), None)
-    return domain_of(narrower, dtype) if narrower and found in ("any", "finite") else found
+    return domain_of(variant.domain, dtype) if variant.domain and found in ("any", "finite") else found
+
+
+def domain_within(row: Operator, domain: str | dict[str, str], dtype: str, keywords: dict[str, Any]) -> str:
+    """The domain of an operand beside keywords: that of the variant that has them, where one of a domain does."""
+    variant = next((v for v in row.variants if v.keywords == keywords and v.domain), None)
+    return domain_of(domain, dtype) if variant is None else narrowed(domain, variant, dtype)
 
 
 class Listed:
