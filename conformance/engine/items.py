@@ -19,12 +19,13 @@ from conformance.engine.patience import Patience, unanswered
 from conformance.engine.reproducer import visible
 from conformance.engine.runner import Outcome, Plan, own_fault, run_cell
 from conformance.engine.settings import Settings
-from conformance.engine.sharing import among_cells
+from conformance.engine.sharing import among_cells, forget_plans
 from conformance.engine.specs import area_of, load_area, specs_of
 from conformance.engine.words import BROKEN, Verdict
 from conformance.engine.yamlfile import SpecError
 
 SETTINGS = pytest.StashKey[Settings]()
+SUBJECT = pytest.StashKey[str | None]()  # of the cell that ran last
 PATIENCE = pytest.StashKey[Patience]()
 
 
@@ -73,6 +74,9 @@ class CellItem(pytest.Item):
     def runtest(self) -> None:
         """Run the cell, judge its outcome against the listed deviations, and report it to pytest."""
         settings = self.config.stash[SETTINGS]
+        if self.cell.subject_name != self.config.stash.get(SUBJECT, None):
+            forget_plans()
+            self.config.stash[SUBJECT] = self.cell.subject_name
         # pytest-timeout interrupts from a signal handler with pytest's own exception
         interrupts = (pytest.fail.Exception,)
         refused = settings.expectations.refused(self.cell)

@@ -29,6 +29,7 @@ from conformance.engine import costs, crumbs, resumption, serial
 from conformance.engine.claim import Claim
 from conformance.engine.isolation import Isolation
 from conformance.engine.items import NOTE, PATIENCE, SETTINGS, AreaModule, CellItem, by_subject, settle
+from conformance.engine.messages import Messages
 from conformance.engine.options import OPTIONS
 from conformance.engine.pages import watch_forks
 from conformance.engine.patience import Patience
@@ -44,6 +45,7 @@ CRUMBS = pytest.StashKey[crumbs.Crumbs]()
 WATCHDOG = pytest.StashKey[Watchdog]()
 CLAIM = pytest.StashKey[Claim]()
 DECIDED = pytest.StashKey[frozenset[str]]()
+MESSAGES = pytest.StashKey[Messages]()
 COLLECTOR = pytest.StashKey[tuple[int, int, int]]()
 
 
@@ -107,6 +109,8 @@ def pytest_configure(config: pytest.Config) -> None:
     settings = replace(settings, timeout=None if allowed == settings.profile.timeout else allowed)
     config.stash[SETTINGS] = settings
     config.stash[NOTE] = lambda phase, index, case: None
+    config.stash[MESSAGES] = Messages(config)
+    config.pluginmanager.register(config.stash[MESSAGES], "conformance-messages")
     limit = 0.0 if getattr(config.option, "usepdb", False) else allowed
     if worker is not None:
         torch.set_num_threads(1)
@@ -250,8 +254,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
     if trail is not None:
         trail.start(item.nodeid)
     item.config.stash[WATCHDOG].feed(item.config.stash[PATIENCE].seconds(item.nodeid))
-    hook = item.ihook
-    hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    hook, messages = item.ihook, item.config.stash[MESSAGES]
+    messages.start(item)
     capture = item.config.pluginmanager.getplugin("capturemanager")
     with capture.item_capture("call", item) if capture is not None else nullcontext():
         call = pytest.CallInfo.from_call(item.runtest, when="call", reraise=(KeyboardInterrupt, pytest.exit.Exception))
@@ -259,7 +263,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
     hook.pytest_runtest_logreport(report=report)
     if report.failed and call.excinfo is not None:
         hook.pytest_exception_interact(node=item, call=call, report=report)
-    hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    messages.finish(item)
     return True
 
 

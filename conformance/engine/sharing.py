@@ -1,7 +1,7 @@
-"""Sharing: what is costly to find out and judged by several cells is found out once in a run.
+"""Sharing: what is costly to find out and judged by several cells is found out once in a run, and plans once a subject.
 
-Only while cells of a run are judged, where torch is one and the same: a self-test that breaks torch, a driver of
-breaks and a reproducer call ``run_cell`` or a check themselves, and each finds out anew.
+Findings only while cells of a run are judged, where torch is one and the same: a self-test that breaks torch, a driver
+of breaks and a reproducer call ``run_cell`` or a check themselves, and each finds out anew.
 """
 
 from __future__ import annotations
@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, ParamSpec, TypeVar
 
 FoundT = TypeVar("FoundT")
+GivenP = ParamSpec("GivenP")
+
+PLANS: list[Any] = []  # the caches of ``once_a_subject``
 
 
 @dataclass
@@ -44,3 +48,19 @@ def among_cells() -> Iterator[None]:
         yield
     finally:
         FINDINGS.keeping = False
+
+
+def once_a_subject(make: Callable[GivenP, FoundT]) -> Callable[GivenP, FoundT]:
+    """Keep the plans that ``make`` makes, as ``functools.cache`` does, until ``forget_plans`` lets them go.
+
+    Cells come subject by subject; plans of all subjects would be half of a worker's memory, and memory costs time.
+    """
+    kept = cache(make)
+    PLANS.append(kept)
+    return kept  # type: ignore[return-value]
+
+
+def forget_plans() -> None:
+    """Let the plans of the subjects so far go."""
+    for kept in PLANS:
+        kept.cache_clear()

@@ -11,6 +11,7 @@ from functools import cache
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from conformance.engine.sharing import once_a_subject
 from conformance.inputs import index_makers, makers, view_makers
 from conformance.inputs.calls import Call
 from conformance.inputs.covering import covering_numbers
@@ -34,7 +35,7 @@ def call_made(row: Operator, choice: Sequence[Any], plans: Any) -> Call:
     return call
 
 
-@cache
+@once_a_subject
 def corners_of(row: Operator, device: str = "cpu") -> tuple[Call, ...]:
     """Every pair of two factors' choices in some call, simplest shapes first; made once a process."""
     choices = factors(row)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
 from itertools import islice
 from math import prod
 from random import Random
@@ -20,6 +19,7 @@ import numpy as np
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.engine.sharing import once_a_subject
 from conformance.inputs.calls import Call
 from conformance.inputs.corners import factors
 from conformance.inputs.derivations import OPERAND_NAMES, Derivation
@@ -70,7 +70,7 @@ def derivation_of(call: Call, as_function: bool) -> Derivation | None:
     return Derivation(f"x.{name}({', '.join(map(str, words))})", tuple(operands))
 
 
-@cache
+@once_a_subject
 def methods(row: Any, device: str, dtype: str) -> tuple[Derivation, ...]:
     """Derivations of an operator of the catalogue ``operators``, in turn as a method and as a function."""
     small = (call for call in steady_calls(row, device, dtype) if 0 < prod(call.self_.shape) <= SMALL)
@@ -93,7 +93,7 @@ def differentiable(call: Call) -> bool:
     return "reduce" not in call.kwargs and len(shapes) <= 1
 
 
-@cache
+@once_a_subject
 def functions(row: Any, device: str, dtype: str) -> tuple[Derivation, ...]:
     """Derivations of a row of the catalogue ``differentiable``."""
     shapes = [list(row.operands.values())]
@@ -110,7 +110,7 @@ def functions(row: Any, device: str, dtype: str) -> tuple[Derivation, ...]:
     return tuple(found)
 
 
-@cache
+@once_a_subject
 def points(row: Any, device: str) -> tuple[tuple[Derivation, bool], ...]:
     """The further calls of a row, and whether second derivatives are asked for."""
     found = []
@@ -126,7 +126,7 @@ def points(row: Any, device: str) -> tuple[tuple[Derivation, bool], ...]:
     return tuple(found)
 
 
-@cache
+@once_a_subject
 def in_other_types(case: Derivation, dtypes: tuple[str, ...]) -> tuple[Derivation, ...]:
     """The call with all its floating operands in each of these types."""
     return tuple(replace(case, operands=tuple(in_type(plan, dtype) for plan in case.operands)) for dtype in dtypes)

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.engine.sharing import once_a_subject
 from conformance.inputs.covering import covering
 from conformance.inputs.dtypes import ELEMENT_TYPES
 from conformance.inputs.layouts import DISJOINT, REPEATING
@@ -126,7 +127,7 @@ def _computed(call: OutCall, types: tuple[str, ...], device: str) -> OutCall:
     return _with(call, *(_garbage(call, plan, "contiguous") for plan in results))
 
 
-@cache
+@once_a_subject
 def out_forms(name: str, device: str) -> tuple[OutCall, ...]:
     """The further forms of a row that the release has."""
     from conformance.engine.subjects import rows

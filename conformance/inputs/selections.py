@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import cache
 from itertools import islice
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from conformance.engine.cases import Inputs
+from conformance.engine.sharing import once_a_subject
 from conformance.inputs.calls import Call, inplace_calls
 from conformance.inputs.corners import call_made, corners_of
 from conformance.inputs.dtypes import ELEMENT_TYPES
@@ -71,7 +71,7 @@ def spread(calls: Iterable[ItemT], limit: int, traits: Callable[[ItemT], list[An
     return kept
 
 
-@cache
+@once_a_subject
 def unreferenced(call: Call) -> Call:
     """The call without its reference, where no check asks for it: its reproducer is the shorter for it."""
     return replace(call, reference=None)
@@ -91,19 +91,19 @@ def _facets(call: Call) -> list[Any]:
     return [plan.dtype, plan.layout, plan.shape, tuple(x.dtype for x in call.tensors())]
 
 
-@cache
+@once_a_subject
 def paired_calls(row: Any, device: str) -> tuple[Call, ...]:
     """Corners in which each element type meets each layout, and each shape each layout."""
     return tuple(unreferenced(call) for call in spread(corners_of(row, device), 1000, _pairs))
 
 
-@cache
+@once_a_subject
 def few_calls(row: Any, device: str, limit: int = 60) -> tuple[Call, ...]:
     """Corners in which each element type, layout and shape occurs."""
     return tuple(unreferenced(call) for call in spread(_mixed(corners_of(row, device)), limit, _facets))
 
 
-@cache
+@once_a_subject
 def grad_calls(row: Any, device: str, limit: int = 60) -> tuple[Call, ...]:
     """Corners whose self can require grad: each floating and complex element type, layout and shape occurs."""
     able = [c for c in corners_of(row, device) if ELEMENT_TYPES[c.self_.dtype].kind in ("floating", "complex")]
@@ -181,7 +181,7 @@ def operand_calls(cell: Cell) -> Inputs:
     return Inputs(_with_operands(cell.subject, cell.target.device))
 
 
-@cache
+@once_a_subject
 def _with_operands(row: Any, device: str) -> tuple[Call, ...]:
     able = [call for call in corners_of(row, device) if any(plan.array.size for plan in call.tensors())]
     return tuple(unreferenced(call) for call in spread(able, 1000, _operand_pairs))
@@ -206,7 +206,7 @@ def guarded_calls(cell: Cell) -> Inputs:
     return Inputs(_guarded(cell.subject, cell.target.device), every.samples)
 
 
-@cache
+@once_a_subject
 def _guarded(row: Any, device: str) -> tuple[Call, ...]:
     calls = (unreferenced(call) for call in (*corners_of(row, device), *plain_forms(row, device)))
     # the arguments of as_strided_ count from the start of the storage; a row with layouts has no other ones

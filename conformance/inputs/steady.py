@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cache
 from itertools import islice, product
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from conformance.engine.sharing import once_a_subject
 from conformance.inputs.calls import Call
 from conformance.inputs.corners import call_made, factors
 from conformance.inputs.dtypes import ELEMENT_TYPES, family
@@ -100,7 +100,7 @@ def steady_numbers(number: int) -> tuple[float, ...]:
     return STEADY[number]
 
 
-@cache
+@once_a_subject
 def steady_calls(row: Any, device: str, dtype: str = "float64") -> tuple[Call, ...]:
     """Calls on a self in general position, those that show most first: each form of each argument on a matrix.
 
@@ -121,7 +121,7 @@ def steady_calls(row: Any, device: str, dtype: str = "float64") -> tuple[Call, .
     return tuple(found)
 
 
-@cache
+@once_a_subject
 def further_steady_calls(row: Any, device: str) -> tuple[Call, ...]:
     """Calls on a dense self that is not contiguous, on zeros, and with an operand of another floating type."""
     plain = steady_calls(row, device)

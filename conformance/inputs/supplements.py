@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from conformance.engine.sharing import once_a_subject
 from conformance.inputs.calls import Call
 from conformance.inputs.corners import call_made, corners_of, factors
 from conformance.inputs.encounters import close_partners, kinds_above, lower_numbers, special_numbers
@@ -38,7 +38,7 @@ REPEATED_OPERANDS = ((3, 1, 0), (4, 0, 1), (2, 1, 1))
 SLOW = ("special",)  # classes of accuracy whose references take long on many elements
 
 
-@cache
+@once_a_subject
 def supplements(row: Operator, device: str) -> tuple[Call, ...]:
     """What the values of an operator are checked on besides; made once a process."""
     known = list(corners_of(row, device))
@@ -47,7 +47,7 @@ def supplements(row: Operator, device: str) -> tuple[Call, ...]:
     return (*met, *plain_forms(row, device), *_deep(row, device), *_large(row, device))
 
 
-@cache
+@once_a_subject
 def plain_forms(row: Operator, device: str) -> tuple[Call, ...]:
     """For each element type a self with gaps, of one dimension, and a self without dimensions; ordinary values."""
     choices = factors(row)

@@ -15,6 +15,10 @@ import numpy as np
 from conformance.inputs.dtypes import ELEMENT_TYPES
 
 WIDE = {"floating": np.float64, "complex": np.complex128}
+STEPS: dict[str, Callable[..., Any]] = {
+    "sum": np.add, "mean": np.add, "prod": np.multiply, "amax": np.maximum, "amin": np.minimum,
+}  # fmt: skip
+BOOLEAN_STEPS = {**STEPS, "sum": np.logical_or, "prod": np.logical_and}
 
 
 def exact_values(plan: Any) -> np.ndarray:
@@ -144,38 +148,34 @@ def _reduced_along(
 
 def reduction_step(reduce: str, a: Any, b: Any) -> Any:
     """One step of a reduction of two numbers or arrays of one type; bools add as "or" and multiply as "and"."""
-    boolean = np.asarray(a).dtype == bool
-    step: Callable[[Any, Any], Any] = {
-        "sum": np.logical_or if boolean else np.add, "mean": np.add,
-        "prod": np.logical_and if boolean else np.multiply, "amax": np.maximum, "amin": np.minimum,
-    }[reduce]  # fmt: skip
+    step = BOOLEAN_STEPS[reduce] if a.dtype == bool else STEPS[reduce]
     with np.errstate(all="ignore"):
         return step(a, b)
 
 
-def index_put_steps(self_: Any, indices: tuple[Any, ...], values: Any) -> list[tuple[tuple[int, ...], Any]]:
-    """Pairs (position in ``self``, value) of ``self[indices] = values``, in row-major order of the values.
+def index_put_steps(self_: Any, indices: tuple[Any, ...], values: Any) -> list[tuple[tuple[int, ...], np.ndarray]]:
+    """Pairs (position in ``self``, values there) of ``self[indices] = values``, in row-major order of the values.
 
-    Integer indices are broadcast against each other; a bool index stands for the positions where it is True.
+    Integer indices are broadcast against each other; a bool index stands for the positions where it is True. A position
+    has a number for each indexed dimension, and the values are those of the dimensions that follow.
     """
     columns: list[np.ndarray] = []
     for index in indices:
         columns += list(np.nonzero(index.array)) if index.dtype in ("bool", "uint8") else [index.array]
     columns = list(np.broadcast_arrays(*columns))
+    spots = [
+        [j % extent for j in column.ravel().tolist()] for column, extent in zip(columns, self_.shape, strict=False)
+    ]
     tail = self_.shape[len(columns) :]
-    spread = np.broadcast_to(values.array, (*columns[0].shape, *tail))
-    steps = []
-    for spot in np.ndindex(columns[0].shape):
-        head = tuple(int(column[spot]) % extent for column, extent in zip(columns, self_.shape, strict=False))
-        steps += [((*head, *rest), spread[(*spot, *rest)]) for rest in np.ndindex(tail)]
-    return steps
+    spread = np.broadcast_to(values.array, (*columns[0].shape, *tail)).reshape(columns[0].size, *tail)
+    return list(zip(zip(*spots, strict=True), spread, strict=True))
 
 
 def index_put_at(self_: Any, indices: tuple[Any, ...], values: Any, accumulate: bool = False) -> np.ndarray:
     """``self`` after ``index_put_``."""
     result = exact_values(self_) if accumulate else self_.array.copy()
-    for target, value in index_put_steps(self_, indices, values):
-        result[target] = reduction_step("sum", result[target], result.dtype.type(value)) if accumulate else value
+    for target, row in index_put_steps(self_, indices, values):
+        result[target] = reduction_step("sum", result[target], row.astype(result.dtype)) if accumulate else row
     return result
 
 
