@@ -1485,7 +1485,7 @@ def test_from_file_shared_writes(case: Strided) -> None:
     with files.holding(case.storage) as path:
         found = torch.from_file(path, shared=True, size=case.shape[0], dtype=getattr(torch, case.dtype))
         for index in sharing.some_indices(case.shape):
-            found[index] = sharing.another(case.dtype, sharing.element_bytes(found, index))
+            found[index] = sharing.another(case.dtype, sharing.element_bytes(found, index))[0]
         expected = memory.storage_bytes(found)
         memory.same_bytes(expected, files.read(path), "the file after a write to the shared tensor")
         expect.that(expected != case.storage, "the tensor after a write", "other bytes than the file had", "the same")
@@ -1498,7 +1498,7 @@ def test_from_file_private_writes(case: Strided) -> None:
     with files.holding(case.storage) as path:
         found = torch.from_file(path, shared=False, size=case.shape[0], dtype=getattr(torch, case.dtype))
         for index in sharing.some_indices(case.shape):
-            found[index] = sharing.another(case.dtype, sharing.element_bytes(found, index))
+            found[index] = sharing.another(case.dtype, sharing.element_bytes(found, index))[0]
         del found
         memory.same_bytes(case.storage, files.read(path), "the file after a write to the private tensor")
 
@@ -1517,7 +1517,7 @@ def test_from_file_creates(case: Strided) -> None:
     with files.holding(None) as path:
         found = torch.from_file(path, shared=True, size=case.shape[0], dtype=getattr(torch, case.dtype))
         for index in sharing.some_indices(case.shape):
-            found[index] = sharing.another(case.dtype, sharing.element_bytes(found, index))
+            found[index] = sharing.another(case.dtype, sharing.element_bytes(found, index))[0]
         memory.same_bytes(memory.storage_bytes(found), files.read(path), "the file that was made")
         del found
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import date
-from functools import cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import torch
 from pydantic import AfterValidator, Field
@@ -67,6 +67,9 @@ class Listed(Model):
         return self.issue if self.issue.startswith("https://") else None
 
 
+ListedT = TypeVar("ListedT", bound=Listed)
+
+
 def _narrow(pattern: str) -> str:
     """``pattern``, or ValueError where it fits whatever there is."""
     if not re.search(r"[^*?.\[\]-]", pattern):
@@ -110,18 +113,18 @@ class Expectations:
         self.files = {file: each for file, each in zip(files, found, strict=True) if file != SHIPPED}
         self.deviations = [deviation for each in found for deviation in each.deviations]
         self.refusals = [refusal for each in found for refusal in each.refusals]
-        # asked of every cell: what is about other releases is left out once
-        self._deviations_here = [(d.beginning, d) for d in self.deviations if d.speaks_of_this_torch()]
-        self._refusals_here = [refusal for refusal in self.refusals if refusal.speaks_of_this_torch()]
+        # asked of every cell: what is about other releases or behaviours is left out once
+        self._deviations_of = cache(partial(_of_behaviour, [x for x in self.deviations if x.speaks_of_this_torch()]))
+        self._refusals_of = cache(partial(_of_behaviour, [x for x in self.refusals if x.speaks_of_this_torch()]))
 
     def of(self, cell: Cell) -> Deviation | None:
         """The first deviation that speaks of ``cell``."""
-        name = cell.id
-        return next((d for begins, d in self._deviations_here if name.startswith(begins) and d.speaks_of(cell)), None)
+        return next((listed for listed in self._deviations_of(_name(cell)) if listed.speaks_of(cell)), None)
 
     def refused(self, cell: Cell) -> frozenset[str]:
         """The element types of which a refusal in some cases of ``cell`` is no failure."""
-        return frozenset(name for refusal in self._refusals_here if refusal.speaks_of(cell) for name in refusal.dtypes)
+        found = (refusal for refusal in self._refusals_of(_name(cell)) if refusal.speaks_of(cell))
+        return frozenset(name for refusal in found for name in refusal.dtypes)
 
     @property
     def own(self) -> Iterator[tuple[Path, str, int, Listed]]:
@@ -129,3 +132,12 @@ class Expectations:
         for file, each in self.files.items():
             yield from ((file, "deviations", number, entry) for number, entry in enumerate(each.deviations))
             yield from ((file, "refusals", number, entry) for number, entry in enumerate(each.refusals))
+
+
+def _name(cell: Cell) -> str:
+    return f"{cell.area}.{cell.behaviour.id}["
+
+
+def _of_behaviour(entries: list[ListedT], name: str) -> list[ListedT]:
+    """The entries whose globs begin as the ids of a behaviour's cells do."""
+    return [x for x in entries if name.startswith(x.beginning) or x.beginning.startswith(name)]

@@ -78,6 +78,7 @@ def torch_dtype(name: str) -> torch.dtype:
     return dtype
 
 
+@cache
 def dtype_name(dtype: torch.dtype) -> str:
     """``"int16"`` of ``torch.int16``."""
     return str(dtype).removeprefix("torch.")

@@ -33,7 +33,7 @@ def shares_buffer(buffer: Any, found: torch.Tensor, what: str) -> None:
         raise Mismatch(what, "memory shared", "another address")
     view = memoryview(buffer).cast("B")
     for index in sharing.some_indices(tuple(found.shape)):
-        found[index] = sharing.another(str(found.dtype).removeprefix("torch."), sharing.element_bytes(found, index))
+        found[index] = sharing.another(str(found.dtype).removeprefix("torch."), sharing.element_bytes(found, index))[0]
         memory.same_bytes(memory.storage_bytes(found), bytes(view), f"the buffer after a write to {what}")
     changed = bytes(byte ^ 1 for byte in view)  # a bool stays a bool
     view[:] = changed

@@ -7,6 +7,7 @@ as bytes, and a write through either side must be found there by the other.
 from __future__ import annotations
 
 import ctypes
+from functools import cache
 from math import prod
 from typing import Any
 
@@ -54,14 +55,14 @@ def array_and_tensor(array: np.ndarray, tensor: Any, what: str) -> None:
     same_place(address_of(array), array.strides, tensor.data_ptr(), steps, array.shape, what)
     for index in some_indices(array.shape):
         at = address_of(array) + sum(i * step for i, step in zip(index, array.strides, strict=True))
-        tensor[index] = value = another(name, ctypes.string_at(at, array.itemsize))
+        tensor[index], written = another(name, ctypes.string_at(at, array.itemsize))
         _arrives(
-            encode(np.array(value), name),
+            written,
             ctypes.string_at(at, array.itemsize),
             f"{what}: write through the tensor",
         )
         if array.flags.writeable:
-            array[index] = value = another(name, ctypes.string_at(at, array.itemsize))
+            array[index] = value = another(name, ctypes.string_at(at, array.itemsize))[0]
             found = np.array(tensor[index].item(), ELEMENT_TYPES[name].carrier)
             memory.same_elements(np.array(value, found.dtype), found, f"{what}: write through the array at {index}")
 
@@ -83,10 +84,11 @@ def writes_arrive(first: torch.Tensor, second: torch.Tensor, what: str) -> None:
     name = dtype_name(first.dtype)
     for index in some_indices(tuple(first.shape)):
         for writer, reader, side in ((second, first, "result"), (first, second, "input")):
-            value = another(name, encode(element(reader, index), name))
+            value, written = another(name, element_bytes(reader, index))
             writer.detach()[index] = value
-            expected = np.array(value, ELEMENT_TYPES[name].carrier)
-            memory.same_elements(expected, element(reader, index), f"{what}: write through the {side} at {index}")
+            if element_bytes(reader, index) != written:
+                expected = np.array(value, ELEMENT_TYPES[name].carrier)
+                memory.same_elements(expected, element(reader, index), f"{what}: write through the {side} at {index}")
 
 
 def one_memory(source: Any, found: Any, what: str) -> None:
@@ -157,30 +159,41 @@ def same_place(
             raise Mismatch(what, f"steps of {steps} bytes", f"steps of {other_steps} bytes", f"axis {axis}")
 
 
-def some_indices(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+@cache
+def some_indices(shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
     """The first and the last index of a shape, and one in between; none where it has no element."""
     count = prod(shape)
     flat = sorted({0, count // 2, count - 1}) if count else []
-    return [tuple(int(i) for i in np.unravel_index(number, shape)) if shape else () for number in flat]
+    return tuple(tuple(int(i) for i in np.unravel_index(number, shape)) if shape else () for number in flat)
 
 
 def element(tensor: torch.Tensor, index: tuple[int, ...]) -> np.ndarray:
     """One element, read from the memory as a 0-d carrier array; conjugate and negative bits are applied."""
     if tensor.device.type != "cpu":
         return np.asarray(memory.contents(tensor)[index])
-    name = dtype_name(tensor.dtype)
-    size = ELEMENT_TYPES[name].itemsize
-    at = tensor.data_ptr() + size * sum(i * step for i, step in zip(index, tensor.stride(), strict=True))
-    found = decode(ctypes.string_at(at, size), name).reshape(())
+    found = decode(_bytes_at(tensor, index), dtype_name(tensor.dtype)).reshape(())
     found = -found if tensor.is_neg() else found
     return np.asarray(found.conj() if tensor.is_conj() else found)
 
 
-def another(name: str, there: bytes) -> Any:
-    """A number that is not the one whose bytes are ``there``."""
+def _bytes_at(tensor: torch.Tensor, index: tuple[int, ...]) -> bytes:
+    size = ELEMENT_TYPES[dtype_name(tensor.dtype)].itemsize
+    steps = sum(i * step for i, step in zip(index, tensor.stride(), strict=True))
+    return ctypes.string_at(tensor.data_ptr() + size * steps, size)
+
+
+def another(name: str, there: bytes) -> tuple[Any, bytes]:
+    """A number that is not the one whose bytes are ``there``, and its bytes."""
+    one, other = _two_numbers(name)
+    return other if one[1] == there else one
+
+
+@cache
+def _two_numbers(name: str) -> tuple[tuple[Any, bytes], tuple[Any, bytes]]:
+    """Two numbers of an element type and their bytes."""
     kind = ELEMENT_TYPES[name].kind
-    options = {"bool": (True, False), "complex": (1 + 2j, 3 - 1j), "floating": (1.5, -2.5)}.get(kind, (3, 5))
-    return options[1] if encode(np.array(options[0]), name) == there else options[0]
+    one, other = {"bool": (True, False), "complex": (1 + 2j, 3 - 1j), "floating": (1.5, -2.5)}.get(kind, (3, 5))
+    return (one, encode(np.array(one), name)), (other, encode(np.array(other), name))
 
 
 def _arrives(expected: bytes, found: bytes, what: str) -> None:
@@ -198,7 +211,7 @@ def _scribble(holder: Any) -> None:
     with torch.no_grad():
         plain = holder.detach()
         for index in some_indices(tuple(holder.shape)):
-            plain[index] = another(dtype_name(holder.dtype), encode(element(holder, index), dtype_name(holder.dtype)))
+            plain[index] = another(dtype_name(holder.dtype), element_bytes(holder, index))[0]
 
 
 def same_grid(first: torch.Tensor, second: torch.Tensor, what: str) -> None:
@@ -211,4 +224,7 @@ def same_grid(first: torch.Tensor, second: torch.Tensor, what: str) -> None:
 
 def element_bytes(tensor: torch.Tensor, index: tuple[int, ...]) -> bytes:
     """The bytes of one element, as its values are shown."""
+    plain = tensor.device.type == "cpu" and tensor.dtype != torch.bool
+    if plain and not tensor.is_neg() and not tensor.is_conj():
+        return _bytes_at(tensor, index)
     return encode(element(tensor, index), dtype_name(tensor.dtype))
