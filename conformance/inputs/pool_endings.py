@@ -134,6 +134,7 @@ def interrupt_at(waiting: Gate, noticed: Gate, wanted: int, key: int) -> None:
     """
     if key == wanted:
         waiting.pass_through()
+        time.sleep(CHECKED)  # from the gate to the queue it is a few steps, on which an interrupt would be no test
         for _ in range(INTERRUPTS):
             os.kill(os.getppid(), signal.SIGINT)
             if select.select([noticed.reading], [], [], CHECKED)[0]:
@@ -146,8 +147,9 @@ def interrupt_the_wait(case: Ended, journal: Journal) -> None:
     waiting, noticed = Gate(), Gate()
     iterator = iter(case.pool.build(journal, partial(interrupt_at, waiting, noticed, case.pool.size - 1)))
     try:
+        found = [next(iterator) for _ in range((case.pool.size - 1) // (case.pool.batch_size or 1))]
         waiting.open()
-        found = list(iterator)
+        found.append(next(iterator))
     except KeyboardInterrupt as error:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         noticed.open()
