@@ -61,6 +61,7 @@ from conformance.inputs.assignments import (
     assign,
     basic_assignments,
     refused_assignments,
+    short_index_assignments,
 )
 from conformance.inputs.augmented import augment, augmented_assignments, symbol_of
 from conformance.inputs.calls import Call, inplace_calls
@@ -1042,6 +1043,13 @@ def test_advanced_assignment_writes_the_tensor(case: Assignment) -> None:
 @cases(array_mask_assignments)
 def test_assignment_takes_masks_that_are_arrays(case: Assignment) -> None:
     """Assignment through a mask that is an array writes what it writes through a tensor."""
+    x, _, _ = assign(case)
+    writes.wrote(after_assignment(case), x, case.self_, "tensor after an assignment")
+
+
+@cases(short_index_assignments)
+def test_assignment_takes_index_tensors_of_int32(case: Assignment) -> None:
+    """Assignment through an index tensor of int32 writes what it writes through one of int64."""
     x, _, _ = assign(case)
     writes.wrote(after_assignment(case), x, case.self_, "tensor after an assignment")
 

@@ -15,6 +15,7 @@ import torch
 from conformance.engine.cases import Inputs
 from conformance.inputs.assignments import ADVANCED, BASIC, VALUE_FORMS, Assignment, assignments, selection_shape
 from conformance.inputs.dtypes import ELEMENT_TYPES
+from conformance.inputs.index_parts import part_on_device
 from conformance.inputs.inplace_programs import fine_type, weighted
 from conformance.inputs.steady import Steady, steady_numbers
 from conformance.inputs.tensors import Strided
@@ -83,7 +84,7 @@ def assignment_programs(cell: Cell) -> Inputs:
                 dtype = ("float64", "complex128" if entry % 2 else "float32", "float64")[turn]
                 plans = Steady(device, entry + turn, steady_numbers(0))
                 own = plans.tensor(dtype, shape, ("contiguous", "transposed")[(entry + turn) % 2], "", "")
-                parts = tuple(replace(part, device=device) if isinstance(part, Strided) else part for part in index)
+                parts = tuple(part_on_device(part, device) for part in index)
                 given = {"zero-d": (), "broadcast": (*(1 for _ in wanted[:-1]), *wanted[-1:])}.get(form, wanted)
                 layout = form if form in ("stepped", "expanded") else "contiguous"
                 of = "float32" if form == "other-dtype" and not advanced else dtype

@@ -18,6 +18,7 @@ from conformance.engine.cases import Inputs
 from conformance.inputs.bridges import Seen
 from conformance.inputs.covering import covering
 from conformance.inputs.dtypes import ELEMENT_TYPES, family
+from conformance.inputs.index_parts import built_part, part_as_array, part_on_device, slice_bounds
 from conformance.inputs.layouts import DISJOINT
 from conformance.inputs.ndarrays import Array
 from conformance.inputs.tensors import Strided, corner, strided
@@ -52,12 +53,12 @@ class Assignment:
 
         A sequence keeps the tuple: without one it has long been an index for each dimension.
         """
-        parts = tuple(part.build() if isinstance(part, Strided | Array) else part for part in self.index)
+        parts = tuple(built_part(part) for part in self.index)
         return parts[0] if len(parts) == 1 and not isinstance(parts[0], list | range) else parts
 
     def for_numpy(self) -> tuple[Any, ...]:
         """The index with its tensors as arrays."""
-        return tuple(part.array if isinstance(part, Strided | Array) else part for part in self.index)
+        return tuple(part_as_array(part) for part in self.index)
 
     def source(self, x: torch.Tensor) -> Any:
         """The assigned value: a number, a tensor built from its plan, or a part of ``x``."""
@@ -96,7 +97,10 @@ class Assignment:
             name = f"index{number}"
             if isinstance(part, Strided | Array):
                 lines += [f"{name} = {part.code()}"] if isinstance(part, Strided) else part.statements(name)
-            parts.append(name if isinstance(part, Strided | Array) else repr(part))
+            bounds = slice_bounds(part) if isinstance(part, slice) else ()
+            written = ", ".join(x.code() if isinstance(x, Strided) else repr(x) for x in bounds)
+            plain = f"slice({written})" if bounds else repr(part)
+            parts.append(name if isinstance(part, Strided | Array) else plain)
         value = repr(self.value.index if isinstance(self.value, OwnPart) else self.value)
         if isinstance(self.value, Strided | Seen):
             plan = self.value
@@ -118,13 +122,14 @@ def mask(shape: tuple[int, ...], *flags: bool) -> Strided:
 
 
 EVERY = slice(None)
+ONE, TWO = Strided("int64", (), (1,)), Strided("int32", (), (2,))
 BASIC: tuple[tuple[tuple[int, ...], tuple[Any, ...]], ...] = (
     ((), (Ellipsis,)),
     ((), ()),
     ((0,), (EVERY,)),
     ((1,), (0,)),
     ((17,), (-1,)),
-    ((17,), (slice(1, None, 2),)),
+    ((17,), (slice(ONE, None),)),
     ((17,), (slice(5, 5),)),
     ((33,), (slice(-3, None),)),
     ((0, 3), (EVERY, 1)),
@@ -149,6 +154,7 @@ BASIC: tuple[tuple[tuple[int, ...], tuple[Any, ...]], ...] = (
     ((2, 3), (0, None)),
     ((2, 3), (Ellipsis, None)),
     ((2, 3), (None, EVERY, None, 1)),
+    ((3, 4), (slice(None, TWO), slice(ONE, None, TWO))),
 )
 ADVANCED: tuple[tuple[tuple[int, ...], tuple[Any, ...]], ...] = (
     ((), (mask((), True),)),
@@ -194,6 +200,13 @@ ADVANCED: tuple[tuple[tuple[int, ...], tuple[Any, ...]], ...] = (
     ((2, 3), (None, mask((2,), False, True))),
     ((3, 4), (Strided("int64", (2, 2), (0, 2, 1, 0)), Strided("int64", (2, 2), (3, 0, -1, 1)))),
 )
+# Index tensors of int32.
+SHORT_INDICES: tuple[tuple[tuple[int, ...], tuple[Any, ...]], ...] = (
+    ((17,), (Strided("int32", (3,), (16, 0, -5)),)),
+    ((3, 4), (Strided("int32", (2,), (2, 0)), slice(1, None))),
+    ((3, 4), (Strided("int32", (2, 2), (0, 2, 1, 0)), Strided("int32", (2, 2), (3, 0, -1, 1)))),
+    ((2, 3, 4), (EVERY, Strided("int32", (2,), (2, 0)))),
+)
 # Masks that are arrays; of the first one releases have made an index for each dimension.
 ARRAY_MASKS: tuple[tuple[tuple[int, ...], tuple[Any, ...]], ...] = (
     ((2, 3), (Array("bool", (2, 3), (False, True, True, False, True, False)),)),
@@ -229,8 +242,7 @@ VALUE_FORMS = ("scalar", "zero-d", "same", "broadcast", "other-dtype", "stepped"
 def selection_shape(shape: tuple[int, ...], entry: int, advanced: bool) -> tuple[int, ...]:
     """Shape of what the index of one entry of ``BASIC`` or ``ADVANCED`` selects, by NumPy."""
     index = (ADVANCED if advanced else BASIC)[entry][1]
-    plain = tuple(part.array if isinstance(part, Strided | Array) else part for part in index)
-    return np.shape(np.empty(shape)[plain])
+    return np.shape(np.empty(shape)[tuple(map(part_as_array, index))])
 
 
 def is_refused(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
@@ -296,7 +308,7 @@ def large_assignments(device: str, indices: tuple[tuple[Any, ...], ...]) -> list
     """Assignments to a vector above the grain size of threads, of numbers and of as many elements."""
     found = []
     for turn, dtype in enumerate(("float32", "int64", "bool", "complex64", "bfloat16", "uint8")):
-        index = tuple(replace(x, device=device) if isinstance(x, Strided) else x for x in indices[turn % len(indices)])
+        index = tuple(part_on_device(part, device) for part in indices[turn % len(indices)])
         own = corner(dtype, LONG, ("contiguous", "stepped")[turn % 2], "ordinary", "any", device)
         selected = np.shape(np.empty(LONG)[Assignment(own, index, 0).for_numpy()])
         value = corner(dtype, selected, "contiguous", "ordinary", "any", device, 3)
@@ -345,6 +357,21 @@ def refused_assignments(cell: Cell) -> Inputs:
     return Inputs(assignments(device, False, refused=True) + assignments(device, True, refused=True))
 
 
+def short_index_assignments(cell: Cell) -> Inputs:
+    """Assignments of numbers and of tensors through index tensors of int32, alone, beside a slice and beside another."""
+    device, found = cell.target.device, []
+    for turn, (shape, index) in enumerate(SHORT_INDICES):
+        parts = tuple(part_on_device(part, device) for part in index)
+        selected = np.shape(np.empty(shape)[tuple(map(part_as_array, index))])
+        for step, dtype in enumerate(family("float32", "int64", "bool", "complex64", "bfloat16", "uint8")):
+            own = corner(dtype, shape, DISJOINT[(turn + step) % 6], "ordinary", "any", device)
+            value = (
+                number_of(dtype) if step == 5 else corner(dtype, selected, "contiguous", "ordinary", "any", device, 3)
+            )
+            found.append(Assignment(own, parts, value))
+    return Inputs(found)
+
+
 def array_mask_assignments(cell: Cell) -> Inputs:
     """Assignments of numbers and of tensors through masks that are NumPy arrays."""
     device, found = cell.target.device, []
@@ -360,7 +387,7 @@ def absent_assignments(cell: Cell) -> Inputs:
     """Assignments through indices that the tensor does not have, of numbers and of tensors."""
     device, found = cell.target.device, []
     for turn, (shape, index) in enumerate(ABSENT):
-        parts = tuple(replace(part, device=device) if isinstance(part, Strided) else part for part in index)
+        parts = tuple(part_on_device(part, device) for part in index)
         for step, dtype in enumerate(("float32", "int64", "bool", "complex64")):
             own = corner(dtype, shape, DISJOINT[(turn + step) % 6], "ordinary", "any", device)
             value = corner(dtype, (), "contiguous", "ordinary", "any", device) if step % 2 else number_of(dtype)
@@ -389,7 +416,7 @@ def _assignment(
 ) -> Assignment | None:
     shape, index = (ADVANCED if advanced else BASIC)[entry]
     self_ = corner(dtype, shape, layout, "special" if turn % 3 == 0 else "ordinary", "any", device, turn)
-    index = tuple(replace(part, device=device) if isinstance(part, Strided) else part for part in index)
+    index = tuple(part_on_device(part, device) for part in index)
     wanted = selection_shape(shape, entry, advanced)
     if refused:
         return _refused_assignment(self_, index, wanted, device)

@@ -81,5 +81,9 @@ def foreign_values(cell: Cell) -> Inputs:
         for step in (0, 1):
             way = WAYS[(turn + 2 * step + turn // 5) % len(WAYS)]
             found.append(ForeignValue(way, plan, strided(of, (), "offset", (value,), device) if step else value))
+    # from whole numbers and a half every rule of rounding goes elsewhere than towards zero
+    for way, dtype, value in product(WAYS, family("integral"), (3.5, -3.5)):
+        if value > 0 or ELEMENT_TYPES[dtype].kind == "signed":
+            found.append(ForeignValue(way, strided(dtype, (5,), "stepped", (1, 2, 3), device), value))
     flags = corner("bool", (5,), "stepped", "ordinary", "any", device)
     return Inputs([*found, *(ForeignValue(way, flags, value) for way in WAYS for value in (4, 0.25))])

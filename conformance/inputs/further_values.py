@@ -35,6 +35,7 @@ class Further(NamedTuple):
     keywords: dict[str, Any] = {}  # noqa: RUF012  # read only
     accuracy: str | None = None
     shape: tuple[int, ...] | None = None
+    beyond: bool = False  # whether these are element types that the row leaves out
 
 
 class Tensor(NamedTuple):
@@ -47,6 +48,8 @@ class Tensor(NamedTuple):
 
 # exact in every floating type, and of several binary digits
 WIDE = (1.5, 2.0, 3.25, 7.5, 12.0)
+# between the poles of the gamma function
+BELOW_ZERO = (-0.5, -1.5, -2.25, -3.75)
 # on both sides of where the roots, logarithms and arc functions of complex numbers jump
 CUT = (2 + 0j, complex(2.0, -0.0), -3 + 0j, complex(-3.0, -0.0))
 TABLE: dict[str, tuple[Further, ...]] = {
@@ -61,16 +64,29 @@ TABLE: dict[str, tuple[Further, ...]] = {
         Further(("float32", "float64"), (0.5, 1.0, 3.0), ((INF, INF, INF),)),
         Further(("float32",), (30.0, 25.0, 22.0), ((30.0, 40.0, 15.0),)),
     ),
-    "polygamma_": (Further(("float32", "float64"), WIDE, (4,)), Further(("float64",), WIDE, (5,))),
+    "polygamma_": (
+        Further(("float32", "float64"), WIDE, (4,)),
+        Further(("float64",), WIDE, (5,)),
+        Further(("float32",), BELOW_ZERO, (1,)),
+        Further(("float32", "float64"), BELOW_ZERO, (3,)),
+    ),
     "mvlgamma_": (Further(("float32", "float64"), WIDE, (3,)), Further(("float64",), (2.0, 5.5, 9.25), (4,))),
     "ldexp_": (Further(("float32", "float64"), (1.5, -0.75, 2.0), (Tensor((3,), (20, -30, 9), "int64"),)),),
     "logit_": (Further(("floating",), (0.0, 1.0, 0.5, 0.25, 0.0), (2**-8,)),),
-    "round_": (Further(("floating",), (INF, -INF, 0.5, -1.25), (), {"decimals": 5}, "rounded"),),
+    "round_": (
+        Further(("floating",), (INF, -INF, 0.5, -1.25), (), {"decimals": 5}, "rounded"),
+        Further(("float32", "float64"), (1011 / 8192, -2.71875, 0.5, -77 / 1024), (), {"decimals": 5}, "fused"),
+        Further(("float64",), (1011 / 8192, -2.71875, 123.456787109375), (), {"decimals": 4}, "fused"),
+    ),
     "clamp_": (
         Further(("floating",), (1.0, -2.5, INF, -INF), (None, INF)),
         Further(("floating", "signed"), (1, -2, 3, 7), (None, (2, -3, 3, 1))),
     ),
-    "pow_": (Further(("floating",), (4.0, 0.25, 2.0, 9.0), (-0.5,)), Further(("floating",), (4.0, -0.5, 2.0), (-2,))),
+    "pow_": (
+        Further(("floating",), (4.0, 0.25, 2.0, 9.0), (-0.5,)),
+        Further(("floating",), (4.0, -0.5, 2.0), (-2,)),
+        Further(("floating",), (3.0, -7.0, 0.3125, 11.0), (-1,)),
+    ),
     "nan_to_num_": (Further(("integral",), (1, 2, 3, 5), (), {"nan": 7.0}),),
     "add_": (
         Further(("signed", "floating", "complex"), (1, 2, 3, 5), ((7, 1, 2, 4),), {"alpha": -1}, "fused"),
@@ -111,7 +127,19 @@ TABLE: dict[str, tuple[Further, ...]] = {
     "copy_": (Further(("float32", "int64", "bool"), (1,), (Tensor((70, 70), (0.5, 1.0, 2.0), "float64"),), {}, None,
                       (70, 70)),),
     "fill_diagonal_": (Further(("float32", "int64"), (1,), (5,), {}, None, (12, 12)),),
-    "exp_": (Further(("complex64", "complex128"), (20 + 1j, -20 - 2j, 12 + 3j)),),
+    "exp_": (
+        Further(("complex64", "complex128"), (20 + 1j, -20 - 2j, 12 + 3j)),
+        Further(("complex64", "complex128"), (complex(-INF, 1.0), complex(-INF, -2.0), -1 + 1j)),
+    ),
+    "mul_": (Further(("complex",), (complex(NAN, 0.0), 1 + 2j, complex(0.0, NAN), -3j), (0.0,)),),
+    "addr_": (
+        Further(("bool",), (True, False, False), (Tensor((2,), (True, False)), Tensor((3,), (False, True, True))), {}, None,
+                (2, 3), True),
+    ),
+    "scatter_": (
+        Further(("int8", "uint8"), (100, 7, 3), (0, Tensor((4,), (0, 1, 1, 2), "int64"), Tensor((4,), (50, 100, 9, 2))),
+                {"reduce": "multiply"}),
+    ),
     "tanh_": (Further(("complex64", "complex128"), (20 + 1j, -20 - 2j, 12 + 3j)),),
 }  # fmt: skip
 
@@ -121,7 +149,7 @@ def further_values(row: Operator, device: str) -> Iterator[Call]:
     able = dtypes_of(row)
     for further in TABLE.get(row.alias_of or row.name, ()):
         for dtype in family(*(x for name in further.families for x in FAMILY.get(name, (name,)))):
-            if dtype in able:
+            if further.beyond or dtype in able:
                 yield _call(row, further, dtype, device)
 
 

@@ -74,6 +74,7 @@ def named_calls(cell: Cell) -> Inputs:
         calls = spread(list(as_strided_cases(cell).corners), FEW_NAMED, _kinds)
     if row.name in ("clamp_", "clip_"):
         alone = [call for call in calls if len(call.args) == 1]
+        alone += [call for call in able if len(call.args) == 1 and call.tensors()][:2]
         calls += [replace(call, args=(None, *call.args), kwargs={}) for call in alone]
     return Inputs([NamedCall(call, _names_of(call, row)) for call in calls])
 

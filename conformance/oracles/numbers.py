@@ -18,6 +18,7 @@ from conformance.oracles.expect import Mismatch
 TOLERANCES = {
     "exact": 0.5,  # correctly rounded by IEEE 754: the reference rounded once; integers and bools are always exact
     "value": 0.5,  # as exact, but where the documentation leaves the sign of a zero open
+    "alike": 0.5,  # as value, where that sign is the same in whatever way and place the function is computed
     "rounded": 1.0,  # a few correctly rounded steps in a wider type, rounded once or twice (alpha, lerp in half)
     "fused": 2.0,  # a multiply and an add, fused or not, at the result's own precision
     "elementary": 4.0,  # exp, log, trigonometry: vectorized kernels promise 1 ULP, the C library a little more
@@ -28,7 +29,7 @@ TOLERANCES = {
 # Classes whose zeros have the sign that IEEE 754 gives them; and those that have the same sign wherever the same
 # function is computed, although no page says which.
 SIGNED = ("exact", "rounded")
-SIGNED_ALIKE = ("elementary", "special")
+SIGNED_ALIKE = ("elementary", "special", "alike")
 
 
 def close(expected: Any, found: np.ndarray, dtype: str, accuracy: str, what: str, both_rounded: bool = False) -> None:

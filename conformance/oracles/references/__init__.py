@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MODULES = ("elementwise", "special", "whole", "matrix", "indexed")
 
 # Classes of accuracy in which the result is computed once and rounded once.
-ONCE = ("exact", "value")
+ONCE = ("exact", "value", "alike")
 
 
 def named(name: str) -> Any:

@@ -54,7 +54,7 @@ def bessel_i0(x: np.ndarray) -> Any:
 
 
 def psi_derivative(x: np.ndarray, n: int) -> Any:
-    """polygamma for positive operands: by the Hurwitz zeta function."""
+    """polygamma for operands above -4: by the Hurwitz zeta function."""
     order = int(n)
     if order == 0:
         return psi(x)
@@ -198,7 +198,7 @@ def _log_gamma_positive(x: np.ndarray) -> Any:
 
 
 def _zeta(x: np.ndarray, s: int) -> Any:
-    """The Hurwitz zeta function for positive x, by Euler and Maclaurin's formula."""
+    """The Hurwitz zeta function for x above -4 and whole s, by Euler and Maclaurin's formula."""
     total, v = np.zeros_like(x), x
     for _ in range(SHIFT):
         total, v = total + v**-s, v + 1
