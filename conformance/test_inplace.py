@@ -103,6 +103,7 @@ from conformance.oracles.gradients import (
 from conformance.oracles.modes import deterministic, recorded_warnings, silence
 from conformance.oracles.outs import holds_results, kept_frames, received, same_strides_as
 from conformance.oracles.ranges import drawn, within
+from conformance.oracles.references.elementwise import numbered
 from conformance.oracles.renormed import renormed
 from conformance.oracles.writes import kept_outside, nearly_wrote, picked, same_frame, wrote
 
@@ -387,6 +388,37 @@ def test_value_that_requires_grad_is_written_without_grad(case: SilentWrite) -> 
     expect.equal(False, x.requires_grad, f"requires_grad after {case.write}")
     expect.equal(None, x.grad_fn, f"grad_fn after {case.write}")
     numbers.close(case.expected(), memory.contents(x), case.self_.dtype, "fused", f"x after {case.write}")
+
+
+@cases(extremes.huge_divisors)
+def test_complex_division_by_a_huge_number_is_a_number(case: Call) -> None:
+    """A quotient by a complex number whose square is larger than any number of the type is the documented one."""
+    live = case.build()
+    live.apply()
+    expected, accuracy = references.expected(case)
+    numbers.close(expected, memory.contents(live.self_), case.self_.dtype, accuracy, f"self after {case.method}")
+
+
+@cases(extremes.whole_arguments)
+def test_sinc_of_a_whole_number_vanishes(case: Call) -> None:
+    """sinc_ of a whole number other than zero is zero, but for what the rounding of pi leaves."""
+    live = case.build()
+    live.apply()
+    # pi times x is off by two roundings at most, and so is its sine; the quotient by it is half of that in ULP of 1
+    most = 2.0 ** -ELEMENT_TYPES[case.self_.dtype].mantissa
+    within(-most, most, memory.contents(live.self_), "self after sinc_")
+
+
+@cases(extremes.complex_not_numbers)
+def test_nan_to_num_replaces_either_part(case: Call) -> None:
+    """nan_to_num_ of a complex number replaces NaN and infinities in its real and in its imaginary part."""
+    live = case.build()
+    live.apply()
+    part = {"complex32": "float16", "complex64": "float32"}.get(case.self_.dtype, "float64")
+    for name in ("real", "imag"):
+        expected = numbered(getattr(case.self_.array, name), **case.kwargs, dtype=part)
+        found = getattr(memory.contents(live.self_), name)
+        numbers.close(expected, found, part, "exact", f"{name} parts of self after nan_to_num_")
 
 
 @cases(extremes.subnormal_numbers)
@@ -1500,7 +1532,7 @@ def test_resize_takes_the_memory_format(case: Resize) -> None:
     """resize_ and resize_as_ to another size lay self out in the memory format asked for."""
     x = case.self_.build()
     case.apply(x)
-    layout = "channels_last" if case.memory_format == "channels_last" else "contiguous"
+    layout = "contiguous" if case.memory_format == "contiguous_format" else "channels_last"
     frames.same_frame_as((case.goal, place(case.goal, layout).stride, case.self_.offset), x, "self after resize_")
 
 
@@ -1526,6 +1558,15 @@ def test_resize_fills_new_memory(case: Resize) -> None:
     kind = ELEMENT_TYPES[case.self_.dtype].kind
     fresh = np.isnan(found) if kind in ("floating", "complex") else found == limits(case.self_.dtype)[1]
     expect.that(bool(fresh.all()), "elements added by resize_", "NaN, or the type's maximum", str(found.tolist()[:8]))
+
+
+@cases(resizing.negative_cases)
+def test_resize_rejects_negative_sizes(case: Resize) -> None:
+    """resize_ to a size below zero raises, and leaves the storage as it is."""
+    x = case.self_.build()
+    storage = memory.storage_of(x)
+    expect.raises(REFUSED, lambda: case.apply(x), "result of resize_")
+    expect.equal(len(case.self_.storage), storage.nbytes(), "bytes of the storage after resize_ raised")
 
 
 @cases(resizing.set_cases)
@@ -1588,6 +1629,26 @@ def test_set_takes_the_whole_storage(case: Setting) -> None:
     frames.same_storage(memory.storage_address(source), case.source.storage, x, "self after set_")
 
 
+@cases(resizing.unset_cases)
+def test_set_without_a_source_empties_self(case: Call) -> None:
+    """set_ without a source leaves self without elements, on a storage without bytes."""
+    live = case.build()
+    live.apply()
+    expect.equal((0,), tuple(live.self_.shape), "size of self after set_")
+    expect.equal(0, live.self_.storage_offset(), "storage offset of self after set_")
+    expect.equal(0, memory.storage_of(live.self_).nbytes(), "bytes of the storage after set_")
+
+
+@cases(resizing.unlike_sources)
+def test_set_rejects_a_source_of_another_type(case: Call) -> None:
+    """set_ raises for a source of another element type than self's, and leaves self as it is."""
+    live = case.build()
+    address, frame = memory.storage_address(live.self_), frames.frame_of(live.self_)
+    expect.raises(REFUSED, live.apply, "result of set_")
+    expect.equal(frame, frames.frame_of(live.self_), "size, strides and storage offset after set_ raised")
+    frames.same_storage(address, case.self_.storage, live.self_, "self after set_ raised")
+
+
 @cases(reframing.transposing_cases)
 def test_transposing_in_place_exchanges_dimensions(case: Call) -> None:
     """t_, transpose_, swapaxes_ and swapdims_ exchange size and stride of two dimensions, on the same storage."""
@@ -1616,6 +1677,15 @@ def test_squeeze_in_place_drops_several_dimensions(case: Call) -> None:
     live.apply()
     frames.same_frame_as(frames.squeezed(case.self_, *case.args), live.self_, "self after squeeze_")
     memory.same_bytes(case.self_.storage, memory.storage_bytes(live.self_), "storage of self after squeeze_")
+
+
+@cases(reframing.unfitting_squeeze_cases)
+def test_squeeze_in_place_rejects_dimensions(case: Call) -> None:
+    """squeeze_ raises for a dimension that self does not have, and leaves self as it is."""
+    live = case.build()
+    frame = frames.frame_of(live.self_)
+    expect.raises(REFUSED, live.apply, f"result of {case.method}")
+    expect.equal(frame, frames.frame_of(live.self_), "size, strides and storage offset after squeeze_ raised")
 
 
 @cases(reframing.unsqueeze_cases)
@@ -1936,6 +2006,8 @@ def test_random_stays_within_its_bounds(case: Call) -> None:
         ranges.both_halves(low, high - 1, found, "numbers drawn by random_")
         if high - low <= 3:
             expect.equal(set(range(low, high)), set(found.astype(int).ravel().tolist()), f"set of {found.size} numbers")
+    if found.size >= 16 * (high - low):
+        expect.equal((low, high - 1), (found.min(), found.max()), f"ends of {found.size} numbers drawn by random_")
     ranges.follows(ranges.discrete_law(low, high), found, case.self_.dtype, "numbers drawn by random_")
 
 
@@ -2017,9 +2089,10 @@ def test_complex_normal_splits_its_variance(case: Call) -> None:
 
 @cases(fills.exponential_cases)
 def test_exponential_is_never_zero(case: Call) -> None:
-    """exponential_ draws numbers above 0."""
+    """exponential_ draws numbers above 0, and no infinity."""
     found = drawn(case)
-    expect.that(bool((found > 0).all()), "numbers drawn by exponential_", "numbers above 0", found)
+    right = bool(((found > 0) & np.isfinite(found)).all())
+    expect.that(right, "numbers drawn by exponential_", "finite numbers above 0", found)
 
 
 @cases(fills.exponential_draws)

@@ -358,17 +358,15 @@ def refused_assignments(cell: Cell) -> Inputs:
 
 
 def short_index_assignments(cell: Cell) -> Inputs:
-    """Assignments of numbers and of tensors through index tensors of int32, alone, beside a slice and beside another."""
+    """Assignments of numbers and of tensors through index tensors of int32, alone, beside a slice and a tensor."""
     device, found = cell.target.device, []
     for turn, (shape, index) in enumerate(SHORT_INDICES):
         parts = tuple(part_on_device(part, device) for part in index)
         selected = np.shape(np.empty(shape)[tuple(map(part_as_array, index))])
         for step, dtype in enumerate(family("float32", "int64", "bool", "complex64", "bfloat16", "uint8")):
             own = corner(dtype, shape, DISJOINT[(turn + step) % 6], "ordinary", "any", device)
-            value = (
-                number_of(dtype) if step == 5 else corner(dtype, selected, "contiguous", "ordinary", "any", device, 3)
-            )
-            found.append(Assignment(own, parts, value))
+            value = corner(dtype, selected, "contiguous", "ordinary", "any", device, 3)
+            found.append(Assignment(own, parts, number_of(dtype) if step == 5 else value))
     return Inputs(found)
 
 

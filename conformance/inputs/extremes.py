@@ -14,7 +14,7 @@ from conformance.inputs.calls import Call
 from conformance.inputs.dtypes import ELEMENT_TYPES, family, limits
 from conformance.inputs.tensors import strided
 from conformance.inputs.values import values
-from conformance.oracles.references.elementwise import power
+from conformance.oracles.references.elementwise import inverse, power, quotient
 from conformance.oracles.references.special import error_function, gamma_lower, gamma_upper, psi_derivative
 
 if TYPE_CHECKING:
@@ -116,6 +116,50 @@ def subnormal_numbers(cell: Cell) -> Inputs:
                 data = (complex(real * least, imag * least),)
                 self_ = strided(dtype, (count,), LAYOUTS[(turn + count) % 3], data, cell.target.device)
                 found.append(Call("sgn_", self_))
+    return Inputs(found)
+
+
+def huge_divisors(cell: Cell) -> Inputs:
+    """Divisors whose square is larger than any number of the type, beside dividends as large and small ones."""
+    found = []
+    for dtype in family("complex"):
+        if dtype not in ("complex64", "complex128"):
+            continue
+        huge = 2.0 ** (8 - ELEMENT_TYPES[dtype].min_exponent // 2)
+        divisors = tuple(huge * x for x in (3 + 4j, -2j, 1 + 0.25j, -5 + 0j))
+        for turn, count in enumerate(LENGTHS):
+            if cell.subject_name == "reciprocal_":
+                self_ = strided(dtype, (count,), LAYOUTS[turn % 3], divisors[turn % 4 :], cell.target.device)
+                found.append(Call("reciprocal_", self_, (), {}, inverse, "to-float", "fused"))
+                continue
+            dividends = (complex(huge, 2 * huge), 1 - 2j, complex(0.0, huge))
+            self_ = strided(dtype, (count,), LAYOUTS[turn % 3], dividends, cell.target.device)
+            other = strided(dtype, (count,), "contiguous", divisors[turn % 4 :], cell.target.device)
+            for divisor in (other, divisors[0]):
+                found.append(Call(cell.subject_name or "", self_, (divisor,), {}, quotient, "to-float", "fused"))
+    return Inputs(found)
+
+
+def whole_arguments(cell: Cell) -> Inputs:
+    """Whole numbers other than zero, of both signs."""
+    found = []
+    for dtype in family("floating"):
+        for turn, count in enumerate(LENGTHS):
+            self_ = strided(dtype, (count,), LAYOUTS[turn % 3], (1.0, -2.0, 3.0, -7.0, 12.0), cell.target.device)
+            found.append(Call("sinc_", self_))
+    return Inputs(found)
+
+
+def complex_not_numbers(cell: Cell) -> Inputs:
+    """Complex numbers of which one part or both is NaN or infinite, with and without numbers to put in their place."""
+    nan, inf = float("nan"), float("inf")
+    data = (complex(nan, 1.0), complex(2.0, inf), complex(-inf, nan), complex(nan, -inf), 3 - 4j)
+    keywords: tuple[dict[str, float], ...] = ({}, {"nan": 1.0, "posinf": 2.0, "neginf": -3.0}, {"posinf": 2.5})
+    found = []
+    for dtype in family("complex"):
+        for turn, count in enumerate(LENGTHS):
+            self_ = strided(dtype, (count,), LAYOUTS[turn % 3], data[turn % 3 :] + data[: turn % 3], cell.target.device)
+            found.append(Call("nan_to_num_", self_, (), keywords[turn % 3]))
     return Inputs(found)
 
 

@@ -129,14 +129,14 @@ def geometric_draws(cell: Cell) -> Inputs:
 
 def log_normal_cases(cell: Cell) -> Inputs:
     """``log_normal_`` with moderate parameters."""
-    few = ((), (0.0, 0.5), (1.0, 0.25), (-1.0, 1.0))
+    few = ((), (0.0, 0.5), (1.0, 0.25), (-1.0, 1.0), (3.0, 0.0625))
     many = ((0.0, 0.5), (1.0, 0.25), (-1.0, 1.0), {"std": 0.5}, ())
     return _few_and_many(cell, "log_normal_", few, many)
 
 
 def normal_cases(cell: Cell) -> Inputs:
     """``normal_`` with several means and standard deviations."""
-    few = ((), (0.0, 1.0), (-64.0, 1.0), (100.0, 0.5))
+    few = ((), (0.0, 1.0), (-64.0, 1.0), (100.0, 0.5), (3.0, 0.0), {"mean": 100.0})
     many = ((0.0, 0.01), (1.0, 0.5), (0.0, 50.0), {"std": 0.25}, {"mean": 4.0, "std": 2.0}, (-2.0,), ())
     return _few_and_many(cell, "normal_", few, many)
 

@@ -126,14 +126,17 @@ TABLE: dict[str, tuple[Further, ...]] = {
     "sigmoid_": (Further(("complex128",), (-6 + 0.5j, -12 - 1j, 9 + 2j)),),
     "copy_": (Further(("float32", "int64", "bool"), (1,), (Tensor((70, 70), (0.5, 1.0, 2.0), "float64"),), {}, None,
                       (70, 70)),),
-    "fill_diagonal_": (Further(("float32", "int64"), (1,), (5,), {}, None, (12, 12)),),
+    "fill_diagonal_": (
+        Further(("float32", "int64"), (1,), (5,), {}, None, (12, 12)),
+        Further(("int32", "uint8"), (1,), (3.5,), {}, None, (3, 3)),
+    ),
     "exp_": (
         Further(("complex64", "complex128"), (20 + 1j, -20 - 2j, 12 + 3j)),
         Further(("complex64", "complex128"), (complex(-INF, 1.0), complex(-INF, -2.0), -1 + 1j)),
     ),
     "mul_": (Further(("complex",), (complex(NAN, 0.0), 1 + 2j, complex(0.0, NAN), -3j), (0.0,)),),
     "addr_": (
-        Further(("bool",), (True, False, False), (Tensor((2,), (True, False)), Tensor((3,), (False, True, True))), {}, None,
+        Further(("bool",), (True, False), (Tensor((2,), (True, False)), Tensor((3,), (False, True, True))), {}, None,
                 (2, 3), True),
     ),
     "scatter_": (

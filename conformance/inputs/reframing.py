@@ -84,6 +84,15 @@ def squeeze_cases(cell: Cell) -> Inputs:
     return Inputs(found)
 
 
+def unfitting_squeeze_cases(cell: Cell) -> Inputs:
+    """``squeeze_`` of dimensions just beyond those that there are, alone and behind one that there is."""
+    found = []
+    for shape in (*STARTS, (1,), (2, 1)):
+        plan, rank = strided("float32", shape, "offset", (1.0,), cell.target.device), max(len(shape), 1)
+        found += [Call("squeeze_", plan, (dim,)) for dim in (rank, -rank - 1, (0, rank))]
+    return Inputs(found)
+
+
 def squeeze_several_cases(cell: Cell) -> Inputs:
     """``squeeze_`` of a tuple of dimensions."""
     choices = (
@@ -152,6 +161,9 @@ def outreaching_cases(cell: Cell) -> Inputs:
         ((2, 3, 4), (12, 4, 1), 1),
         ((1,), (1,), 1000),
         ((2,), (2**40,)),
+        ((2,), (-1,)),
+        ((2, 3), (3, -1), 1),
+        ((2,), (1,), -1),
     )
     return Inputs(
         [

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs.calls import Call
 from conformance.inputs.covering import coverings
 from conformance.inputs.dtypes import ELEMENT_TYPES, family
 from conformance.inputs.layouts import DISJOINT, REPEATING
@@ -145,19 +146,27 @@ def own_size_format_cases(cell: Cell) -> Inputs:
 
 def resize_format_cases(cell: Cell) -> Inputs:
     """To an image of another size, in a memory format that is named."""
+    volumes = [
+        Resize(strided(dtype, start, "offset", values(dtype), cell.target.device), goal, form, "channels_last_3d")
+        for form in ("tuple", "template")
+        for start, goal, dtype in (((17,), (2, 3, 1, 2, 2), "float32"), ((2, 3, 2, 2), (1, 2, 3, 2, 4), "int16"))
+    ]
     return Inputs(
         [
-            Resize(strided(dtype, start, layout, values(dtype), cell.target.device), goal, form, memory_format)
-            for start, goal, layout, dtype, form, memory_format in coverings(
-                3,
-                STARTS,
-                IMAGES,
-                DISJOINT,
-                EVERY_DTYPE,
-                ("tuple", "template"),
-                ("channels_last", "contiguous_format"),
-            )
-            if start != goal
+            *volumes,
+            *(
+                Resize(strided(dtype, start, layout, values(dtype), cell.target.device), goal, form, memory_format)
+                for start, goal, layout, dtype, form, memory_format in coverings(
+                    3,
+                    STARTS,
+                    IMAGES,
+                    DISJOINT,
+                    EVERY_DTYPE,
+                    ("tuple", "template"),
+                    ("channels_last", "contiguous_format"),
+                )
+                if start != goal
+            ),
         ]
     )
 
@@ -171,6 +180,18 @@ def filled_growth_cases(cell: Cell) -> Inputs:
     """Growth of types whose fill is documented: floating, complex and integral ones."""
     known = family("floating", "complex", "integral")
     return Inputs([case for case in growing_cases(cell).corners if case.self_.dtype in known])
+
+
+def negative_cases(cell: Cell) -> Inputs:
+    """To sizes below zero: alone, behind and before another, and two of which the product is above zero."""
+    return Inputs(
+        [
+            Resize(strided(dtype, start, "offset", values(dtype), cell.target.device), goal, form)
+            for goal in ((-1,), (2, -1), (-3, 2), (-2, -3))
+            for start, dtype in (((3,), "float32"), ((2, 3), "int8"), ((), "bool"))
+            for form in ("sizes", "tuple")
+        ]
+    )
 
 
 def _resizes(cell: Cell) -> list[Resize]:
@@ -192,10 +213,13 @@ class Setting:
     self_: Strided
     source: Strided
     frame: tuple[Any, ...] | None = None
+    named: bool = False
 
     def apply(self, x: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
         """The call."""
-        return x.set_(source) if self.frame is None else x.set_(storage_of(source), *self.frame)
+        if self.frame is None:
+            return x.set_(source=source) if self.named else x.set_(source)
+        return x.set_(storage_of(source), *self.frame)
 
     def facets(self) -> dict[str, str]:
         """What evidence counts."""
@@ -204,7 +228,7 @@ class Setting:
     def code(self) -> str:
         """The call in plain torch."""
         given = (
-            "source"
+            f"{'source=' if self.named else ''}source"
             if self.frame is None
             else ", ".join(map(repr, ["STORAGE", *self.frame])).replace("'STORAGE'", "source.untyped_storage()")
         )
@@ -213,7 +237,7 @@ class Setting:
     def reductions(self) -> Iterator[Setting]:
         """The same with a plainer self of the same shape."""
         for plan in plainer(self.self_):
-            yield Setting(plan, self.source, self.frame)
+            yield replace(self, self_=plan)
 
 
 def set_cases(cell: Cell) -> Inputs:
@@ -230,8 +254,42 @@ def set_cases(cell: Cell) -> Inputs:
             Setting(
                 strided(dtype, start, layout, values(dtype), device),
                 strided(dtype, shape, other, values(dtype)[::-1], device),
+                named=turn % 5 == 2,
             )
-            for start, shape, layout, other, dtype in chosen
+            for turn, (start, shape, layout, other, dtype) in enumerate(chosen)
+        ]
+    )
+
+
+def unset_cases(cell: Cell) -> Inputs:
+    """``set_`` without a source, of tensors that have elements and of such as have none."""
+    device = cell.target.device
+    return Inputs(
+        [
+            Call("set_", strided(dtype, shape, layout, values(dtype), device))
+            for shape, layout, dtype in coverings(1, STARTS, DISJOINT + REPEATING, EVERY_DTYPE)
+        ]
+    )
+
+
+def unlike_sources(cell: Cell) -> Inputs:
+    """``set_`` to tensors of another element type, of the same number of bytes and of another."""
+    pairs = (
+        ("float32", "int32"),
+        ("float32", "float64"),
+        ("int64", "int8"),
+        ("bool", "uint8"),
+        ("complex64", "float64"),
+    )
+    return Inputs(
+        [
+            Call(
+                "set_",
+                strided(mine, (2, 3), "offset", (1,), cell.target.device),
+                (strided(theirs, shape, "contiguous", (1,), cell.target.device),),
+            )
+            for mine, theirs in pairs
+            for shape in ((2, 3), (4,), ())
         ]
     )
 

@@ -177,6 +177,10 @@ def seldom_repeats(found: np.ndarray, dtype: str, what: str) -> None:
     if dtype == "float64" and (found.size <= 1000 or found.size >= 2**17):
         repeated = found.size - len(np.unique(found))
         within(0, max(2, found.size // 1000), repeated, f"repeated numbers among {found.size} {what}")
+    if dtype == "float64" and found.size <= 1000:
+        flat = found.ravel()
+        again = np.flatnonzero(flat[1:] == flat[:-1])
+        expect.equal([], again.tolist(), f"indices of {what} whose next number is the same")
 
 
 def continuous(law: Law, found: np.ndarray, dtype: str, what: str) -> None:
