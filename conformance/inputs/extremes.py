@@ -125,7 +125,7 @@ def huge_divisors(cell: Cell) -> Inputs:
     for dtype in family("complex"):
         if dtype not in ("complex64", "complex128"):
             continue
-        huge = 2.0 ** (8 - ELEMENT_TYPES[dtype].min_exponent // 2)
+        huge = 2.0 ** (24 - ELEMENT_TYPES[dtype].min_exponent // 2)
         divisors = tuple(huge * x for x in (3 + 4j, -2j, 1 + 0.25j, -5 + 0j))
         for turn, count in enumerate(LENGTHS):
             if cell.subject_name == "reciprocal_":
