@@ -544,11 +544,12 @@ def test_batches_before_an_exception_come_first(case: Failing) -> None:
 
 @cases(failing_pools.survived_failures)
 def test_epoch_after_an_exception_is_whole(case: Failing) -> None:
-    """With persistent_workers an epoch after one that an exception ended yields what it has to."""
-    found = in_a_main_process("two epochs", failing_pools.fail_and_go_on, case)
+    """With persistent_workers an epoch after one that an exception ended yields what it has to, or raises what is raised in it."""  # noqa: E501
+    found = in_a_main_process("three epochs", failing_pools.fail_and_go_on, case)
     expect.equal(case.kind, found.kind, "type of the exception in the first epoch")
     expected = [yielded.keys for yielded in loader_model.epoch(case.pool.loading)]
     expect.equal(expected, found.later, "batches of the second epoch")
+    expect.equal(case.kind, found.again, "type of the exception in the third epoch")
 
 
 @cases(killed_pools.killed_workers)

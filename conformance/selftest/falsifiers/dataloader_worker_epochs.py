@@ -222,6 +222,30 @@ def a_later_epoch_of_persistent_workers_leaves_a_file() -> Break:
     return iterator_method("_reset", broken)
 
 
+@falsifies(f"{AREA}.epoch-after-an-exception-is-whole")
+def an_exception_in_the_third_epoch_is_a_batch() -> Break:
+    """An exception in the third epoch of persistent workers comes as a batch that is None."""
+
+    def counting(original: Any) -> Any:
+        def reset(self: Any, loader: Any, first_iter: bool = False) -> None:
+            self._conformance_epoch = 0 if first_iter else self._conformance_epoch + 1
+            original(self, loader, first_iter)
+
+        return reset
+
+    def broken(original: Any) -> Any:
+        def process_data(self: Any, found: Any, *args: Any) -> Any:
+            lost = isinstance(found, ExceptionWrapper) and self._conformance_epoch == 2
+            return original(self, None if lost else found, *args)
+
+        return process_data
+
+    both = ExitStack()
+    both.enter_context(iterator_method("_reset", counting))
+    both.enter_context(iterator_method("_process_data", broken))
+    return both
+
+
 @falsifies(f"{AREA}.batches-in-time-come-despite-the-timeout")
 def the_timeout_is_that_of_the_epoch() -> Break:
     """All batches of an epoch have to come within one timeout."""
