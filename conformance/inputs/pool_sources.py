@@ -334,7 +334,7 @@ def prefetching_pools(cell: Cell) -> Inputs:
             Pool(2, 24, 2, prefetch=1, taken=0),
             Pool(3, 20, None, prefetch=3, taken=2),
             Pool(2, 20, 1, "stream", prefetch=3, taken=1),
-            Pool(2, 5, 1, prefetch=4, taken=1),
+            Pool(1, 5, None, prefetch=5, taken=1),
             Pool(2, 20, 1, prefetch=3, taken=1, persistent=True, epochs=2),
         ]
     )
