@@ -67,6 +67,9 @@ def resampling_weights(mode: str, corners: bool, extent: int, size: int, factor:
         start = floor(at)
         offsets = cubic_weights(at - start) if mode == "bicubic" else {0: 1 - (at - start), 1: at - start}
         room = (4 if mode != "bicubic" else 16) * unit * (abs(at) + 1)
+        # a position that rounding takes over a pixel meets one more
+        offsets |= {min(offsets) - 1: 0.0} if at - start <= room else {}
+        offsets |= {max(offsets) + 1: 0.0} if at - start >= 1 - room else {}
         for offset, weight in offsets.items():
             place = min(max(start + offset, 0), extent - 1)
             value[n, place] += weight
@@ -88,7 +91,7 @@ def filtered_weights(mode: str, extent: int, size: int, factor: float | None, un
         first, last = max(int(middle - reach + 0.5), 0), min(int(middle + reach + 0.5), extent)
         shares = np.array([filter_at(mode, (place + 0.5 - middle) / wide) for place in range(first, last)])
         value[n, first:last] = shares / shares.sum()
-        error[n, first:last] = 16 * unit * (middle + 1) / shares.sum()
+        error[n, max(first - 1, 0) : last + 1] = 16 * unit * (middle + 1) / shares.sum()
     return Bounded(value, unit, error)
 
 
