@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
+from torch.utils.hooks import RemovableHandle
 
 from conformance.selftest.falsifying import falsifies, patched
 
@@ -135,3 +136,17 @@ def normal_views_of_three_dimensions_look_inferred() -> AbstractContextManager[A
         return is_inference
 
     return patched(torch.Tensor, "is_inference", broken)
+
+
+@falsifies("leaves.hook-can-be-removed-inside-a-hook")
+def the_only_hook_of_another_tensor_stays() -> AbstractContextManager[Any]:
+    """A hook that is the only one of its tensor is not removed by a hook on another tensor."""
+
+    def broken(original: Any) -> Any:
+        def remove(self: Any) -> None:
+            if torch._C._current_graph_task_id() == -1 or len(self.hooks_dict_ref() or ()) != 1:
+                original(self)
+
+        return remove
+
+    return patched(RemovableHandle, "remove", broken)
