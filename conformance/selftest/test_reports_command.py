@@ -124,6 +124,15 @@ def test_validate_says_valid(tmp_path: Path, capsys: Capture) -> None:
     ]
 
 
+def test_validate_moves_no_cursor(tmp_path: Path, capsys: Capture) -> None:
+    """What a record says of its torch is a part of a line, and no command to the terminal."""
+    around = records.environment("2.13.0\x1b[2J\n\x00", ["cpu"])
+
+    main(arguments("validate", path := records.save(tmp_path, records.small("pass", environment=around))))
+
+    assert capsys.readouterr().out == f"{path}: valid (1 cell, torch 2.13.0\\x1b[2J\\n\\x00)\n"
+
+
 def test_merged_shards_are_the_whole_run(tmp_path: Path, capsys: Capture) -> None:
     """Shards in any order give the run that was cut into them, with the paths of the scripts put right."""
     paths = shards(tmp_path)

@@ -147,6 +147,21 @@ def test_nothing_is_cut_off_and_nothing_sticks_out(hands: Hands, tmp_path: Path,
     assert hands.run(cut) == []
 
 
+@pytest.mark.parametrize("view", ["", "#/matrix", "#/differences", "#/claims", "#/surface", "cell", "behaviour"])
+@pytest.mark.parametrize("text", ["word" * 60, "nn.functional.scaled_dot_product_attention_of_many_heads"])
+def test_a_name_longer_than_a_telephone_is_wide_is_broken(hands: Hands, tmp_path: Path, view: str, text: str) -> None:
+    """Whatever is long, an id or a word of a record, no view scrolls sideways."""
+    file = save(tmp_path, records.hostile(text), records.hostile("short"))
+    places = {"cell": f"#/cell/{text}.{text}[{text}-{text}]", "behaviour": f"#/behaviour/{text}.{text}"}
+    hands.window(360)
+    hands.open(file, places.get(view, view))
+
+    hands.run("for (const each of document.querySelectorAll('details')) each.open = true")
+
+    assert text in hands.text("main")
+    assert hands.run("return document.documentElement.scrollWidth") <= 360
+
+
 EVERY = [None, *VERDICTS]
 
 
