@@ -17,7 +17,7 @@ from functools import cache
 
 LARGE = 1 << 21  # bytes of a large page
 COLLAPSE = 25  # MADV_COLLAPSE
-PAYING = 24  # the fork from which on it pays: it costs as much as twenty forks save
+PAYING = 32  # the fork from which on it pays: it costs as much as thirty save, and cells of other areas fork less
 
 
 class Forks:

@@ -18,7 +18,7 @@ WIDE = {"floating": np.float64, "complex": np.complex128}
 STEPS: dict[str, Callable[..., Any]] = {
     "sum": np.add, "mean": np.add, "prod": np.multiply, "amax": np.maximum, "amin": np.minimum,
 }  # fmt: skip
-BOOLEAN_STEPS = {**STEPS, "sum": np.logical_or, "prod": np.logical_and}
+BOOLEAN_STEPS: dict[str, Callable[..., Any]] = {**STEPS, "sum": np.logical_or, "prod": np.logical_and}
 
 
 def exact_values(plan: Any) -> np.ndarray:

@@ -51,6 +51,19 @@ def test_a_pattern_covers_whole_ids(pattern: str, expected: bool) -> None:
     assert expected is deviation(pattern).speaks_of(cell(SimpleNamespace(name="add_")))
 
 
+@pytest.mark.parametrize(
+    "pattern", ["demo.stays-small[add_-cpu]", "demo.*[add_-cpu]", "demo.st?ys*", "dem?.*", "demo.stays*"]
+)
+def test_an_entry_is_found_by_behaviour(tmp_path: Path, pattern: str) -> None:
+    """An entry is found wherever its stars stand, and one of another behaviour is passed over."""
+    file = tmp_path / "mine.yaml"
+    file.write_text("deviations:\n" + ENTRY.format("demo.stays-smaller[*") + ENTRY.format(pattern))
+    found = Expectations([file]).of(cell(SimpleNamespace(name="add_")))
+
+    assert found is not None
+    assert pattern == found.cells
+
+
 @pytest.mark.parametrize(("version", "expected"), [("2.4.1+cpu", True), ("2.5.0a0+git1", False), ("2.3.0", False)])
 def test_a_condition_on_versions_is_held(monkeypatch: pytest.MonkeyPatch, version: str, expected: bool) -> None:
     """A deviation of some releases says nothing of others, and a pre-release counts as its release."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.engine.sharing import FINDINGS, among_cells, once
+from conformance.engine.sharing import FINDINGS, PLANS, among_cells, forget_plans, once, once_a_subject
 from conformance.engine.words import Verdict
 from conformance.selftest.falsifying import FALSIFIERS
 from conformance.selftest.test_falsifiers import cell_of, run
@@ -70,3 +70,19 @@ def test_a_break_after_a_run_is_seen() -> None:
 
     with falsifier.in_place():
         assert run(cell).verdict is Verdict.FAIL
+
+
+def test_plans_are_made_once_a_subject() -> None:
+    """Plans are kept until those of the subjects so far are let go, and no longer."""
+    plans = once_a_subject(doubled)
+    try:
+        first, again = plans(1), plans(1)
+        forget_plans()
+        anew = plans(1)
+    finally:
+        PLANS.remove(plans)
+
+    assert again is first
+    assert anew == first
+    assert anew is not first
+    assert CALLED == [1, 1]
