@@ -37,8 +37,13 @@ class Comparison:
 
     @property
     def apart(self) -> bool:
-        """Whether there is nothing to compare: both runs have cells, and no cell is in both."""
-        return bool(self.first.cells and self.second.cells) and not in_common(self.first, self.second)
+        """Whether there is nothing to compare: there are cells, and none is in both runs.
+
+        What a run lost that was cut off before its first cell is a difference, and what nobody asked it for is none.
+        """
+        if in_common(self.first, self.second) or not (self.first.cells or self.second.cells):
+            return False
+        return bool(self.second.cells) or self.second.complete
 
     @property
     def worse(self) -> bool:

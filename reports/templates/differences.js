@@ -27,7 +27,8 @@ function kindOf(a, b, cell) {
 /** Whether there is nothing to compare: both runs have cells, and no cell is in both. */
 function apart(a, b) {
   const both = [...behaviourOf.keys()].some((cell) => verdictOf(a, cell) && verdictOf(b, cell));
-  return runs[a].cells > 0 && runs[b].cells > 0 && !both;
+  if (both || !(runs[a].cells || runs[b].cells)) return false;
+  return runs[b].cells > 0 || runs[b].complete; // what was cut off before its first cell has lost them all
 }
 
 function differencesView(where) {
