@@ -64,7 +64,8 @@ ALIAS_CODE = {
     "restrided": "x.as_strided(x.shape, x.stride(), x.storage_offset())", "detached-view": "x.view_as(x).detach()",
     "unsqueezed": "x.unsqueeze(-1)", "flattened": "x.unsqueeze(0).flatten(0, 1) if x.dim() else x.view(1)",
     "first": "x[:1] if x.dim() else x[None]", "expanded": "x.unsqueeze(0).expand(2, *x.shape)",
-    "pieces": "(x if x.dim() else x.view(1)).split(1)[0]", "transposed": "x.permute(tuple(reversed(range(x.dim()))))",
+    "pieces": "(x if x.dim() else x.view(1)).split(max(len(x) // 3, 1) if x.dim() else 1)[0]",
+    "transposed": "x.permute(tuple(reversed(range(x.dim()))))",
 }  # fmt: skip
 
 
@@ -87,7 +88,7 @@ def alias_of(x: torch.Tensor, form: str) -> torch.Tensor:
     if form == "expanded":
         return x.unsqueeze(0).expand(2, *x.shape)
     if form == "pieces":
-        return (x if x.dim() else x.view(1)).split(1)[0]
+        return (x if x.dim() else x.view(1)).split(max(len(x) // 3, 1) if x.dim() else 1)[0]
     return x.permute(tuple(reversed(range(x.dim()))))
 
 
