@@ -276,8 +276,8 @@ def test_diff_tells_worse_from_different(
     tmp_path: Path, capsys: Capture, before: str | None, after: str | None, kind: str | None, status: int
 ) -> None:
     """Status 1 is for cells that fail now or can no longer be tested, and for nothing else."""
-    first = records.save(tmp_path, records.small(*[before] if before else []), "a.json")
-    second = records.save(tmp_path, records.small(*[after] if after else []), "b.json")
+    first = records.save(tmp_path, records.small("pass", *[before] if before else []), "a.json")
+    second = records.save(tmp_path, records.small("pass", *[after] if after else []), "b.json")
 
     found = main(arguments("diff", first, second, "--format", "json"))
 
