@@ -295,10 +295,13 @@ def test_root_of_many_elements_needs_a_gradient(case: Pass) -> None:
 
 @cases(backward_sources.misfitting_passes)
 def test_gradient_of_another_shape_is_refused(case: Pass) -> None:
-    """backward raises for a gradient of another shape than the root's, even for one that would broadcast."""
-    root, incoming = case.root(case.leaves()), backwards.misfitting_incoming(case)
+    """backward and autograd.grad raise for a gradient of another shape than the root's, even if it would broadcast."""
+    leaves = case.leaves()
+    root, incoming = case.root(leaves), backwards.misfitting_incoming(case)
     action = partial(root.backward if case.entry == "method" else partial(torch.autograd.backward, root), incoming)
     expect.raises(RuntimeError, action, f"backward of shape {case.plan.shape} from {tuple(incoming.shape)}")
+    action = partial(torch.autograd.grad, root, leaves, incoming)
+    expect.raises(RuntimeError, action, f"autograd.grad of shape {case.plan.shape} from {tuple(incoming.shape)}")
 
 
 @cases(backward_sources.refused_passes)
@@ -423,14 +426,15 @@ def test_retained_graph_serves_again(case: Pass) -> None:
 def test_graph_is_retained_as_create_graph_says(case: Pass) -> None:
     """Where retain_graph is not given, the graph is retained if create_graph is true, and freed otherwise."""
     leaves = case.leaves()
-    root = backwards.saving_root(case, leaves)
+    roots = backwards.saving_roots(case, leaves)
     create, retain = backwards.options_of(case)
-    case.run(root, create_graph=create, **({} if retain is None else {"retain_graph": retain}))
+    case.run_all(roots, create_graph=create, **({} if retain is None else {"retain_graph": retain}))
     if create if retain is None else retain:
-        case.run(root)
-        hold_gradients(backwards.saved_gradients(case, 2), leaves)
+        case.run_all(roots)
+        hold_gradients(backwards.saved_gradients(case, 2 * len(roots)), leaves)
     else:
-        expect.raises(RuntimeError, partial(case.run, root), f"second pass after {case.form}")
+        for root in roots:
+            expect.raises(RuntimeError, partial(case.run, root), f"second pass after {case.form}")
 
 
 @cases(backward_sources.graph_options, acts.acted)
@@ -489,8 +493,9 @@ def test_inputs_may_be_no_leaves(case: Pass) -> None:
     leaves = case.leaves()
     root, targets, factors = backwards.inner_targets(case, leaves)
     with silence():
-        case.run(root, inputs=targets)
-        hold_gradients([case.summed(factor) for factor in factors], targets)
+        for passes in (1, 2):
+            case.run(root, inputs=targets, retain_graph=True)
+            hold_gradients([case.summed(factor * passes) for factor in factors], targets)
     expect.equal(None, leaves[0].grad, ".grad of the leaf behind the inputs")
 
 
@@ -765,7 +770,9 @@ def test_functional_of_an_independent_input_is_zero(case: Functional) -> None:
 @cases(functionals.aside_inputs, acts.acted)
 def test_strict_functional_refuses_an_independent_input(case: Functional) -> None:
     """With strict=True a functional raises where all results are independent of one of the inputs."""
-    expect.raises(RuntimeError, partial(called, case, case.way, strict=True), f"{case.way} with strict=True")
+    for options in ({}, {"create_graph": True}):
+        action = partial(called, case, case.way, strict=True, **options)
+        expect.raises(RuntimeError, action, f"{case.way} with strict=True, {options}")
 
 
 @cases(functionals.recorded_cubes, acts.acted)

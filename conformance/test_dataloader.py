@@ -38,6 +38,7 @@ from conformance.inputs.loader_protocols import (
     IteratedMap,
     Keyed,
     MapLike,
+    Relisted,
     SamplerLike,
     TurningSampler,
     UnsizedMap,
@@ -334,6 +335,17 @@ def test_sampler_is_iterated_anew(case: Loading) -> None:
         drained(loader)
         expect.equal(number, sampler.times, f"iterators made of the sampler in {number} epochs")
         expect.equal(number * list(case.keys), loader.dataset.asked, f"keys asked for in {number} epochs")
+
+
+@cases(loader_protocols.relisted)
+def test_changed_sampler_holds_from_the_next_epoch(case: Relisted) -> None:
+    """A list of keys that has changed gives the order and the length that it has when an epoch begins."""
+    listed = case.listed(case.keys)
+    loader = case.build(listed)
+    for keys in (case.keys, case.later):
+        listed[:] = case.listed(keys)
+        expect.equal(case.epoch(keys), list(loader), f"epoch by {keys}")
+        expect.equal(len(keys), len(loader), f"len(loader) by {keys}")
 
 
 @cases(loader_sessions.set_epochs)

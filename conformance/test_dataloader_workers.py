@@ -17,6 +17,7 @@ from conformance.inputs import (
     collated_pools,
     failing_pools,
     killed_pools,
+    loader_streams,
     parcels,
     pinned_pools,
     pool_endings,
@@ -27,11 +28,12 @@ from conformance.inputs import (
 from conformance.inputs.collated_pools import CollatedPool
 from conformance.inputs.failing_pools import Failing, Failure, Late
 from conformance.inputs.killed_pools import Killed
+from conformance.inputs.loader_streams import Falsy
 from conformance.inputs.loaders import Loading
 from conformance.inputs.parcels import Parcels, ParcelSeen
 from conformance.inputs.pinned_pools import Pinned
 from conformance.inputs.pool_endings import Abandoned, Ended
-from conformance.inputs.pool_programs import Overtaken
+from conformance.inputs.pool_programs import Bulks, Overtaken
 from conformance.inputs.pools import Pool, PoolSeen, run_pool
 from conformance.inputs.start_methods import START_LIMIT, Crowded, Started, answers_of_workers
 from conformance.oracles import expect, loader_model, memory, pool_model
@@ -59,6 +61,22 @@ def test_workers_load_what_is_asked_for(case: Loading) -> None:
     expected = [loader_model.plain_batch(case, yielded.keys) for yielded in loader_model.epoch(case)]
     found = in_a_main_process("an epoch", pool_programs.load_plainly, case)
     expect.equal(expected, found, f"batches with {case.workers} workers")
+
+
+@cases(loader_streams.falsy_samples_in_workers)
+def test_falsy_samples_come_from_workers(case: Falsy) -> None:
+    """A sample of a worker and what collate_fn makes of it are yielded though they be None, zero or empty."""
+    copies = case.workers if case.style == "iterable" else 1
+    expected = [repr(sample) for sample in case.values() for _ in range(copies)]
+    expect.equal(expected, in_a_main_process("an epoch", pool_programs.load_falsy, case), "what the workers yield")
+
+
+@cases(pool_sources.bulks)
+def test_getitems_gives_batches_in_workers(case: Bulks) -> None:
+    """In a worker too the samples of a batch come from one call of __getitems__, with the list of keys."""
+    batches = loader_model.batches_of(range(case.size), case.batch_size, False)
+    expected = [[(batch, "at once")] * len(batch) for batch in batches]
+    expect.equal(expected, in_a_main_process("an epoch", pool_programs.load_at_once, case), "batches")
 
 
 @cases(collated_pools.collated_pools)
@@ -137,9 +155,8 @@ def test_sampler_stays_in_the_main_process(case: Pool) -> None:
     """The keys of a map-style dataset are drawn from the sampler in the main process, each once."""
     main, notes, batches = in_a_main_process("an epoch", pool_programs.draw_from_a_sampler, case)
     keys = pool_programs.keys_of_any_type(case)
-    expect.equal(
-        keys, [key for batch in batches for key in pool_model.listed_keys(batch)], "samples, which are the keys"
-    )
+    found = [key for batch in batches for key in pool_model.listed_keys(batch)]
+    expect.equal([*map(repr, keys)], [*map(repr, found)], "samples, which are the keys")
     drawn = [note for note in notes if note["what"] == "drawn"]
     expect.equal({main}, {note["process"] for note in drawn}, "processes in which keys are drawn")
     expect.equal(len(keys), len(drawn), "number of keys that are drawn")
@@ -169,6 +186,7 @@ def test_worker_info_has_the_id(case: Pool) -> None:
     expect.equal(list(range(case.workers)), sorted(ids.values()), "ids given to worker_init_fn")
     for note in seen.notes("init"):
         expect.equal(note["number"], note["threaded"], "get_worker_info().id in a thread of the worker")
+        expect.equal(note["number"], note["nested"], "get_worker_info().id in a worker that ran a loader of its own")
     for note in seen.notes("init", "iter", "item", "collate"):
         expect.equal(ids[note["process"]], note["worker"], f"get_worker_info().id in {note['what']}")
 
@@ -526,11 +544,12 @@ def test_batches_before_an_exception_come_first(case: Failing) -> None:
 
 @cases(failing_pools.survived_failures)
 def test_epoch_after_an_exception_is_whole(case: Failing) -> None:
-    """With persistent_workers an epoch after one that an exception ended yields what it has to."""
-    found = in_a_main_process("two epochs", failing_pools.fail_and_go_on, case)
+    """With persistent_workers an epoch after one that an exception ended yields what it has to, or raises what is raised in it."""  # noqa: E501
+    found = in_a_main_process("three epochs", failing_pools.fail_and_go_on, case)
     expect.equal(case.kind, found.kind, "type of the exception in the first epoch")
     expected = [yielded.keys for yielded in loader_model.epoch(case.pool.loading)]
     expect.equal(expected, found.later, "batches of the second epoch")
+    expect.equal(case.kind, found.again, "type of the exception in the third epoch")
 
 
 @cases(killed_pools.killed_workers)

@@ -8,8 +8,9 @@ from __future__ import annotations
 from functools import partial
 
 from conformance.engine.cases import cases
-from conformance.inputs import layer_cases, valued_sources
-from conformance.inputs.layer_cases import GivenTable, SquareMask
+from conformance.inputs import complex_convolutions, layer_cases, valued_sources
+from conformance.inputs.complex_convolutions import ComplexConvolution
+from conformance.inputs.layer_cases import ExchangedParameters, GivenTable, SquareMask
 from conformance.inputs.loss_cases import LossRefusal
 from conformance.inputs.valued_calls import ValuedCall
 from conformance.oracles import expect, layer_laws
@@ -17,6 +18,7 @@ from conformance.oracles.activation_formulas import activation_results
 from conformance.oracles.attention_formulas import heads_results, layer_results, product_results
 from conformance.oracles.bounded import follows
 from conformance.oracles.convolution_formulas import (
+    complex_convolution_follows,
     convolution_results,
     folding_results,
     linear_results,
@@ -39,7 +41,11 @@ from conformance.oracles.pooling_formulas import (
     pooling_results,
     unpooling_results,
 )
-from conformance.oracles.recurrent_formulas import packed_sequences_follow, recurrence_follows
+from conformance.oracles.recurrent_formulas import (
+    exchanged_parameters_count,
+    packed_sequences_follow,
+    recurrence_follows,
+)
 from conformance.oracles.resampling_formulas import resampling_results
 
 calls = valued_sources.layer_calls
@@ -63,6 +69,12 @@ def test_linear_map_follows_its_formula(case: ValuedCall) -> None:
 def test_convolution_follows_its_formula(case: ValuedCall) -> None:
     """A convolution is the cross-correlation of input and weight with its stride, padding, padding mode, dilation and groups; a transposed one its transpose."""  # noqa: E501
     follows(case, convolution_results)
+
+
+@cases(complex_convolutions.complex_convolutions)
+def test_complex_convolution_follows_its_formula(case: ComplexConvolution) -> None:
+    """A convolution of complex numbers is their cross-correlation, where input, weight or bias are conjugated views too."""  # noqa: E501
+    complex_convolution_follows(case)
 
 
 @cases(calls)
@@ -200,6 +212,12 @@ def test_recurrence_follows_its_formula(case: ValuedCall) -> None:
     recurrence_follows(case)
 
 
+@cases(layer_cases.exchanged_parameters)
+def test_assigned_parameters_are_used(case: ExchangedParameters) -> None:
+    """A recurrent layer computes with the Parameter that is assigned in the place of one of its own after a first call, and gives it a gradient."""  # noqa: E501
+    exchanged_parameters_count(case)
+
+
 @cases(partial(calls, mark="packed"))
 def test_packed_sequences_end_at_their_length(case: ValuedCall) -> None:
     """Of a packed batch each sequence is run for its own length, backwards from its own end, and has its own last state."""  # noqa: E501
@@ -242,6 +260,12 @@ def test_square_masks_are_causal(case: SquareMask) -> None:
 @cases(calls)
 def test_resampling_follows_its_formula(case: ValuedCall) -> None:
     """Upsample and interpolate give the nearest, linear, cubic or averaged numbers at the positions that align_corners, size and scale_factor say."""  # noqa: E501
+    follows(case, resampling_results)
+
+
+@cases(partial(calls, mark="antialias"))
+def test_antialiasing_follows_its_formula(case: ValuedCall) -> None:
+    """With antialias=True and align_corners=False interpolate to a smaller size gives what Pillow does, whose linear or cubic filter is as much wider as the image gets smaller."""  # noqa: E501
     follows(case, resampling_results)
 
 

@@ -18,7 +18,12 @@ from conformance.inputs.valued_calls import ValuedCall
 from conformance.oracles import expect, memory
 from conformance.oracles.bounded import Bounded, near, unit_of
 from conformance.oracles.class_losses import adaptive_logs
-from conformance.oracles.loss_formulas import equal_results, given_distance_loss, loss_follows_its_formula
+from conformance.oracles.loss_formulas import (
+    equal_results,
+    given_distance_loss,
+    loss_follows_its_formula,
+    weighted_loss_follows,
+)
 from conformance.oracles.loss_gradients import (
     alignment_gradients_follow,
     ignored_give_no_gradient,
@@ -85,6 +90,18 @@ def test_permuted_images_have_gradients(case: ValuedCall) -> None:
 def test_weight_rescales_the_terms(case: ValuedCall) -> None:
     """weight multiplies the terms of its classes or elements, and the weighted mean divides by the weights of the targets."""  # noqa: E501
     loss_follows_its_formula(case)
+
+
+@cases(loss_sources.weighted_elements)
+def test_weights_of_elements_multiply_their_terms(case: ValuedCall) -> None:
+    """l1_loss, mse_loss and huber_loss with a weight for each element multiply its term by it, unreduced and in the sum."""  # noqa: E501
+    weighted_loss_follows(case)
+
+
+@cases(partial(loss_sources.weighted_elements, means=True))
+def test_weighted_mean_is_by_the_number_or_the_weights(case: ValuedCall) -> None:
+    """The mean of l1_loss, mse_loss and huber_loss with a weight is the sum of weighted terms by their number, or by the sum of the weights."""  # noqa: E501
+    weighted_loss_follows(case)
 
 
 @cases(partial(calls, option="pos_weight"))

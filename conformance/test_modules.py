@@ -743,6 +743,12 @@ def test_clip_grad_value_clamps(case: GradientSet) -> None:
     module_utilities.clamps_gradients(case)
 
 
+@cases(gradient_sets.either_implementation)
+def test_clipping_by_either_implementation_is_the_same(case: GradientSet) -> None:
+    """clip_grad_norm_ and clip_grad_value_ leave the same gradients with foreach=True and with foreach=False."""
+    (module_utilities.clamps_gradients if case.act == "value" else module_utilities.scales_gradients)(case)
+
+
 @cases(gradient_sets.vectors)
 def test_parameters_become_one_vector(case: GradientSet) -> None:
     """parameters_to_vector gives the elements of all parameters, one parameter after the other, each row by row."""

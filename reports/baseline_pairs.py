@@ -106,8 +106,8 @@ def text(found: Comparison, before: Timed, after: Timed, threshold: float | None
     for pair in found.pairs[:most]:
         low, high = pair.interval
         rows.append((
-            f"{pair.ratio:.2f}", f"{low:.2f} - {high:.2f}", _told(pair.before, found.normalised),
-            _told(pair.after, found.normalised), pair.name,
+            f"{pair.ratio:.2f}", f"{low:.2f} - {high:.2f}", told(pair.before, found.normalised),
+            told(pair.after, found.normalised), pair.name,
         ))  # fmt: skip
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
@@ -132,7 +132,8 @@ def _machine(before: Timed, after: Timed) -> Iterator[str]:
             yield f"{x.name} on {x.target} {x.median / median:.2f}"
 
 
-def _told(value: float, normalised: bool) -> str:
+def told(value: float, normalised: bool = False) -> str:
+    """Seconds as people write them, or a number of yardsticks."""
     if normalised:
         return f"{value:.3g}"
     for unit, factor in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):

@@ -60,6 +60,8 @@ def decisions(claims: Sequence[Claim], run: Run) -> list[Decision]:
 def _decision(claim: Claim, cells: dict[str, list[Cell]]) -> Decision:
     if claim.undecidable is not None:
         return Decision("undecided", claim.undecidable)
+    if not claim.decided_by:
+        return Decision("undecided", "No behaviour decides it.")
     states = {reference: _state(_of(reference, cells)) for reference in claim.decided_by}
     told = {reference: state for reference, state in states.items() if state != "out of scope"}
     if not told:

@@ -133,7 +133,8 @@ def _validate(options: argparse.Namespace) -> int:
     for record in _load(options.runs):
         run = record.run
         state = "" if run.complete else ", incomplete"
-        print(f"{record.path}: valid ({counted(len(run.cells), 'cell')}, torch {run.environment.torch.version}{state})")
+        told = f"{counted(len(run.cells), 'cell')}, torch {run.environment.torch.version}{state}"
+        print(one_line(f"{record.path}: valid ({told})"))
     return GOOD
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from reports.baseline_pairs import told
 from reports.circumstances import Circumstance, differing
 from reports.differences import KINDS, WORSE, Difference, differences, in_common, of_kind, said, worse
 from reports.faults import one_line
 from reports.markdown import code, escaped
 from reports.model import Run, Verdict
-from reports.slowness import LEAST, Slowness, incomparable, slowness
+from reports.slowness import Slower, Slowness, incomparable, slowness
 from reports.tally import counted, limit, standing, whole
 from reports.templating import rendered
 from reports.verdicts import MEANINGS
@@ -25,18 +26,24 @@ class Comparison:
     second: Run
     around: list[Circumstance]
     cells: list[Difference]
-    slower: Slowness | None
+    slower: Slowness | str
+    """The calls that take longer, or why times are not compared."""
 
     @classmethod
     def of(cls, first: Run, second: Run) -> Comparison:
         """Compare two runs."""
-        slower = None if incomparable(first, second) else slowness(first, second)
+        slower = incomparable(first, second) or slowness(first, second)
         return cls(first, second, differing(first, second), differences(first, second), slower)
 
     @property
     def apart(self) -> bool:
-        """Whether there is nothing to compare: both runs have cells, and no cell is in both."""
-        return bool(self.first.cells and self.second.cells) and not in_common(self.first, self.second)
+        """Whether there is nothing to compare: there are cells, and none is in both runs.
+
+        What a run lost that was cut off before its first cell is a difference, and what nobody asked it for is none.
+        """
+        if in_common(self.first, self.second) or not (self.first.cells or self.second.cells):
+            return False
+        return bool(self.second.cells) or self.second.complete
 
     @property
     def worse(self) -> bool:
@@ -58,11 +65,25 @@ class Comparison:
     @property
     def slowed(self) -> str:
         """What became slower, in a line; nothing where nothing did."""
-        if not self.slower or not self.slower.cells:
+        if isinstance(self.slower, str) or not self.slower.calls:
             return ""
-        usual = f"in the median they take {self.slower.usual:.1f} times as long as in A"
-        slower = f"{counted(len(self.slower.cells), 'cell')} slower, of {self.slower.pairs:,}"
-        return f"{slower} that take at least {LEAST} ms (indicative; {usual})"
+        near = f"nineteen of twenty within {self.slower.spread:.2f} times of it"
+        usual = f"{self.slower.usual:.1f} times in the median, {near}"
+        number = len(self.slower.calls)
+        slower = (
+            f"{counted(number, 'call')} {'takes' if number == 1 else 'take'} over {self.slower.bar:.1f} times as long"
+        )
+        return f"{slower}, noise excluded, of {self.slower.pairs:,} that both runs timed ({usual})"
+
+    @property
+    def slowest(self) -> list[tuple[str, str]]:
+        """The calls that became slower, each with its times in words."""
+        return [] if isinstance(self.slower, str) else [(each.call, _times(each)) for each in self.slower.calls]
+
+
+def _times(each: Slower) -> str:
+    low, high = each.interval
+    return f"{told(each.before)} → {told(each.after)}, {each.ratio:.1f} times as long ({low:.1f} to {high:.1f})"
 
 
 def _listed(words: list[str]) -> str:
@@ -102,10 +123,11 @@ def text(found: Comparison, longest: int = 50) -> str:
         if len(some) > longest:
             lines.append(f"  and {len(some) - longest:,} more (all of them: --format json)")
         lines.append("")
-    if found.slower and found.slower.cells:
+    if found.slowest:
         lines.append(f"{found.slowed}:")
-        for pair in found.slower.cells[:longest]:
-            lines.append(f"  {pair.before:,} ms → {pair.after:,} ms  {pair.cell}")
+        lines += [f"  {call}: {times}" for call, times in found.slowest[:longest]]
+        if len(found.slowest) > longest:
+            lines.append(f"  and {len(found.slowest) - longest:,} more (all of them: --format json)")
         lines.append("")
     lines.append(found.verdict)
     return "\n".join(map(one_line, lines)) + "\n"
@@ -140,13 +162,11 @@ def markdown(found: Comparison, longest: int = 20) -> str:
             lines.append(f"- **{each.level}** {code(each.cell)} {change}{detail}")
         if len(some) > longest:
             lines.append(f"- and {len(some) - longest:,} more")
-    if found.slower and found.slower.cells:
+    if found.slowest:
         lines += ["", f"### {found.slowed}", ""]
-        lines += [
-            f"- {code(each.cell)} {each.before:,} ms → {each.after:,} ms" for each in found.slower.cells[:longest]
-        ]
-        if len(found.slower.cells) > longest:
-            lines.append(f"- and {len(found.slower.cells) - longest:,} more")
+        lines += [f"- {code(call)} {times}" for call, times in found.slowest[:longest]]
+        if len(found.slowest) > longest:
+            lines.append(f"- and {len(found.slowest) - longest:,} more")
     return "\n".join(lines) + "\n"
 
 
@@ -180,7 +200,8 @@ def document(found: Comparison) -> dict[str, object]:
         },
         "differing": [{"field": each.name, "first": each.first, "second": each.second} for each in found.around],
         "counts": {kind: sum(each.kind == kind for each in found.cells) for kind in KINDS},
-        "slower": asdict(found.slower) if found.slower else None,
+        "slower": None if isinstance(found.slower, str) else asdict(found.slower),
+        "untimed": found.slower if isinstance(found.slower, str) else None,
         "cells": [
             {
                 "id": each.cell,

@@ -21,10 +21,10 @@ from reports.deviations import deviations
 from reports.differences import KINDS
 from reports.headline import headline
 from reports.labels import labels
-from reports.model import Behaviour, Cell, Evidence
+from reports.model import Behaviour, Cell, Evidence, Run
 from reports.pool import Pool
 from reports.reading import Record
-from reports.slowness import FACTOR, FEWEST, LEAST, milliseconds
+from reports.slowness import FEWEST, incomparable, slowness
 from reports.tally import Tally, by_level, limit, share, standing
 from reports.verdicts import GROUP_MEANINGS, LEVELS, MEANINGS, VERDICTS
 
@@ -33,6 +33,8 @@ FIELDS = (
     "cases", "message", "compared", "expected", "found", "minimal", "rerun", "reason", "issue", "reproducer",
     "evidence",
 )  # fmt: skip
+MOST_SLOWER = 60
+"""So many of the calls that became slower from one run to another are named."""
 OF_VIEWS = {"schema_", "areas", "behaviours", "claims", "surface", "performance", "costs", "cells"}
 """The keys of a run that have a place of their own in the page."""
 NAMED_EVIDENCE = tuple(Evidence.model_fields)
@@ -83,8 +85,7 @@ def index(records: Sequence[Record], alternations: Sequence[Alternation] = ()) -
         "strings": strings.values,
         "kinds": KINDS,
         "deviations": [asdict(each) for each in deviations(runs, numbers)],
-        "times": [_times(cells, ids) for cells in by_id],
-        "slower": {"least": LEAST, "factor": FACTOR, "fewest": FEWEST},
+        "slower": {"fewest": FEWEST, "pairs": _slower(runs)},
         "claims": claims.index(runs),
         "surface": surface.index(runs),
         "performance": performance.shown(runs, alternations),
@@ -200,13 +201,27 @@ def _headlines(cells: dict[str, Cell], ids: list[str], strings: Pool) -> list[in
     return found
 
 
-def _times(cells: dict[str, Cell], ids: list[str]) -> list[int]:
-    """The cells that took long enough for their time to say something: cell, milliseconds, cell, milliseconds, …"""
-    found = []
-    for number, name in enumerate(ids):
-        if (cell := cells.get(name)) and milliseconds(cell) >= LEAST:
-            found += [number, milliseconds(cell)]
-    return found
+def _slower(runs: Sequence[Run]) -> list[list[Any]]:
+    """From each run to each: the calls that became slower, or why times are not compared."""
+    return [[_slower_pair(one, other) for other in runs] for one in runs]
+
+
+def _slower_pair(one: Run, other: Run) -> str | dict[str, Any] | None:
+    if one is other:
+        return None
+    if why := incomparable(one, other):
+        return why
+    found = slowness(one, other)
+    return {
+        "pairs": found.pairs,
+        **{name: float(f"{getattr(found, name):.4g}") for name in ("usual", "spread", "bar")},
+        "slower": len(found.calls),
+        "calls": [
+            [each.call, each.subject]
+            + [float(f"{x:.4g}") for x in (each.before, each.after, each.ratio, *each.interval)]
+            for each in found.calls[:MOST_SLOWER]
+        ],
+    }
 
 
 def _result(record: Record, cell: Cell | None, pool: Pool) -> list[int | float] | None:

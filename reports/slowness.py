@@ -1,67 +1,87 @@
-"""What became slower from one run to another: indicative, since a machine does other things too."""
+"""What became slower from one run to another: calls that both have timed, and never the time that a cell took.
+
+A cell runs once, beside other work: of two runs of one torch, a few cells in a hundred take twice as long in either. A
+timing has rounds, so that it says how far it can be trusted.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import median_high
 
-from reports.model import Cell, Run
-from reports.verdicts import group
+from reports.baseline_file import Timed
+from reports.baseline_pairs import Pair, compare
+from reports.model import Run
 
-LEAST = 50
-"""Milliseconds below which the time of a cell is that of the machine around it."""
-FACTOR = 2.0
-"""How many times as long as before a cell takes that became slower, beside what all cells do."""
-FEWEST = 8
-"""Pairs of times below which nothing can be told of all cells."""
+FACTOR = 1.5
+"""A call became slower where even the lower end of its interval is this far above what nearly all calls do."""
+NEAR = 0.95
+"""So many calls are nearly all: on a quiet machine they lie within 1.1 times of the median, on a busy one within 2."""
+FEWEST = 20
+"""Pairs of timings below which nothing can be told of all calls, and a busy machine not from a slow build."""
 
 
 @dataclass(frozen=True)
 class Slower:
-    """A cell that takes longer, in milliseconds."""
+    """A call that takes longer: seconds before and after, their ratio and how sure it is."""
 
-    cell: str
-    before: int
-    after: int
+    call: str
+    subject: str
+    before: float
+    after: float
+    ratio: float
+    interval: tuple[float, float]
+
+    @classmethod
+    def of(cls, pair: Pair) -> Slower:
+        """The pair, as it is told."""
+        return cls(pair.name, pair.key[0], pair.before, pair.after, pair.ratio, pair.interval)
 
 
 @dataclass(frozen=True)
 class Slowness:
-    """The cells that became slower by more than the others, and by how much the others did."""
+    """The calls that became slower by more than the others, the most so first, and what the others did.
+
+    ``usual`` is the median of all ratios, and nearly all lie within ``spread`` times of it, above or below: where other
+    work disturbed a run for longer than a call was timed, the rounds of that call do not show it, and these do.
+    """
 
     pairs: int
     usual: float
-    cells: list[Slower]
+    spread: float
+    calls: list[Slower]
 
-
-def milliseconds(cell: Cell) -> int:
-    """The time of a cell, as it is compared."""
-    return round(cell.seconds * 1000)
+    @property
+    def bar(self) -> float:
+        """The ratio above which a call became slower."""
+        return FACTOR * max(self.usual, 1.0) * self.spread
 
 
 def incomparable(first: Run, second: Run) -> str | None:
-    """In which field two runs differ so that their times say nothing of the builds."""
-    for name, of in (
-        ("processor", lambda run: (run.environment.processor or run.environment.machine, run.environment.cpus)),
-        ("profile", lambda run: (run.settings.profile, run.settings.samples, run.settings.seed)),
-    ):
-        if of(first) != of(second):
-            return name
-    return None
+    """Why the times of two runs say nothing of the builds; None where they do."""
+    one, other = first.performance, second.performance
+    untimed = [letter for letter, timed in (("A", one), ("B", other)) if timed is None or not timed.measurements]
+    if one is None or other is None or untimed:
+        return "neither run was timed" if len(untimed) == 2 else f"{untimed[0]} was not timed"
+    if one.fingerprint.id != other.fingerprint.id:
+        return "they were taken on two machines"
+    return None if one.threads == other.threads else "the numbers of threads differ"
 
 
 def slowness(first: Run, second: Run) -> Slowness:
-    """The cells of two runs that passed in both, or failed as listed in both, and take so much longer."""
-    before = {cell.id: cell for cell in first.cells}
-    pairs = []
-    for cell in second.cells:
-        old = before.get(cell.id)
-        if old is None or old.verdict != cell.verdict or group(cell.verdict) not in ("passed", "known"):
-            continue
-        if min(milliseconds(old), milliseconds(cell)) >= LEAST:
-            pairs.append(Slower(cell.id, milliseconds(old), milliseconds(cell)))
+    """The calls that both runs timed, and those of them that noise cannot have made slower."""
+    pairs = compare(_timed(first), _timed(second), normalise=False).pairs
     if len(pairs) < FEWEST:
-        return Slowness(len(pairs), 1.0, [])
-    usual = median_high([pair.after / pair.before for pair in pairs])
-    found = [pair for pair in pairs if pair.after / pair.before >= FACTOR * max(usual, 1.0)]
-    return Slowness(len(pairs), usual, sorted(found, key=lambda pair: (-pair.after / pair.before, pair.cell)))
+        return Slowness(len(pairs), 1.0, 1.0, [])
+    usual = median_high([pair.ratio for pair in pairs])
+    apart = sorted(abs(math.log(pair.ratio / usual)) for pair in pairs)
+    spread = math.exp(apart[math.ceil(NEAR * len(apart)) - 1])
+    found = Slowness(len(pairs), usual, spread, [])
+    return replace(found, calls=[Slower.of(pair) for pair in pairs if pair.slower(found.bar)])
+
+
+def _timed(run: Run) -> Timed:
+    assert run.performance is not None
+    return Timed(Path(), run.environment.torch.version, run.performance)

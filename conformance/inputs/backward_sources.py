@@ -94,11 +94,13 @@ def misfitting_passes(cell: Cell) -> Inputs:
     return backward_passes(
         cell,
         forms=("longer", "narrow", "wide", "transposed", "flat"),
-        shapes=((2, 3), (1, 3, 1), (2, 3, 4)),
+        shapes=((2, 3), (1, 3, 1), (2, 3, 4), (1,)),
         shown="y = {use} - other\n*most, last = x.shape\n"
         "shapes = {'longer': (*most, last + 1), 'narrow': (*most, 2 if last == 1 else 1), 'wide': (1, *x.shape),\n"
         "          'transposed': (*x.shape, 1), 'flat': ()}\n"
-        "v = torch.ones(shapes['{form}'], dtype=x.dtype)\n{run}",
+        "v = torch.ones(shapes['{form}'], dtype=x.dtype)\n"
+        "for act in (lambda: {run}, lambda: torch.autograd.grad(y, [x, other], v)):\n"
+        "    try:\n        print(act())\n    except RuntimeError as error:\n        print(error)",
     )
 
 
@@ -164,7 +166,7 @@ def inner_inputs(cell: Cell) -> Inputs:
         shown="inner = {use}\nview = inner.view_as(inner)\ny = view * 3 - other\n"
         "inputs = {'result': [inner], 'view': [view], 'both': [inner, view],\n"
         "          'with a leaf': [inner, other]}['{form}']\n"
-        "{open}, inputs=inputs)",
+        "for _ in range(2):\n    {open}, inputs=inputs, retain_graph=True)\n    print([each.grad for each in inputs])",
     )
 
 

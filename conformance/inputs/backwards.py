@@ -88,6 +88,13 @@ class Pass:
             torch.autograd.backward([root], [incoming], **options)
         return incoming
 
+    def run_all(self, roots: list[torch.Tensor], **options: Any) -> None:
+        """One pass from all these roots, with the same incoming gradient for each."""
+        if len(roots) == 1:
+            self.run(roots[0], **options)
+        else:
+            torch.autograd.backward(roots, [self.gradient.build() for _ in roots], **options)
+
     @property
     def expected(self) -> tuple[np.ndarray, np.ndarray]:
         """The gradient that one pass gives each leaf."""
@@ -295,6 +302,11 @@ def inner_targets(case: Pass, leaves: tuple[torch.Tensor, torch.Tensor]) -> tupl
 def saving_root(case: Pass, leaves: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
     """A root whose graph saved both leaves: the product of what is used of the one, and of the other."""
     return use_of_leaf(leaves[0], case.use) * leaves[1]
+
+
+def saving_roots(case: Pass, leaves: tuple[torch.Tensor, torch.Tensor]) -> list[torch.Tensor]:
+    """Such roots: two of one graph each where the entry takes a sequence, and else one."""
+    return [saving_root(case, leaves) for _ in range(1 + (case.entry == "sequence"))]
 
 
 def saved_gradients(case: Pass, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -227,7 +227,9 @@ class CheckpointUse:
         twos, halves = torch.full_like(x, 2.0).detach(), torch.full_like(x, -0.5).detach()
         # the tracked one comes first, or second
         given = (x, twos, halves) if self.state == "leaf" else (twos, x, halves)
-        return self.checkpoint(Combining(), *given) if checkpointed else Combining()(*given)
+        named = {"z": given[2]} if self.way == "one by keyword" else {}
+        given = given[: 3 - len(named)]
+        return self.checkpoint(Combining(), *given, **named) if checkpointed else Combining()(*given, **named)
 
     def go_back(self, found: Any) -> None:
         """Backward from all results, with gradients of which no two neighbours are equal."""
@@ -318,11 +320,11 @@ def real_checkpoints(cell: Cell) -> Inputs:
 
 
 def random_checkpoints(cell: Cell) -> Inputs:
-    """Random steps in a sequence, within one another and of three tensors, in both modes."""
-    found = checkpoints(
-        cell, BOTH_MODES, ("sequence", "nested", "three tensors"), dtypes=("float64", "float32", "bfloat16")
-    )
-    return Inputs([case for case in found.corners if case.way != "sequence" or case.mode in modes_of_sequences()])
+    """Random steps in a sequence, within one another and of three tensors, in both modes; by keyword in the one."""
+    ways = ("sequence", "nested", "three tensors", "one by keyword")
+    found = checkpoints(cell, BOTH_MODES, ways, dtypes=("float64", "float32", "bfloat16"))
+    modes = {"sequence": modes_of_sequences(), "one by keyword": ("non-reentrant",)}
+    return Inputs([case for case in found.corners if case.mode in modes.get(case.way, BOTH_MODES)])
 
 
 def nested_arguments(cell: Cell) -> Inputs:

@@ -298,6 +298,8 @@ def memory_batches(cell: Cell) -> Inputs:
         BYTES_ARRAY,
         ("tensor", "int64", (), "offset"),
         ("array", "int64", (), "contiguous"),
+        ("array", "float32", (1,), "contiguous"),
+        ("tensor", "float64", (1, 1), "contiguous"),
     ]
     templates = [
         x

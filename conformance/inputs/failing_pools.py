@@ -200,6 +200,7 @@ class Failure:
     kind: str
     message: str
     later: list[Any] = field(default_factory=list)
+    again: str = ""
     children: list[int] = field(default_factory=list)
 
 
@@ -228,18 +229,20 @@ def fail_once(case: Failing) -> Failure:
 
 
 def fail_and_go_on(case: Failing) -> Failure:
-    """An epoch that fails, and the batches of another over the same loader in which nothing does."""
-    gate = Gate()
-    loader = case.pool.build(Journal(), partial(fail_once_at, gate, case.kind, case.at))
+    """An epoch that fails, the batches of another over the same loader in which nothing does, and one that fails."""
+    loader = case.pool.build(Journal(), partial(fail_but_once_at, Gate(), Gate(), case.kind, case.at))
     found = run_to_failure(loader)
     found.later = list(loader)
+    found.again = run_to_failure(loader).kind
     return found
 
 
-def fail_once_at(gate: Gate, kind: str, wanted: int, key: int) -> None:
-    """Raise at one key the first time that it is met in any process."""
-    if key == wanted and not gate.is_open():
-        gate.open()
+def fail_but_once_at(failed: Gate, passed: Gate, kind: str, wanted: int, key: int) -> None:
+    """Raise at one key each time but the second that it is met in any process."""
+    if key == wanted and failed.is_open() and not passed.is_open():
+        passed.open()
+    elif key == wanted:
+        failed.open()
         raise_here(kind)
 
 

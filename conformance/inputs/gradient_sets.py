@@ -113,9 +113,10 @@ class GradientSet:
         """The call, and what shows its result."""
         p = {"list": "p", "generator": "(x for x in p)", "tensor": "p[0]"}[self.given]
         finite = ", error_if_nonfinite=True" if self.special else ""
+        way = "" if self.foreach is None else f", foreach={self.foreach}"
         return {
-            "norm": [f"print(torch.nn.utils.clip_grad_norm_({p}, {self.limit}, norm_type={self.norm}{finite}))"],
-            "value": [f"torch.nn.utils.clip_grad_value_({p}, {self.limit})"],
+            "norm": [f"print(torch.nn.utils.clip_grad_norm_({p}, {self.limit}, norm_type={self.norm}{finite}{way}))"],
+            "value": [f"torch.nn.utils.clip_grad_value_({p}, {self.limit}{way})"],
             "read": [f"print(torch.nn.utils.parameters_to_vector({p}))"],
             "write": [
                 "vector = torch.cat([x.detach().reshape(-1) * 2 for x in p])",
@@ -163,10 +164,16 @@ def clipped_values(cell: Cell) -> Inputs:
     """Values clipped at several limits; NaN among them."""
     found = []
     for number, one in enumerate(_sets(cell) * 2):
-        limit = (0.5, 1.0, 0.0, 100.0)[number % 4]
+        limit = (0.5, 1.62, 0.0, 100.0, 0.87)[number % 5]  # some of them just below an element
         given = ("list", "generator", "tensor")[number % 3]
         found.append(replace(one, limit=limit, given=given, act="value"))
     return Inputs([one for one in found if one.taken()])
+
+
+def either_implementation(cell: Cell) -> Inputs:
+    """Norms and values clipped in one go, and one parameter after the other."""
+    sets = [*list(clipped_norms(cell).corners)[::5], *list(clipped_values(cell).corners)[::4]]
+    return Inputs([replace(one, foreach=number % 2 == 0) for number, one in enumerate(sets) if not one.has_empty()])
 
 
 def no_gradients(cell: Cell) -> Inputs:

@@ -212,7 +212,10 @@ def removed_accumulation_hooks(cell: Cell) -> Inputs:
 
 
 def removed_inside(cell: Cell) -> Inputs:
-    """Three hooks of a kind, of which one removes itself, an earlier or a later one, which returns None."""
+    """Three hooks of a kind, of which one removes itself, an earlier or a later one, which returns None.
+
+    In every third case a hook on another tensor of the graph removes the only hook of its tensor.
+    """
     found = []
     rows = covering(tuple(HOOK_PLACES), ("float64", "complex64"), HOOK_SHAPES, (0, 1, 2), (0, 1, 2), HOOK_KINDS)
     for n, (place, dtype, shape, first, second, kind) in enumerate(some(rows)):
@@ -220,6 +223,9 @@ def removed_inside(cell: Cell) -> Inputs:
         kind = "tensor" if kind == "accumulated" and place not in LEAF_PLACES else kind
         hooks = [GraphHook(at, kind, None if k == second else factor) for k, factor in enumerate((2, -1, 2))]
         hooks[first] = replace(hooks[first], removes=second)
+        leaves, steps, _ = HOOK_PLACES[place]
+        if n % 3 == 1 and steps:
+            hooks = [GraphHook(0 if at else leaves + len(steps) - 1, removes=1), GraphHook(at, kind)]
         layout = HOOK_LAYOUTS[n % len(HOOK_LAYOUTS)]
         found.append(
             placed_graph(place, dtype, shape, layout, cell.target.device, hooks=tuple(hooks), passes=2 + n % 2)

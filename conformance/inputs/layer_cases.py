@@ -57,6 +57,46 @@ def random_slopes(cell: Cell) -> Inputs:
     return Inputs(found)
 
 
+# --- parameters that are exchanged ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ExchangedParameters:
+    """A call of a recurrent layer, made again once a new Parameter is in the place of each that ends with ``tail``."""
+
+    call: ValuedCall
+    tail: str
+
+    def chosen(self, module: torch.nn.Module) -> list[str]:
+        """The names of the parameters that are exchanged."""
+        return [name for name, _ in module.named_parameters() if name.endswith(self.tail)]
+
+    def facets(self) -> dict[str, Any]:
+        """What evidence counts of this case."""
+        return {**self.call.facets(), "exchanged": self.tail or "all"}
+
+    def code(self) -> str:
+        """The same in plain torch."""
+        return "\n".join([
+            self.call.code(), "for name, held in list(m.named_parameters()):",
+            f"    if name.endswith({self.tail!r}):",
+            "        setattr(m, name, torch.nn.Parameter(-0.5 * held.detach().flip(0)))",
+            self.call.code().splitlines()[-2], "print(found)",
+        ])  # fmt: skip
+
+
+def exchanged_parameters(cell: Cell) -> Inputs:
+    """One layer and two, one direction and both, and one, some or all of the parameters."""
+    device, found = cell.target.device, []
+    tails = ("weight_ih_l0", "", "weight_hh_l0", "bias_ih_l0", "_l0_reverse", "bias_hh_l1", "weight_hh_l1_reverse")
+    for number, tail in enumerate(tails):
+        options = {"input_size": 3, "hidden_size": 2, "num_layers": 2 if "l1" in tail else 1}
+        call = {"x": ["3 2 3"], "with": {**options, "bidirectional": "reverse" in tail}}
+        case = valued_call(call, cell.subject.name, ("float64", "float32")[number % 2], "contiguous", number, device)
+        found.append(ExchangedParameters(case, tail))
+    return Inputs(found)
+
+
 # --- tables that are given --------------------------------------------------------------------------------------
 
 

@@ -117,7 +117,7 @@ def recorded(case: Any) -> str:
 def strict(case: Any) -> str:
     """A functional that is strict."""
     head, _, tail = functional(case).replace("{kind}", case.way).rpartition(")\nprint")
-    return f"{head}, strict=True)  # raises\nprint{tail}"
+    return f"{head}, strict=True)  # raises, with create_graph=True as well\nprint{tail}"
 
 
 def set_by_function(case: Any) -> str:

@@ -85,6 +85,7 @@ FACTORIES = (
     "x.new_ones((1, 3, 1), {})", "x.new_zeros(3, {})", "x.new_empty((2, 2), {})", "x.new_full((), 1, {})",
     "x.new_tensor([[1.0], [2.0]], {})", "torch.tensor(1.0, {})",
 )  # fmt: skip
+_AFTER_X = r"x\.new_|_like"  # those that take after x
 REAL_FACTORIES = ("torch.arange(3, {})", "torch.linspace(0, 1, 5, {})", "torch.logspace(0, 1, 3, {})")
 COUNTING_FACTORIES = (
     "torch.ones(2, 3, {})", "torch.zeros((), {})", "torch.empty(0, 3, {})", "torch.full((2,), 1, {})",
@@ -228,7 +229,8 @@ def counting_tensors(cell: Cell) -> Inputs:
 
 def recorded_calls(cell: Cell) -> Inputs:
     """Operations and views of tensors that require grad."""
-    return calls_in_states(cell, RESULT_CALLS + VIEWS_OF_X, LEAF_STATES + GROWN_STATES)
+    calls = (*RESULT_CALLS, *VIEWS_OF_X, "x.unsqueeze(-1).expand(*x.shape, 2).contiguous()")
+    return calls_in_states(cell, calls, LEAF_STATES + GROWN_STATES)
 
 
 def unrecorded_calls(cell: Cell) -> Inputs:
@@ -291,9 +293,17 @@ def requiring_factories(cell: Cell) -> Inputs:
 
 
 def silent_factories(cell: Cell) -> Inputs:
-    """Factories that are told nothing, or no."""
+    """Factories that are told nothing, or no; half of those that take after a tensor, after one that requires grad."""
     parts = [factory_calls(cell, flag) for flag in ("", "requires_grad=False")]
-    return Inputs([case for part in parts for case in part.corners], parts[0].samples)
+    found = [(n % 4 in (1, 2), case) for part in parts for n, case in enumerate(part.corners)]
+    return Inputs(
+        [
+            replace(case, plan=Seen(case.plan, LEAF_STATES[0]))
+            if tracked and re.search(_AFTER_X, case.expression)
+            else case
+            for tracked, case in found
+        ]
+    )
 
 
 def counting_factories(cell: Cell) -> Inputs:
@@ -304,7 +314,7 @@ def counting_factories(cell: Cell) -> Inputs:
 def _factories(cell: Cell, each: tuple[str, ...], real: tuple[str, ...], types: tuple[str, ...], words: str) -> Inputs:
     device = cell.target.device
     # new_… and …_like take the device of x
-    words_at = {call: words + ("" if re.search(r"x\.|_like", call) else ", device=x.device") for call in each + real}
+    words_at = {call: words + ("" if re.search(_AFTER_X, call) else ", device=x.device") for call in each + real}
     found = [
         Applied(planned(device, dtype, form), call.format(words_at[call]))
         for call, dtype, form in covering(each, types, LEAF_FORMS)

@@ -241,11 +241,12 @@ def checkpointed(case: Any, regions: dict[str, Callable[..., Any]]) -> str:
     elif case.way == "nested":
         inner = f"checkpoint(drop, torch.nn.functional.dropout(x, 0.25).sin(), {mode})"
         lines = [dropping, f"function = lambda x: {inner}"]
-    elif case.way == "three tensors":
+    elif case.way in ("three tensors", "one by keyword"):
         lines = ["function = lambda x, y, z: torch.nn.functional.dropout(x * y, 0.5) * z"]
         twos = "torch.full_like(x, 2.0)"
         first = f"x, {twos}" if case.state == "leaf" else f"{twos}, x"
-        call = f"found = checkpoint(function, {first}, torch.full_like(x, -0.5), {mode})"
+        third = "z=" if case.way == "one by keyword" else ""
+        call = f"found = checkpoint(function, {first}, {third}torch.full_like(x, -0.5), {mode})"
     elif case.way in ("dtype", "shape"):
         second = "x.to(torch.float32 if x.dtype is torch.float64 else torch.float64).exp().to(x.dtype) * 1"
         second = second if case.way == "dtype" else "x.expand(2, *x.shape).exp()[0]"

@@ -18,13 +18,13 @@ import torch
 from conformance.engine.cases import Inputs
 from conformance.inputs import data_listings
 from conformance.inputs.covering import coverings
-from conformance.inputs.loaders import MapSamples, StreamSamples, sample_of
+from conformance.inputs.loaders import MapSamples, StreamSamples, listed_samples, sample_of
 
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
 
 DATASET_KINDS = ("list", "tuple", "range", "ndarray", "tensor", "mapping", "deque", "own class", "with __iter__",
-                 "TensorDataset", "Subset", "ConcatDataset", "text")  # fmt: skip
+                 "without __getitems__", "TensorDataset", "Subset", "ConcatDataset", "text")  # fmt: skip
 SAMPLER_KINDS = ("list", "tuple", "deque", "dict", "ndarray", "tensor", "generator with length", "no length", "Sampler")
 # Keys as expressions: anything that a sampler may yield and a dataset may take.
 KEY_EXPRESSIONS = (
@@ -51,6 +51,12 @@ class IteratedMap(OwnMap):
 
     def __iter__(self) -> Iterator[int]:
         return iter([-5] * self.size)
+
+
+class SingleMap(OwnMap):
+    """The same, which says that it cannot give several samples at once."""
+
+    __getitems__ = None
 
 
 class IndexedStream(StreamSamples):
@@ -161,6 +167,9 @@ class WatchedStream(StreamSamples):
             yield sample
 
 
+OWN_MAPS = {"own class": OwnMap, "with __iter__": IteratedMap, "without __getitems__": SingleMap}
+
+
 def samples_in(kind: str, size: int) -> Any:
     """A dataset of a kind with the samples 0, 10, 20, …."""
     numbers = [10 * key for key in range(size)]
@@ -170,8 +179,8 @@ def samples_in(kind: str, size: int) -> Any:
         return OrderedDict(enumerate(numbers))
     if kind == "text":
         return "".join(chr(number + 65) for number in numbers)
-    if kind in ("own class", "with __iter__"):
-        return (OwnMap if kind == "own class" else IteratedMap)(size)
+    if kind in OWN_MAPS:
+        return OWN_MAPS[kind](size)
     if kind == "TensorDataset":
         return torch.utils.data.TensorDataset(torch.tensor(numbers, dtype=torch.int64))
     if kind == "Subset":
@@ -234,7 +243,6 @@ class MapLike:
     def code(self) -> str:
         """The loader in plain torch."""
         numbers = [10 * key for key in range(self.size)]
-        own = {"own class": OwnMap, "with __iter__": IteratedMap}
         dataset = {
             "range": f"range(0, {10 * self.size}, 10)",
             "mapping": f"OrderedDict({dict(enumerate(numbers))})",
@@ -242,11 +250,10 @@ class MapLike:
             "TensorDataset": f"data.TensorDataset(torch.tensor({numbers}, dtype=torch.int64))",
             "Subset": f"data.Subset({[*reversed(numbers), 7]}, range({self.size - 1}, -1, -1))",
             "ConcatDataset": f"data.ConcatDataset([{numbers[: self.size // 2]}, {numbers[self.size // 2 :]}])",
-            "own class": f"OwnMap({self.size})",
-            "with __iter__": f"IteratedMap({self.size})",
+            **{kind: f"{own.__name__}({self.size})" for kind, own in OWN_MAPS.items()},
         }.get(self.kind) or sequence_written(self.kind, numbers)
         return data_listings.program(
-            *_imports(self.kind), *data_listings.needed([own[self.kind]] if self.kind in own else []),
+            *_imports(self.kind), *data_listings.needed([OWN_MAPS[self.kind]] if self.kind in OWN_MAPS else []),
             data_listings.loader(dataset, f"batch_size={self.batch_size}", "collate_fn=list"),
             "print(list(loader))",
         )  # fmt: skip
@@ -285,6 +292,48 @@ class SamplerLike:
         )  # fmt: skip
 
     def reductions(self) -> Iterator[SamplerLike]:
+        """Fewer keys."""
+        for number in range(len(self.keys)):
+            yield replace(self, keys=self.keys[:number] + self.keys[number + 1 :])
+
+
+@dataclass(frozen=True)
+class Relisted:
+    """A loader by a list of keys, or of batches of keys, that holds others after the first epoch."""
+
+    way: str
+    keys: tuple[int, ...] = (3, 0, 4)
+    later: tuple[int, ...] = (8, 1)
+
+    def listed(self, keys: tuple[int, ...]) -> list[Any]:
+        """Keys as the list that the loader is given."""
+        return [[key] for key in keys] if self.way == "batch_sampler" else [*keys]
+
+    def epoch(self, keys: tuple[int, ...]) -> list[Any]:
+        """What an epoch by these keys yields."""
+        return [["collated", key if self.way == "single" else [key]] for key in keys]
+
+    def build(self, listed: list[Any]) -> Any:
+        """The loader; each sample is a batch of its own, or comes by itself."""
+        arguments: dict[str, Any] = {self.way: listed} if self.way == "batch_sampler" else {"sampler": listed}
+        if self.way == "single":
+            arguments["batch_size"] = None
+        return torch.utils.data.DataLoader(range(9), collate_fn=listed_samples, **arguments)
+
+    def facets(self) -> dict[str, Any]:
+        """What evidence counts of this case."""
+        return {"batching": self.way}
+
+    def code(self) -> str:
+        """The loader in plain torch."""
+        given = "batch_sampler=keys" if self.way == "batch_sampler" else "sampler=keys"
+        return data_listings.program(
+            f"keys = {self.listed(self.keys)}",
+            data_listings.loader("range(9)", given, "batch_size=None" if self.way == "single" else ""),
+            f"print(list(loader))\nkeys[:] = {self.listed(self.later)}\nprint(list(loader), len(loader))",
+        )
+
+    def reductions(self) -> Iterator[Relisted]:
         """Fewer keys."""
         for number in range(len(self.keys)):
             yield replace(self, keys=self.keys[:number] + self.keys[number + 1 :])
@@ -357,6 +406,12 @@ def sampler_likes(cell: Cell) -> Inputs:
     keys = st.lists(st.integers(0, 8), max_size=9, unique=True).map(tuple)
     drawn = st.builds(SamplerLike, st.sampled_from(SAMPLER_KINDS), keys, st.sampled_from((None, 1, 2, 3)))
     return Inputs([SamplerLike(*row) for row in rows], drawn)
+
+
+def relisted(cell: Cell) -> Inputs:
+    """Lists of keys that are changed between two epochs: as many, fewer, more and none."""
+    later = ((4, 0, 3), (8, 1), (5, 5, 6, 7), ())
+    return Inputs([Relisted(way, later=keys) for way in ("sampler", "single", "batch_sampler") for keys in later])
 
 
 def keyed(cell: Cell) -> Inputs:

@@ -69,6 +69,7 @@ class Falsy:
     style: str = "map"
     batch_size: int | None = None
     keeping: bool = True
+    workers: int = 0
 
     def values(self) -> list[Any]:
         """The samples."""
@@ -77,14 +78,15 @@ class Falsy:
     def build(self, samples: list[Any]) -> Any:
         """A loader over these."""
         dataset = samples if self.style == "map" else ListedStream(samples)
-        if self.batch_size is None:
-            return torch.utils.data.DataLoader(dataset, batch_size=None, collate_fn=unchanged)
-        collate = list if self.keeping else last_of
-        return torch.utils.data.DataLoader(dataset, batch_size=self.batch_size, collate_fn=collate)
+        collate = unchanged if self.batch_size is None else list if self.keeping else last_of
+        return torch.utils.data.DataLoader(
+            dataset, batch_size=self.batch_size, collate_fn=collate, num_workers=self.workers
+        )
 
     def facets(self) -> dict[str, Any]:
         """What evidence counts of this case."""
-        return {"samples": self.samples, "styles": self.style, "batching": f"batch_size={self.batch_size}"}
+        return {"samples": self.samples, "styles": self.style, "batching": f"batch_size={self.batch_size}",
+                "workers": str(self.workers)}  # fmt: skip
 
     def reductions(self) -> Iterator[Falsy]:
         """Fewer samples."""
@@ -98,7 +100,8 @@ class Falsy:
         return data_listings.program(
             data_listings.LISTED_STREAM if streamed else "", f"samples = [{', '.join(self.samples)}]",
             data_listings.loader(
-                "Stream()" if streamed else "samples", f"batch_size={self.batch_size}", f"collate_fn={collate}"
+                "Stream()" if streamed else "samples", f"batch_size={self.batch_size}", f"collate_fn={collate}",
+                f"num_workers={self.workers}" if self.workers else "",
             ),
             "print(list(loader))",
         )  # fmt: skip
@@ -161,3 +164,8 @@ def falsy_samples(cell: Cell) -> Inputs:
     kinds = (*((sample,) for sample in FALSY), FALSY, ("1", *FALSY, "2"), twice)
     rows = coverings(1, kinds, ("map", "iterable"), (None, 1, 2, 3), (True, False))
     return Inputs([Falsy(*row) for row in rows])
+
+
+def falsy_samples_in_workers(cell: Cell) -> Inputs:
+    """Samples that are false, of two workers: by themselves, and as what collate_fn makes of a batch."""
+    return Inputs([Falsy(FALSY, "iterable", None, workers=2), Falsy(("1", *FALSY), "map", 1, False, workers=2)])

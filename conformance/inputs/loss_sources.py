@@ -6,6 +6,7 @@ Reference: https://docs.pytorch.org/docs/stable/nn.html#loss-functions
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from conformance.engine.cases import Inputs
@@ -75,6 +76,19 @@ def smooth_losses(cell: Cell) -> Inputs:
                 floats = tuple(n for n, plan in enumerate(case.inputs) if plan.dtype == dtypes)
                 wanted = floats[:1] if number % 2 or cell.subject.name in ONE_GRADIENT else floats
                 found.append(replace(as_images(case), requires=wanted))
+    return Inputs(found)
+
+
+def weighted_elements(cell: Cell, means: bool = False) -> Inputs:
+    """The function with a weight for each element; its mean, or what is no mean."""
+    function, found = f"functional.{cell.subject.function}", []
+    settings = product(("2 3", "17", "2 1 4"), ("mean",) if means else ("none", "sum"), ("float64", "float32"))
+    for number, (shape, reduction, dtype) in enumerate(settings):
+        delta = {"delta": 0.75} if cell.subject.name == "HuberLoss" and number % 3 else {}
+        calling = {"reduction": reduction, **delta}
+        call = {"x": [shape, shape, f"{shape} positive"], "named": ["weight"], "calling": calling}
+        layout = VALUED_LAYOUTS[number % len(VALUED_LAYOUTS)]
+        found.append(valued_call(call, function, dtype, layout, number, cell.target.device))
     return Inputs(found)
 
 

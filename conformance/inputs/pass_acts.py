@@ -112,6 +112,14 @@ def zeroed(case: Any) -> str:
     return RESET.replace("{set}", KNOWN + history).replace("{how}", "set_to_none=False")
 
 
+def gone_through_twice(case: Any) -> str:
+    """Two passes from a root, or from the roots of two graphs where the entry takes a sequence."""
+    if case.entry != "sequence":
+        return f"{SAVED}{OPTIONS}{{open}}, **options)\n{{run}}\nprint(x.grad, other.grad)"
+    twice = "torch.autograd.backward([y, z], [v, v]"
+    return f"{SAVED}z = ({{use}}) * other\n{OPTIONS}{twice}, **options)\n{twice})\nprint(x.grad, other.grad)"
+
+
 PASS_ACTS: dict[str, Any] = {
     "root-without-grad-is-refused": "y = x.detach() - other.detach()\n{run}  # raises",
     "gradient-edge-serves-as-a-root": EDGE,
@@ -122,8 +130,7 @@ PASS_ACTS: dict[str, Any] = {
     "incoming-gradient-is-left-alone": "before = v.clone()\nfor _ in range({form}):\n    y = {use} - other\n    {run}\n"
     "print(before, v, [t.untyped_storage().data_ptr() for t in (x.grad, other.grad, v)])",
     "graph-is-freed": f"{SAVED}{{run}}\n{{run}}  # raises",
-    "graph-is-retained-as-create-graph-says": f"{SAVED}{OPTIONS}{{open}}, **options)\n{{run}}\n"
-    f"print(x.grad, other.grad)",
+    "graph-is-retained-as-create-graph-says": gone_through_twice,
     "grad-retains-the-graph-as-create-graph-says": f"{SAVED}{OPTIONS}torch.autograd.grad(y, [x, other], v, **options)\n"
     "print(torch.autograd.grad(y, [x, other], v))",
     "gradients-have-a-history-as-create-graph-says": f"{SAVED}{OPTIONS}"

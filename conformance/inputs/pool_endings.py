@@ -79,6 +79,8 @@ class TensorCollate:
 
 def end_iterator(case: Ended, loader: Any) -> Any:
     """Draw the batches and end the iterator in the way of the case; an iterator at its end is returned."""
+    for _ in range(case.pool.epochs - 1):
+        list(loader)
     iterator = iter(loader)
     for _ in range(case.taken):
         next(iterator)
@@ -277,7 +279,7 @@ def tensor_ends(cell: Cell) -> Inputs:
     strategies = [name for name in STRATEGIES if name in torch.multiprocessing.get_all_sharing_strategies()]
     ends = [
         Ended("exhausted", 0), Ended("deleted", 1, Pool(2, 8, 1)), Ended("exception", 0),
-        Ended("deleted", 1, Pool(2, 8, 1, persistent=True)), Ended("exhausted", 1, Pool(2, 5, 2, "sharded")),
+        Ended("deleted", 1, Pool(2, 8, 1, persistent=True, epochs=2)), Ended("exhausted", 1, Pool(2, 5, 2, "sharded")),
     ]  # fmt: skip
     return Inputs([*ends, *(replace(ends[0], strategy=name) for name in strategies[1:])])
 

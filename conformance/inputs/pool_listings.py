@@ -160,7 +160,8 @@ def ended(case: Any) -> str:
     }[case.end]  # fmt: skip
     drawn = ["print(next(iterator)[:, 0])"] * case.taken
     loaded = ["del iterator, loader\ngc.collect()" if case.end == "exhausted" else "del loader\ngc.collect()", CHILDREN]
-    run = ["iterator = iter(loader)", *drawn, CHILDREN, last, CHILDREN]
+    whole = ["print(len(list(loader)))"] * (case.pool.epochs - 1)
+    run = [*whole, "iterator = iter(loader)", *drawn, CHILDREN, last, CHILDREN]
     return pool(
         unwatched(case.pool), *run, *(loaded if case.pool.persistent else []), before=before, defined=strategy,
         collate_fn=TENSORS, imports=imported,

@@ -6,15 +6,17 @@ Each is run in a process of its own, see ``conformance/oracles/main_processes.py
 from __future__ import annotations
 
 import os
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
 import torch
 
-from conformance.inputs import pool_listings
+from conformance.inputs import data_listings, pool_listings
+from conformance.inputs.loader_streams import Falsy
 from conformance.inputs.loaders import Loading
 from conformance.inputs.pools import Pool
 from conformance.inputs.witnesses import HELD, Gate, Journal, WatchedSampler
@@ -59,11 +61,12 @@ class Overtaken:
     workers: int = 2
     size: int = 8
     prefetch: int = 2
+    kept: bool = False  # persistent workers, which have loaded another epoch before
 
     @property
     def pool(self) -> Pool:
         """The pool."""
-        return Pool(self.workers, self.size, batch_size=1, prefetch=self.prefetch)
+        return Pool(self.workers, self.size, batch_size=1, prefetch=self.prefetch, persistent=self.kept)
 
     def facets(self) -> dict[str, Any]:
         """What evidence counts of this case."""
@@ -102,9 +105,13 @@ def listed_batch(batch: Any) -> list[Any]:
 
 def load_before_the_slow(case: Overtaken) -> list[Any]:
     """The samples in the order in which they come where the slow one is held until another has come."""
-    held = Overtaking(case.slow, -1)
-    found = []
-    for batch in case.pool.build(Journal(), held, in_order=False):
+    held, keys = Overtaking(case.slow, -1), [case.slow + 1]
+    loader = case.pool.build(Journal(), held, in_order=False, sampler=keys)
+    if case.kept:
+        list(loader)
+    keys[:] = range(case.size)
+    found: list[Any] = []
+    for batch in loader:
         found += batch
         held.gate.open()
     return found
@@ -126,6 +133,59 @@ def take_in_turns(case: Pool) -> tuple[list[list[Any]], list[int], list[dict[str
             else:
                 found[number].append(batch)
     return found, processes, journal.notes()
+
+
+def load_falsy(case: Falsy) -> list[str]:
+    """What an epoch over samples that are false yields, each written out."""
+    return [repr(found) for found in case.build(case.values())]
+
+
+class AskedAtOnce(torch.utils.data.Dataset):  # type: ignore[misc]
+    """A dataset that gives the samples of a batch at once; each sample tells what was asked for together."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, key: Any) -> Any:
+        return [key], "alone"
+
+    def __getitems__(self, keys: Any) -> Any:
+        return [(keys, "at once") for _ in keys]
+
+
+@dataclass(frozen=True)
+class Bulks:
+    """A loader with workers over a dataset that gives the samples of a batch at once."""
+
+    workers: int = 2
+    size: int = 5
+    batch_size: int = 2
+
+    def build(self) -> Any:
+        """The loader."""
+        return torch.utils.data.DataLoader(
+            AskedAtOnce(self.size), batch_size=self.batch_size, num_workers=self.workers, collate_fn=list
+        )
+
+    def facets(self) -> dict[str, Any]:
+        """What evidence counts of this case."""
+        return {"workers": str(self.workers), "batching": f"batch_size={self.batch_size}"}
+
+    def code(self) -> str:
+        """The loader in plain torch."""
+        options = [f"batch_size={self.batch_size}", f"num_workers={self.workers}", "collate_fn=list"]
+        return data_listings.program(
+            *data_listings.needed([AskedAtOnce]), data_listings.loader(f"AskedAtOnce({self.size})", *options),
+            "print(list(loader))",
+        )  # fmt: skip
+
+
+def load_at_once(case: Bulks) -> list[Any]:
+    """The batches of an epoch."""
+    return list(case.build())
 
 
 def keys_of_any_type(case: Pool) -> list[Any]:
@@ -204,7 +264,26 @@ def batches_ahead(case: Pool) -> int:
     return min(ahead, len(epoch(case.loading)))
 
 
+class LeapingClock:
+    """A clock of this process that can be put on, as if the time had passed."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock, self.ahead = clock, 0.0
+
+    def __call__(self) -> float:
+        return self.clock() + self.ahead
+
+
 def run_with_a_timeout(case: Pool) -> list[list[Any]]:
-    """The batches of each epoch with a timeout that is not reached."""
+    """The batches of each epoch with a timeout that no batch reaches; the epoch does, since the clock leaps."""
+    clocks = {name: LeapingClock(getattr(time, name)) for name in ("monotonic", "time", "perf_counter")}
+    vars(time).update(clocks)  # of this process alone, which ends with the epochs
     loader = case.build(Journal(), timeout=HELD)
-    return [list(loader) for _ in range(case.epochs)]
+    epochs: list[list[Any]] = []
+    for _ in range(case.epochs):
+        epochs.append([])
+        for batch in loader:
+            epochs[-1].append(batch)
+            for clock in clocks.values():
+                clock.ahead += HELD
+    return epochs

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from conformance.engine.cases import Inputs
 from conformance.inputs.failing_pools import Failing
 from conformance.inputs.loaders import BATCH_SAMPLER, SAMPLER, SHUFFLED, Loading
-from conformance.inputs.pool_programs import Overtaken
+from conformance.inputs.pool_programs import Bulks, Overtaken
 from conformance.inputs.pools import Pool
 
 if TYPE_CHECKING:
@@ -63,6 +63,11 @@ def told_pools(cell: Cell) -> Inputs:
 def bare_pools(cell: Cell) -> Inputs:
     """The same, without an init function."""
     return Inputs([replace(pool, init="") for pool in FEW_POOLS])
+
+
+def bulks(cell: Cell) -> Inputs:
+    """Batches that are loaded at once, an incomplete one too."""
+    return Inputs([Bulks()])
 
 
 def map_pools(cell: Cell) -> Inputs:
@@ -275,7 +280,8 @@ def spent_pools(cell: Cell) -> Inputs:
 
 def first_samples_held(cell: Cell) -> Inputs:
     """The first sample held back until another has come."""
-    return Inputs([Overtaken(0, -1), Overtaken(0, -1, workers=3, size=4, prefetch=1)])
+    kept = Overtaken(0, -1, kept=True)
+    return Inputs([Overtaken(0, -1), Overtaken(0, -1, workers=3, size=4, prefetch=1), kept])
 
 
 def turn_pools(cell: Cell) -> Inputs:
@@ -328,7 +334,7 @@ def prefetching_pools(cell: Cell) -> Inputs:
             Pool(2, 24, 2, prefetch=1, taken=0),
             Pool(3, 20, None, prefetch=3, taken=2),
             Pool(2, 20, 1, "stream", prefetch=3, taken=1),
-            Pool(2, 5, 1, prefetch=4, taken=1),
+            Pool(1, 5, None, prefetch=5, taken=1),
             Pool(2, 20, 1, prefetch=3, taken=1, persistent=True, epochs=2),
         ]
     )

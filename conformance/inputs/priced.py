@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 PRICED_EMPTY = "torch.empty({n} // 8, 8, dtype=torch.{dtype}, device={device!r})"
 PRICED_ONES = "torch.ones({n} // 8, 8, dtype=torch.{dtype}, device={device!r})"
 PRICED_LIKE = "{o} = torch.empty_like({x}) if isinstance({x}, torch.Tensor) else tuple(map(torch.empty_like, {x}))"
+PRICED_MODULE = (
+    "layers = [torch.nn.BatchNorm1d({n} // 8, device='meta') for _ in range(2)]",
+    "layers.append(torch.nn.Linear({n} // 8, 8, device='meta'))",
+    "m = torch.nn.Sequential(*layers).to_empty(device={device!r})",
+    "s = m.state_dict()",
+)
 # by name: how the operands are made, and which of them a layout is given
 PRICED_SETUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "matrix": ((f"x = {PRICED_EMPTY}",), ("x",)),
@@ -36,15 +42,9 @@ PRICED_SETUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "tensor": ((f"x = {PRICED_EMPTY}",), ("x",)),
     "buffer": (("b = bytearray({n} * 4)",), ()),
     "map": (("import mmap", "b = mmap.mmap(-1, {n} * 4)"), ()),
-    "module": (
-        (
-            "layers = [torch.nn.BatchNorm1d({n} // 8, device='meta') for _ in range(2)]",
-            "layers.append(torch.nn.Linear({n} // 8, 8, device='meta'))",
-            "m = torch.nn.Sequential(*layers).to_empty(device={device!r})",
-            "s = m.state_dict()",
-        ),
-        (),
-    ),
+    "module": (PRICED_MODULE, ()),
+    # the first optimizer of a process imports what optimizers need
+    "module and optimizer": ((*PRICED_MODULE, "torch.optim.SGD(m.parameters(), lr=0.1)"), ()),
     "trained": (
         (
             "m = torch.nn.Linear({n} // 8, 8, device={device!r})",

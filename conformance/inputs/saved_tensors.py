@@ -111,6 +111,7 @@ class SavedUse:
     def start(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The leaf, and x."""
         leaf = self.plan.build().requires_grad_()
+        leaf = torch.nn.Parameter(leaf) if self.state == "parameter" else leaf
         x = leaf * 1 if "product" in self.state else leaf
         return leaf, x.transpose(0, -1) if "view" in self.state else x
 
@@ -139,7 +140,9 @@ class SavedUse:
         made = "leaf * 1" if "product" in self.state else "leaf"
         seen = f"({made}).transpose(0, -1)" if "view" in self.state else made
         lines = [listings.kept_product()] if self.operation == "function" else []
-        return "\n".join([*lines, f"leaf = {self.plan.code()}.requires_grad_()", f"x = {seen}"])
+        lines.append(f"leaf = {self.plan.code()}.requires_grad_()")
+        lines += ["leaf = torch.nn.Parameter(leaf)"] if self.state == "parameter" else []
+        return "\n".join([*lines, f"x = {seen}"])
 
     def words(self) -> dict[str, str]:
         """What the words of an act stand for."""
@@ -177,7 +180,7 @@ def packed_uses(cell: Cell) -> Inputs:
 
 def logged_uses(cell: Cell) -> Inputs:
     """Ways to pack into objects that are told apart by identity."""
-    return saved_uses(cell, ("detached", "copy", "numpy", "numbers"))
+    return saved_uses(cell, ("detached", "copy", "numpy", "numbers"), (*SAVED_STATES, "parameter"))
 
 
 def builtin_uses(cell: Cell) -> Inputs:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from math import prod
+from math import isnan, nan, prod
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,6 +23,7 @@ SEQUENCE_LENGTHS = (
 )  # fmt: skip
 SEQUENCE_TRAILS: tuple[tuple[int, ...], ...] = ((), (2,), (1,), (2, 3))
 SEQUENCE_TYPES = ("float32", "int64", "float64", "complex64", "bool", "uint8", "bfloat16")
+SEQUENCE_PADDINGS = (0.0, 7.0, -2.0, nan)
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ class SequenceBatch:
         lengths = f"torch.tensor({lengths})" if self.given == "tensor" else lengths
         side = f", padding_side={self.side!r}" if self.side != "right" else ""
         return "\n".join([
-            "rnn = torch.nn.utils.rnn", f"rows = [{', '.join(rows)}]",
+            "from math import nan", "rnn = torch.nn.utils.rnn", f"rows = [{', '.join(rows)}]",
             f"padded = rnn.pad_sequence(rows, {first}, padding_value={self.padding}{side})", "print(padded)",
             f"packed = rnn.pack_padded_sequence(padded, {lengths}, {first}, enforce_sorted={self.ordered})",
             "print(packed)",
@@ -137,14 +138,16 @@ class SequenceBatch:
 
 
 def padding_of(dtype: str, padding: float) -> float:
-    """The number to pad with, which the type has."""
+    """The number to pad with, which the type has; integers have no NaN."""
+    if isnan(padding):
+        return padding if dtype.startswith(("float", "bfloat", "complex")) else 0.0
     return 1.0 if dtype == "bool" and padding else abs(padding) if dtype == "uint8" else padding
 
 
 def sequence_batches(cell: Cell) -> Inputs:
     """Lengths in every order, elements of several shapes and types, in pairs."""
     rows = covering(
-        SEQUENCE_LENGTHS, SEQUENCE_TRAILS, SEQUENCE_TYPES, (False, True), ("list", "tensor"), (0, 2), (0.0, 7.0, -2.0)
+        SEQUENCE_LENGTHS, SEQUENCE_TRAILS, SEQUENCE_TYPES, (False, True), ("list", "tensor"), (0, 2), SEQUENCE_PADDINGS
     )
     device = cell.target.device
     return Inputs([

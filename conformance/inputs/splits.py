@@ -25,11 +25,14 @@ class RandomSplit:
     lengths: tuple[Any, ...]
     seed: int = 0
     given: str = "list"
+    nested: bool = False  # of what is a Subset itself
     exact: bool = False  # in the statement's scope as it stands, and no simpler one need be
 
-    def build(self) -> tuple[list[Any], MapPart]:
+    def build(self) -> tuple[list[Any], Any]:
         """The parts, and the dataset that they are parts of."""
-        whole = MapPart(part_samples("a", self.size))
+        whole: Any = MapPart(part_samples("a", self.size))
+        if self.nested:
+            whole = torch.utils.data.Subset(whole, range(self.size))
         lengths = list(self.lengths) if self.given == "list" else self.lengths
         return torch.utils.data.random_split(whole, lengths, torch.Generator().manual_seed(self.seed)), whole
 
@@ -62,8 +65,11 @@ class RandomSplit:
         lengths = list(self.lengths) if self.given == "list" else self.lengths
         return data_listings.program(
             f"g = torch.Generator().manual_seed({self.seed})",
-            f"found = data.random_split(range({self.size}), {lengths}, g)",
-            "print([list(part) for part in found])",
+            f"whole = data.Subset(range({self.size}), range({self.size}))"
+            if self.nested
+            else f"whole = range({self.size})",
+            f"found = data.random_split(whole, {lengths}, g)",
+            "print([(list(part), part.dataset is whole) for part in found])",
         )
 
 
@@ -86,7 +92,7 @@ SPLIT_SIZES = (10, 1, 3, 7, 0, 30, 100, 2, 99, 5, 17, 64)
 
 
 def length_splits(cell: Cell) -> Inputs:
-    """Lengths as a list and as a tuple."""
+    """Lengths as a list and as a tuple, also of what is a part itself."""
     from hypothesis import strategies as st
 
     corners = [
@@ -95,6 +101,7 @@ def length_splits(cell: Cell) -> Inputs:
         for seed in (0, 7)
         if sum(lengths) != 1
     ]
+    corners += [RandomSplit(5, (2, 3), nested=True), RandomSplit(7, (3, 0, 4), 1, nested=True)]
     drawn = st.lists(st.integers(0, 40), min_size=1, max_size=6).map(tuple).filter(lambda lengths: sum(lengths) != 1)
     return Inputs(
         corners, st.builds(lambda lengths, seed: RandomSplit(sum(lengths), lengths, seed), drawn, st.integers(0, 99))

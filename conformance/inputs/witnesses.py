@@ -101,6 +101,13 @@ def id_in_a_thread() -> int | None:
     return None if found[0] is None else int(found[0].id)
 
 
+def id_beside_a_loader() -> int | None:
+    """The id of the worker as it is told once a loader without workers has been run in it."""
+    list(torch.utils.data.DataLoader([0], generator=torch.Generator()))
+    worker = torch.utils.data.get_worker_info()
+    return None if worker is None else int(worker.id)
+
+
 def draws() -> list[int]:
     """A random number each of torch, NumPy and Python."""
     return [int(torch.randint(2**31, ())), int(np.random.randint(2**31 - 1)), random.getrandbits(31)]
@@ -183,8 +190,9 @@ class WatchedInit:
 
     def __call__(self, number: int) -> None:
         self.journal.note(
-            "init", number=number, kind=type(number).__name__, threaded=id_in_a_thread(), **circumstances()
-        )
+            "init", number=number, kind=type(number).__name__, threaded=id_in_a_thread(),
+            nested=id_beside_a_loader(), **circumstances(),
+        )  # fmt: skip
         worker = torch.utils.data.get_worker_info()
         if self.action == "recipe":
             seed = torch.initial_seed() % 2**32

@@ -10,11 +10,15 @@ from math import prod
 from typing import Any
 
 import numpy as np
+import torch
 
+from conformance.inputs.complex_convolutions import CONVOLVED, ComplexConvolution
 from conformance.inputs.valued_calls import LiveValued
-from conformance.oracles.bounded import Bounded, contracted, number_of
+from conformance.oracles import memory
+from conformance.oracles.bounded import Bounded, contracted, near, number_of, unit_of
 
 PAD_MODES: dict[str, Any] = {"zeros": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+PART_TYPES = {"complex64": "float32", "complex128": "float64"}
 
 
 def every(value: Any, count: int) -> tuple[int, ...]:
@@ -49,7 +53,32 @@ def convolution_results(live: LiveValued) -> list[Any]:
     return [found if batched else found[0]]
 
 
-def correlation(live: LiveValued, x: Bounded, weight: np.ndarray) -> Bounded:
+def complex_convolution_follows(case: ComplexConvolution) -> None:
+    """Expect the cross-correlation of complex numbers, and operands as they were.
+
+    The imaginary part may be made of one real convolution of sums, from which those of the parts are taken away.
+    """
+    operands = case.built()
+    found = case.run(operands)
+    x, weight, *bias = case.arrays()
+    unit = unit_of(PART_TYPES[case.operands[0].dtype])
+    parts = [Bounded(x.real, unit), Bounded(x.imag, unit)]
+    real, imag = correlation(case, parts[0], weight.real), correlation(case, parts[1], weight.imag)
+    crossed = correlation(case, parts[0], weight.imag) + correlation(case, parts[1], weight.real)
+    whole = correlation(case, parts[0] + parts[1], weight.real + weight.imag) - real - imag
+    crossed = Bounded(crossed.value, unit, np.maximum(crossed.error, whole.error))
+    real = real - imag
+    if bias:
+        shape = (-1, *[1] * (weight.ndim - 2))
+        real, crossed = real + bias[0].real.reshape(shape), crossed + bias[0].imag.reshape(shape)
+    held = torch.view_as_real(found.detach().resolve_conj())
+    for number, (part, name) in enumerate(((real, "real"), (crossed, "imaginary"))):
+        near(part, held[..., number], PART_TYPES[case.operands[0].dtype], f"{name} part of {case.makes}")
+    for name, array, tensor in zip(CONVOLVED, case.arrays(), operands, strict=False):
+        memory.same_elements(array, memory.contents(tensor.resolve_conj()), f"{name} after {case.makes}")
+
+
+def correlation(live: LiveValued | ComplexConvolution, x: Bounded, weight: np.ndarray) -> Bounded:
     """For each output the sum over channels of its group and places of the kernel."""
     count = weight.ndim - 2
     kernel, groups = weight.shape[2:], int(live.option("groups", 1))
@@ -59,8 +88,13 @@ def correlation(live: LiveValued, x: Bounded, weight: np.ndarray) -> Bounded:
     around = [(0, 0), (0, 0), *widths]
     shown: Any = np.pad(x.value, around, mode=PAD_MODES[mode])
     patches = patches_of(shown, kernel, stride, dilation)
+    errors: Any = None
+    if x.error.any():
+        seen: Any = np.pad(x.error, around, mode=PAD_MODES[mode])
+        errors = patches_of(seen, kernel, stride, dilation)
     batch, channels, places, *sizes = patches.shape
-    columns = Bounded(patches.reshape(batch, groups, channels // groups * places, -1), x.unit)
+    shape = (batch, groups, channels // groups * places, -1)
+    columns = Bounded(patches.reshape(shape), x.unit, None if errors is None else errors.reshape(shape))
     filters = weight.reshape(groups, len(weight) // groups, -1)
     return contracted("ngkp,gok->ngop", columns, filters).reshape(batch, len(weight), *sizes)
 

@@ -5,6 +5,7 @@ Reference: https://docs.pytorch.org/docs/stable/nn.html#loss-functions
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import log, pi
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from conformance.inputs.valued_calls import LiveValued, tensors_in
 from conformance.oracles import expect, memory
-from conformance.oracles.bounded import Bounded, chosen, log_sigmoid_of, near_each, unit_of
+from conformance.oracles.bounded import Bounded, chosen, log_sigmoid_of, near, near_each, unit_of
 from conformance.oracles.class_losses import adaptive_results, class_loss, ctc_loss, reduction_of
 
 ELEMENTWISE_LOSSES = ("L1Loss", "MSELoss", "SmoothL1Loss", "HuberLoss", "SoftMarginLoss", "HingeEmbeddingLoss",
@@ -44,6 +45,28 @@ def loss_results(live: LiveValued, arrays: list[np.ndarray], unit: float) -> lis
         return [ctc_loss(live, numbers[0], arrays[1])]
     terms = elementwise_terms(live, numbers) if name in ELEMENTWISE_LOSSES else sample_terms(live, numbers)
     return [reduced(terms, reduction_of(live), arrays[0].shape)]
+
+
+WEIGHTED_FUNCTIONS = {
+    "functional.l1_loss": "L1Loss", "functional.mse_loss": "MSELoss", "functional.huber_loss": "HuberLoss",
+}  # fmt: skip
+
+
+def weighted_loss_follows(case: Any) -> None:
+    """Expect the terms by their weights, or their sum; as their mean that by the number or that by the weights."""
+    live = case.build()
+    numbers = [Bounded(array, unit_of(live.dtype)) for array in live.arrays]
+    plain = LiveValued(replace(case, makes=WEIGHTED_FUNCTIONS[case.makes]), None, [])
+    terms, found = elementwise_terms(plain, numbers) * numbers[2], live.call()
+    choices = [reduced(terms, case.option("reduction"), terms.shape)]
+    if case.option("reduction") == "mean":
+        choices.append(terms.sum() / numbers[2].sum())
+    value = memory.contents(expect.tensor(found, case.makes))
+    expect.equal(choices[0].shape, value.shape, f"shape of {case.makes}")
+    wanted = min(choices, key=lambda choice: float(np.abs(choice.value - value).max(initial=0.0)))
+    near(wanted, found, live.dtype, case.makes)
+    for number, (plan, tensor) in enumerate(zip(case.inputs, live.inputs, strict=True)):
+        memory.same_elements(plan.array, memory.contents(tensor), f"input {number} after {case.makes}")
 
 
 def reduced(terms: Bounded, reduction: str, shape: tuple[int, ...]) -> Bounded:

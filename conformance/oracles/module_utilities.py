@@ -81,7 +81,7 @@ def clamps_gradients(case: GradientSet) -> None:
     """Expect every element clamped."""
     parameters = case.build()
     before = [parameter.grad for parameter in parameters]
-    torch.nn.utils.clip_grad_value_(case.passed(parameters), case.limit)
+    torch.nn.utils.clip_grad_value_(case.passed(parameters), case.limit, **case.options())
     left_gradients(case, parameters, before, [np.clip(array, -case.limit, case.limit) for array in case.arrays()])
 
 

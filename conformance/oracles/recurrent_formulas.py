@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from conformance.inputs.layer_cases import ExchangedParameters
+from conformance.inputs.tensors import strided
 from conformance.inputs.valued_calls import LiveValued, tensors_in
 from conformance.oracles import expect, memory
 from conformance.oracles.bounded import Bounded, contracted, joined, near, near_each, stacked, unit_of
@@ -119,6 +121,24 @@ def recurrence_follows(case: Any) -> None:
     x, *states = live.inputs
     given = [tuple(states)] if len(states) == 2 else states
     near_each(expected, tensors_in(live.module(x, *given)), live.dtype, case.makes)
+
+
+def exchanged_parameters_count(case: ExchangedParameters) -> None:
+    """Expect the second result to be of the new parameters, and its gradient to reach them."""
+    live = case.call.build()
+    live.module(live.inputs[0])
+    new = {}
+    for name in case.chosen(live.module):
+        array = live.state[name][::-1] * -0.5
+        live.state[name] = array
+        plan = strided(live.dtype, array.shape, "contiguous", tuple(array.ravel().tolist()), case.call.inputs[0].device)
+        new[name] = torch.nn.Parameter(plan.build())
+        setattr(live.module, name, new[name])
+    found = tensors_in(live.module(live.inputs[0]))
+    near_each(recurrent_results(live), found, live.dtype, f"{case.call.makes} with other parameters")
+    found[0].sum().backward()
+    for name, parameter in new.items():
+        expect.that(parameter.grad is not None, f"gradient of the new {name}", "a tensor", "None")
 
 
 def packed_sequences_follow(case: Any) -> None:

@@ -33,7 +33,10 @@ def resampling_results(live: LiveValued) -> list[Any]:
         sizes = every(size, count)
     for axis in range(count):
         extent = x.shape[axis + 2]
-        weights = resampling_weights(mode, bool(corners), extent, sizes[axis], factors[axis], unit_of(live.dtype))
+        if live.option("antialias", False):
+            weights = filtered_weights(mode, extent, sizes[axis], factors[axis], unit_of(live.dtype))
+        else:
+            weights = resampling_weights(mode, bool(corners), extent, sizes[axis], factors[axis], unit_of(live.dtype))
         order = [n for n in range(count + 2) if n != axis + 2]
         moved = x.transpose(*order, axis + 2)
         flat = moved.reshape(-1, extent)
@@ -64,11 +67,41 @@ def resampling_weights(mode: str, corners: bool, extent: int, size: int, factor:
         start = floor(at)
         offsets = cubic_weights(at - start) if mode == "bicubic" else {0: 1 - (at - start), 1: at - start}
         room = (4 if mode != "bicubic" else 16) * unit * (abs(at) + 1)
+        # a position that rounding takes over a pixel meets one more
+        offsets |= {min(offsets) - 1: 0.0} if at - start <= room else {}
+        offsets |= {max(offsets) + 1: 0.0} if at - start >= 1 - room else {}
         for offset, weight in offsets.items():
             place = min(max(start + offset, 0), extent - 1)
             value[n, place] += weight
             error[n, place] += room
     return Bounded(value, unit, error)
+
+
+def filtered_weights(mode: str, extent: int, size: int, factor: float | None, unit: float) -> Bounded:
+    """What each output takes of the inputs under a filter about its middle, which is as wide as a step at least.
+
+    So Pillow resamples. A middle of some size errs by so many roundings, and a weight by that times the filter's slope.
+    """
+    step = 1 / factor if factor is not None else extent / size
+    wide = max(step, 1.0)
+    reach = (2 if mode == "bicubic" else 1) * wide
+    value, error = np.zeros((2, size, extent))
+    for n in range(size):
+        middle = (n + 0.5) * step
+        first, last = max(int(middle - reach + 0.5), 0), min(int(middle + reach + 0.5), extent)
+        shares = np.array([filter_at(mode, (place + 0.5 - middle) / wide) for place in range(first, last)])
+        value[n, first:last] = shares / shares.sum()
+        error[n, max(first - 1, 0) : last + 1] = 16 * unit * (middle + 1) / shares.sum()
+    return Bounded(value, unit, error)
+
+
+def filter_at(mode: str, distance: float, a: float = -0.5) -> float:
+    """The triangle, or Pillow's cubic, at a distance from its middle."""
+    d = abs(distance)
+    if mode == "bilinear":
+        return max(1 - d, 0.0)
+    near = ((a + 2) * d - (a + 3)) * d * d + 1
+    return near if d < 1 else (((d - 5) * d + 8) * d - 4) * a if d < 2 else 0.0
 
 
 def cubic_weights(t: float, a: float = -0.75) -> dict[int, float]:

@@ -53,6 +53,7 @@ FAILS = {**HOLDS, "expects": "fails"}
             "inplace.returns-self holds, and says the contrary.",
         ),
         ({"undecidable": "Advice."}, ["pass"], "cannot be decided here", "Advice."),
+        ({}, ["pass"], "cannot be decided here", "No behaviour decides it."),
         (
             {"decided_by": ["inplace.returns-self", "a.b", "a.c"]}, ["pass"], "cannot be decided here",
             "a.b and a.c were not tested in this run.",

@@ -124,6 +124,15 @@ def test_validate_says_valid(tmp_path: Path, capsys: Capture) -> None:
     ]
 
 
+def test_validate_moves_no_cursor(tmp_path: Path, capsys: Capture) -> None:
+    """What a record says of its torch is a part of a line, and no command to the terminal."""
+    around = records.environment("2.13.0\x1b[2J\n\x00", ["cpu"])
+
+    main(arguments("validate", path := records.save(tmp_path, records.small("pass", environment=around))))
+
+    assert capsys.readouterr().out == f"{path}: valid (1 cell, torch 2.13.0\\x1b[2J\\n\\x00)\n"
+
+
 def test_merged_shards_are_the_whole_run(tmp_path: Path, capsys: Capture) -> None:
     """Shards in any order give the run that was cut into them, with the paths of the scripts put right."""
     paths = shards(tmp_path)
@@ -267,8 +276,8 @@ def test_diff_tells_worse_from_different(
     tmp_path: Path, capsys: Capture, before: str | None, after: str | None, kind: str | None, status: int
 ) -> None:
     """Status 1 is for cells that fail now or can no longer be tested, and for nothing else."""
-    first = records.save(tmp_path, records.small(*[before] if before else []), "a.json")
-    second = records.save(tmp_path, records.small(*[after] if after else []), "b.json")
+    first = records.save(tmp_path, records.small("pass", *[before] if before else []), "a.json")
+    second = records.save(tmp_path, records.small("pass", *[after] if after else []), "b.json")
 
     found = main(arguments("diff", first, second, "--format", "json"))
 

@@ -154,6 +154,33 @@ def test_runs_without_a_common_cell_are_not_compared(tmp_path: Path, capsys: Cap
     assert {"added": 2, "removed": 2} == {kind: n for kind, n in told["counts"].items() if n}
 
 
+@pytest.mark.parametrize(
+    ("cells", "others", "complete", "status"),
+    [(["pass"], [], True, 3), ([], ["pass"], True, 3), (["pass"], [], False, 1), ([], [], True, 0)],
+)
+def test_a_run_without_a_cell_is_not_called_as_good(
+    tmp_path: Path, capsys: Capture, cells: list[str], others: list[str], complete: bool, status: int
+) -> None:
+    """A selection that met nothing, or timings alone, are no evidence; a run that was cut off has lost its cells."""
+    one = str(records.save(tmp_path, records.small(*cells), "a.json"))
+    other = str(
+        records.save(
+            tmp_path, records.small(*others, complete=complete, planned=len(others) if complete else 9), "b.json"
+        )
+    )
+
+    said = put(capsys, one, other, status=status).splitlines()[-1]
+
+    assert (
+        said
+        == {
+            3: "A and B cannot be compared: no cell is in both.",
+            1: "B is worse than A: 1 cell can no longer be tested.",
+            0: "No cell differs.",
+        }[status]
+    )
+
+
 def test_a_cell_that_a_selection_left_out_is_no_loss(tmp_path: Path, capsys: Capture) -> None:
     """What fails in B, and was not asked for in A, was perhaps as bad before: B is not worse; a whole A had no such."""
     second = str(records.save(tmp_path, records.small("pass", "fail"), "b.json"))

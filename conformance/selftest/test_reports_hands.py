@@ -147,6 +147,21 @@ def test_nothing_is_cut_off_and_nothing_sticks_out(hands: Hands, tmp_path: Path,
     assert hands.run(cut) == []
 
 
+@pytest.mark.parametrize("view", ["", "#/matrix", "#/differences", "#/claims", "#/surface", "cell", "behaviour"])
+@pytest.mark.parametrize("text", ["word" * 60, "nn.functional.scaled_dot_product_attention_of_many_heads"])
+def test_a_name_longer_than_a_telephone_is_wide_is_broken(hands: Hands, tmp_path: Path, view: str, text: str) -> None:
+    """Whatever is long, an id or a word of a record, no view scrolls sideways."""
+    file = save(tmp_path, records.hostile(text), records.hostile("short"))
+    places = {"cell": f"#/cell/{text}.{text}[{text}-{text}]", "behaviour": f"#/behaviour/{text}.{text}"}
+    hands.window(360)
+    hands.open(file, places.get(view, view))
+
+    hands.run("for (const each of document.querySelectorAll('details')) each.open = true")
+
+    assert text in hands.text("main")
+    assert hands.run("return document.documentElement.scrollWidth") <= 360
+
+
 EVERY = [None, *VERDICTS]
 
 
@@ -190,29 +205,48 @@ def test_runs_without_a_common_cell_are_not_compared(hands: Hands, tmp_path: Pat
     hands.open(save(tmp_path, first, second), "#/differences")
 
     assert hands.text("#found") == "A and B cannot be compared: no cell is in both."
-    assert [heading.text for heading in hands.all("main h2")] == ["1 cell is in B only", "1 cell is in A only"]
+    headings = [heading.text for heading in hands.all("main .kind:not(.slower) h2")]
+    assert headings == ["1 cell is in B only", "1 cell is in A only"]
 
 
-@pytest.mark.parametrize("after", [[400, 199, 200], [600, 599, 300], [100, 200, 50]])
-def test_what_is_slower_is_what_the_command_says(hands: Hands, tmp_path: Path, after: list[int]) -> None:
-    """The page and ``reports diff`` name the same cells; a search leaves those that it finds."""
+@pytest.mark.parametrize("after", [[400, 150, 200], [600, 599, 300], [100, 200, 50]])
+def test_what_is_slower_is_what_the_command_says(hands: Hands, tmp_path: Path, after: list[float]) -> None:
+    """The page and ``reports diff`` name the same calls; a search leaves those of the subjects that it finds."""
     rest = after[2]
-    one, other = timed(*[100] * 10), timed(*after, *[rest] * 7, started="2026-11-22T00:30:00Z")
-    expected = [each.cell for each in slowness(Run.model_validate(one), Run.model_validate(other)).cells]
+    one, other = timed(*[100] * 40), timed(*after, *[rest] * 37, started="2026-11-22T00:30:00Z")
+    expected = [each.call for each in slowness(Run.model_validate(one), Run.model_validate(other)).calls]
     hands.open(save(tmp_path, one, other), "#/differences")
 
+    assert expected
     assert [link.text for link in hands.all("main .kind .what a")] == expected
-    assert "indicative" in hands.text("main .kind h2")
     hands.open(tmp_path / "index.html", "#/differences?q=subject:s01")
-    assert [link.text for link in hands.all("main .kind .what a")] == [cell for cell in expected if "[s01" in cell]
+    assert [link.text for link in hands.all("main .kind .what a")] == [call for call in expected if "s01" in call]
+    hands.open(tmp_path / "index.html", "#/differences?a=B&b=A")
+    assert [link.text for link in hands.all("main .kind .what a")] == [
+        each.call for each in slowness(Run.model_validate(other), Run.model_validate(one)).calls
+    ]
 
 
-def test_times_of_other_machines_are_not_compared(hands: Hands, tmp_path: Path) -> None:
-    """Where another processor or profile ran, the page says why it compares no times."""
-    other = timed(*[400] * 10, settings=records.settings(profile="default"))
-    hands.open(save(tmp_path, timed(*[100] * 10), other), "#/differences")
+def test_a_slower_call_leads_to_its_timings(hands: Hands, tmp_path: Path) -> None:
+    """From the call to its picture and its rounds, with one click."""
+    slow = timed(400, *[100] * 29, started="2026-11-22T00:30:00Z")
+    hands.open(save(tmp_path, timed(*[100] * 30), slow), "#/differences")
 
-    assert hands.text("main .kind").endswith("Times are not compared: the profile differs.")
+    hands.click("main .slower .what a")
+
+    hands.until("return document.querySelectorAll('main .card').length === 1")
+    assert "s00 in-place operator, float32 on cpu" in hands.text("main .card h3")
+
+
+def test_times_that_were_not_taken_are_not_compared(hands: Hands, tmp_path: Path) -> None:
+    """However long the cells of a run took: the page says why it compares no times, and names the run."""
+    untimed = {**timed(*[100] * 10, seconds=40.0, started="2026-11-22T00:30:00Z"), "performance": None}
+    hands.open(save(tmp_path, timed(*[100] * 10), untimed), "#/differences")
+    assert "Times are not compared: B was not timed." in hands.text("main .slower")
+
+    hands.open(tmp_path / "index.html", "#/differences?a=B&b=A")
+    assert "Times are not compared: B was not timed." in hands.text("main .slower")
+    assert hands.all("main .slower li") == []
 
 
 def test_what_is_repaired_says_what_it_was(hands: Hands, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What became slower: paired times of runs of one machine, beside what all cells do."""
+"""What became slower: the calls that both runs timed, beside what all calls do, and never what a cell took."""
 
 from __future__ import annotations
 
@@ -10,93 +10,137 @@ import pytest
 from conformance.selftest import records
 from reports.command import main
 from reports.model import Run
-from reports.slowness import Slower, incomparable, slowness
+from reports.slowness import incomparable, slowness
 
 
-def timed(*milliseconds: int, **changes: object) -> records.Json:
-    """A run whose cells, all of which pass, took these times."""
+def timed(*microseconds: float, spread: float = 0.01, seconds: float = 0.1, **changes: object) -> records.Json:
+    """A run that timed calls of these medians, and whose cells all took these seconds."""
     statement = records.behaviour("inplace")
-    cells = [records.cell(statement, f"s{n:02}", seconds=ms / 1000) for n, ms in enumerate(milliseconds)]
-    return {**records.small(), "cells": cells, "planned": len(cells), "available": len(cells), **changes}
+    cells = [records.cell(statement, f"s{n:02}", seconds=seconds) for n in range(len(microseconds))]
+    measurements = [
+        records.measurement(subject=f"s{n:02}", median=us * 1e-6, iqr=us * 1e-6 * spread)
+        for n, us in enumerate(microseconds)
+    ]
+    run = {**records.small(), "cells": cells, "planned": len(cells), "available": len(cells)}
+    return {**run, "performance": records.performance(*measurements), **changes}
 
 
 def found(one: records.Json, other: records.Json) -> list[str]:
     """The subjects that became slower, the most so first."""
-    return [pair.cell[21:24] for pair in slowness(Run.model_validate(one), Run.model_validate(other)).cells]
+    return [call.subject for call in slowness(Run.model_validate(one), Run.model_validate(other)).calls]
 
 
-BEFORE = [100] * 10
+BEFORE = [100.0] * 80
 
 
-def test_a_cell_that_takes_twice_as_long_is_slower() -> None:
-    """The pair is told with both times, the slowest first; one below the factor is not."""
-    one, other = timed(*BEFORE), timed(400, 199, 200, *BEFORE[3:])
+def test_a_call_that_takes_longer_beyond_its_noise_is_slower() -> None:
+    """The call is told with both times and the interval of its ratio, the slowest first; one below the bar is not."""
+    one, other = timed(*BEFORE), timed(400, 150, 200, *BEFORE[3:])
 
-    pairs = slowness(Run.model_validate(one), Run.model_validate(other))
+    told = slowness(Run.model_validate(one), Run.model_validate(other))
 
-    assert pairs.cells == [
-        Slower("inplace.returns-self[s00-cpu]", 100, 400),
-        Slower("inplace.returns-self[s02-cpu]", 100, 200),
-    ]
-    assert (10, 1.0) == (pairs.pairs, pairs.usual)
+    assert [("s00", 4.0), ("s02", 2.0)] == [(call.subject, round(call.ratio, 6)) for call in told.calls]
+    assert told.calls[0].call == "s00 (in-place operator, float32, small, cpu)"
+    assert pytest.approx((1e-4, 4e-4)) == (told.calls[0].before, told.calls[0].after)
+    assert all(1.5 < call.interval[0] < call.ratio < call.interval[1] for call in told.calls)
+    assert (80, 1.0, 1.0, 1.5) == (told.pairs, told.usual, told.spread, told.bar)
 
 
-def test_a_slower_machine_makes_no_cell_slower() -> None:
-    """Where all cells take three times as long, only the one that takes six times and more stands out."""
-    assert found(timed(*BEFORE), timed(599, 600, *[300] * 8)) == ["s01"]
+def test_a_median_of_rounds_that_were_far_apart_accuses_none() -> None:
+    """Twice as long is nothing where the rounds of either run were as far apart."""
+    assert found(timed(*BEFORE), timed(200, *BEFORE[1:], spread=1.5)) == []
+    assert found(timed(*BEFORE, spread=1.5), timed(200, *BEFORE[1:])) == []
+
+
+def test_what_cells_took_accuses_none() -> None:
+    """A cell is measured once, beside other work: a hundred times as long says nothing of the build."""
+    assert found(timed(*BEFORE), timed(*BEFORE, seconds=10.0)) == []
+
+
+def test_a_slower_machine_makes_no_call_slower() -> None:
+    """Where all calls take three times as long, only the one that takes six times and more stands out."""
+    assert found(timed(*BEFORE), timed(440, 600, *[300] * 78)) == ["s01"]
 
 
 def test_a_faster_machine_hides_none_and_accuses_none() -> None:
-    """Where all cells take half as long, one that takes as long as before is none that became slower."""
-    assert found(timed(*BEFORE), timed(100, 200, *[50] * 8)) == ["s01"]
+    """Where all calls take half as long, one that takes as long as before is none that became slower."""
+    assert found(timed(*BEFORE), timed(100, 200, *[50] * 78)) == ["s01"]
 
 
-def test_short_cells_are_left_out() -> None:
-    """Below 50 ms in either run a time says nothing; of a few pairs nothing is told."""
-    assert found(timed(49, *BEFORE), timed(400, *BEFORE)) == []
-    assert found(timed(*BEFORE[:7]), timed(400, *BEFORE[:6])) == []
+def test_a_machine_that_disturbs_many_calls_accuses_none() -> None:
+    """Other work that lasts for all rounds of some calls, in either run, is told by how far apart all calls lie."""
+    disturbed = [200] * 3 + [100] * 69 + [50] * 8
+
+    assert found(timed(*BEFORE), timed(*disturbed)) == []
+    assert found(timed(*disturbed), timed(*BEFORE)) == []
+    assert found(timed(*BEFORE), timed(400, *disturbed[1:])) == ["s00"]
 
 
-@pytest.mark.parametrize("verdict", ["fail", "unsupported", "known"])
-def test_what_ends_otherwise_is_not_compared(verdict: str) -> None:
-    """A cell that ends early is quick for another reason."""
-    one, other = timed(*BEFORE), timed(400, *BEFORE[1:])
-    one["cells"][0]["verdict"] = verdict
-
-    assert found(one, other) == []
+def test_of_a_few_calls_nothing_is_told() -> None:
+    """Of nineteen calls nobody can tell a slow build from a busy machine."""
+    assert found(timed(*BEFORE[:19]), timed(400, *BEFORE[:18])) == []
+    assert found(timed(*BEFORE[:20]), timed(400, *BEFORE[:19])) == ["s00"]
 
 
 @pytest.mark.parametrize(
-    ("changes", "field"),
+    ("changes", "why"),
     [
         ({}, None),
-        ({"settings": records.settings(profile="default", samples=50)}, "profile"),
-        ({"settings": records.settings(seed=7)}, "profile"),
-        ({"environment": {**records.environment("2.13.0+cpu", ["cpu"]), "processor": "Other"}}, "processor"),
-        ({"environment": {**records.environment("2.13.0+cpu", ["cpu"]), "cpus": 64}}, "processor"),
+        ({"settings": records.settings(profile="default", samples=50, seed=7)}, None),
         ({"environment": records.environment("2.14.0", ["cpu"])}, None),
+        ({"performance": None}, "B was not timed"),
+        ({"performance": {**records.performance(), "measurements": []}}, "B was not timed"),
+        ({"performance": records.performance(threads=2)}, "the numbers of threads differ"),
+        (
+            {"performance": records.performance(fingerprint=records.fingerprint(id="ba9876543210"))},
+            "they were taken on two machines",
+        ),
     ],
 )
-def test_times_of_other_machines_are_not_compared(changes: records.Json, field: str | None) -> None:
-    """Another processor, profile or seed makes times of two builds incomparable; another torch does not."""
-    assert incomparable(Run.model_validate(timed()), Run.model_validate(timed(**changes))) == field
+def test_times_of_other_machines_are_not_compared(changes: records.Json, why: str | None) -> None:
+    """Another machine makes times incomparable; another torch, profile or seed does not."""
+    assert incomparable(Run.model_validate(timed(1)), Run.model_validate(timed(1, **changes))) == why
+
+
+def test_runs_without_timings_are_not_compared() -> None:
+    """A record of before has none."""
+    untimed = Run.model_validate(records.small("pass"))
+
+    assert incomparable(untimed, untimed) == "neither run was timed"
+    assert incomparable(untimed, Run.model_validate(timed(1))) == "A was not timed"
 
 
 def test_the_command_tells_and_does_not_judge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """``diff`` lists what became slower, and its exit status is of verdicts alone."""
     one = records.save(tmp_path, timed(*BEFORE), "1.json")
     other = records.save(tmp_path, timed(400, *BEFORE[1:], started="2026-11-22T00:30:00Z"), "2.json")
+    heading = (
+        "1 call takes over 1.5 times as long, noise excluded, of 80 that both runs timed "
+        "(1.0 times in the median, nineteen of twenty within 1.00 times of it)"
+    )
+    times = "100 us → 400 us, 4.0 times as long (3.8 to 4.2)"
 
     assert main(["diff", str(one), str(other)]) == 0
     text = capsys.readouterr().out
     assert main(["diff", str(one), str(other), "--format", "json"]) == 0
-    told = json.loads(capsys.readouterr().out)["slower"]
+    told = json.loads(capsys.readouterr().out)
 
-    assert "1 cell slower, of 10 that take at least 50 ms (indicative;" in text
-    assert "  100 ms → 400 ms  inplace.returns-self[s00-cpu]\n" in text
+    assert f"{heading}:\n  s00 (in-place operator, float32, small, cpu): {times}\n" in text
     for form in ("markdown", "html"):
         assert main(["diff", str(one), str(other), "--format", form]) == 0
         shown = capsys.readouterr().out
-        assert "1 cell slower, of 10 that take at least 50 ms (indicative; in the median they take 1.0 times" in shown
-        assert "100 ms → 400 ms" in shown
-    assert told["cells"] == [{"cell": "inplace.returns-self[s00-cpu]", "before": 100, "after": 400}]
+        assert heading in shown
+        assert times in shown
+    assert [call["subject"] for call in told["slower"]["calls"]] == ["s00"]
+    assert told["untimed"] is None
+
+
+def test_the_command_says_why_it_compares_no_times(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A program that reads the comparison is not left to take silence for speed."""
+    one = records.save(tmp_path, timed(*BEFORE), "1.json")
+    other = records.save(tmp_path, records.small("pass"), "2.json")
+
+    main(["diff", str(one), str(other), "--format", "json"])
+    told = json.loads(capsys.readouterr().out)
+
+    assert (None, "B was not timed") == (told["slower"], told["untimed"])

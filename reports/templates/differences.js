@@ -27,7 +27,8 @@ function kindOf(a, b, cell) {
 /** Whether there is nothing to compare: both runs have cells, and no cell is in both. */
 function apart(a, b) {
   const both = [...behaviourOf.keys()].some((cell) => verdictOf(a, cell) && verdictOf(b, cell));
-  return runs[a].cells > 0 && runs[b].cells > 0 && !both;
+  if (both || !(runs[a].cells || runs[b].cells)) return false;
+  return runs[b].cells > 0 || runs[b].complete; // what was cut off before its first cell has lost them all
 }
 
 function differencesView(where) {
@@ -58,7 +59,7 @@ function differencesView(where) {
       Object.entries(kinds).filter(([, some]) => some.length).map(([kind, some]) => h("section", { class: "kind" },
         h("h2", {}, saidOfKind(kind, some.length, a, b)),
         FOLDED.includes(kind) ? h("details", {}, h("summary", {}, "Which they are"), differing(a, b, some)) : differing(a, b, some))),
-      a === b || faults.length ? null : slower(a, b, cells),
+      a === b || faults.length ? null : slower(a, b, cells, !where.q),
     ],
   };
 }
@@ -105,33 +106,23 @@ function differingRow(a, b, cell) {
     telling === undefined ? null : h("p", { class: "first mono" }, telling === r ? null : `in ${nameOf(runs[telling])}: `, index.strings[headlines[telling].get(cell)]));
 }
 
-/** The cells that take longer by more than all others do; the rules are those of `reports diff`. */
-function slower(a, b, cells) {
-  const heading = h("h2", {}, "Slower", h("small", {}, "indicative: a machine does other things too"));
-  const differing = [["processor", (run) => [run.environment.processor || run.environment.machine, run.environment.cpus]],
-    ["profile", (run) => [run.settings.profile, run.settings.samples, run.settings.seed]]].find(([, of]) => String(of(runs[a])) !== String(of(runs[b])));
-  const asked = new Set(cells), before = timesOf(a), pairs = [];
-  for (const [cell, after] of timesOf(b)) {
-    const verdict = verdictOf(b, cell);
-    if (before.has(cell) && verdict === verdictOf(a, cell) && ["passed", "known"].includes(verdict.group)) pairs.push({ cell, before: before.get(cell), after, ratio: after / before.get(cell) });
+/** The calls that take longer, by their timings and by more than all others do: what `reports diff` says, in its words. */
+function slower(a, b, cells, all) {
+  const found = index.slower.pairs[a][b], { fewest } = index.slower;
+  const heading = h("h2", {}, "Slower", h("small", {}, "by the timings of single calls"));
+  const section = (words, ...rest) => h("section", { class: "kind slower" }, heading, h("p", { class: "muted" }, words), ...rest);
+  if (typeof found === "string") {
+    const why = found.replace(/^[AB](?= was not timed$)/, (letter) => runs[letter === "A" ? a : b].letter);
+    return section(`Times are not compared: ${why}. What a cell took is a single measurement beside other work, and says nothing of a build; python -m conformance run --performance times calls.`);
   }
-  if (pairs.length < index.slower.fewest) return null; // so few say nothing of the others
-  if (differing) return h("section", { class: "kind slower" }, heading, h("p", { class: "muted" }, `Times are not compared: the ${differing[0]} differs.`));
-  const ratios = pairs.map((pair) => pair.ratio).sort((x, y) => x - y), usual = ratios[ratios.length >> 1];
-  const found = pairs.filter((pair) => asked.has(pair.cell) && pair.ratio >= index.slower.factor * Math.max(usual, 1))
-    .sort((x, y) => y.ratio - x.ratio || (cellId(x.cell) < cellId(y.cell) ? -1 : 1)).slice(0, DIFFERING_SHOWN);
-  return h("section", { class: "kind slower" }, heading,
-    h("p", { class: "muted" }, `The ${counted(pairs.length, "cell")} that take at least ${index.slower.least} ms in both runs take ${times(usual)} as long as in ${runs[a].letter}, in the median. `,
-      found.length ? `These take at least ${times(index.slower.factor * Math.max(usual, 1))} as long:` : "None stands out."),
-    found.length ? h("ul", { class: "failures" }, found.map((pair) => h("li", {},
-      h("p", { class: "what" }, levelMark(behaviours[behaviourOf[pair.cell]].level), " ", h("a", { href: address({ view: "cell", id: cellId(pair.cell), run: runs[b].letter }), "data-row": true }, cellId(pair.cell))),
-      h("p", { class: "change" }, `${seconds(pair.before / 1000)} → ${seconds(pair.after / 1000)}, ${times(pair.ratio)} as long`)))) : null);
-}
-
-function timesOf(run) {
-  const flat = index.times[run], found = new Map();
-  for (let i = 0; i < flat.length; i += 2) found.set(flat[i], flat[i + 1]);
-  return found;
+  if (found.pairs < fewest) return section(`Times are not compared: both runs timed only ${counted(found.pairs, "call")} of the same, too few to tell a slow build from a busy machine.`);
+  const asked = new Set(cells.map(subjectOf)), shown = found.calls.filter(([, subject]) => all || asked.has(subject));
+  return section([`The ${counted(found.pairs, "call")} that both runs timed take ${times(found.usual)} as long as in ${runs[a].letter}, in the median; nineteen of twenty lie within ${found.spread.toFixed(2)} times of that. `,
+    found.slower ? `${found.slower.toLocaleString("en")} of them take over ${times(found.bar)} as long, noise excluded${found.slower > found.calls.length ? `; the first ${found.calls.length}` : ""}:` : `None takes over ${times(found.bar)} as long, noise excluded.`],
+  shown.length ? h("ul", { class: "failures" }, shown.map(([call, subject, before, after, ratio, low, high]) => h("li", {},
+    h("p", { class: "what" }, h("a", { class: "mono", href: address({ view: "performance", part: "calls", find: subject }), "data-row": true }, call)),
+    h("p", { class: "change" }, `${duration(before)} → ${duration(after)}, ${times(ratio)} as long (${low.toFixed(1)} to ${high.toFixed(1)})`)))) : null,
+  shown.length ? h("p", { class: "muted" }, "Time a call again before you trust one of these: other work that lasts for all of its rounds looks the same.") : null);
 }
 
 function times(ratio) { return `${ratio.toFixed(1)} times`; }

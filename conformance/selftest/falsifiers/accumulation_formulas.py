@@ -130,6 +130,24 @@ def what_is_taken_without_a_dimension_counts_twice() -> AbstractContextManager[A
     return twisting("take_along_dim", lambda x, indices, *dim: not dim, doubled)
 
 
+@falsifies(FUNCTIONS, subject="kron")
+def the_longer_factor_of_a_vector_counts_twice() -> AbstractContextManager[Any]:
+    """The gradient of kron by a matrix beside a vector is doubled."""
+    return twisting("kron", lambda x, y: x.dim() > y.dim(), doubled)
+
+
+@falsifies(FUNCTIONS, subject="quantile")
+def a_midpoint_counts_twice() -> AbstractContextManager[Any]:
+    """The gradient of quantile with the interpolation midpoint is doubled."""
+    return twisting("quantile", lambda x, *_, **options: options.get("interpolation") == "midpoint", doubled)
+
+
+@falsifies(FUNCTIONS, subject="take")
+def what_is_taken_from_the_end_counts_twice() -> AbstractContextManager[Any]:
+    """The gradient of take at indices below zero is doubled."""
+    return twisting("take", lambda x, indices: bool((indices < 0).any()), doubled)
+
+
 @falsifies(FUNCTIONS, subject="gather")
 def what_is_gathered_along_a_dimension_from_the_end() -> AbstractContextManager[Any]:
     """The gradient of gather along a dimension counted from the end is doubled."""

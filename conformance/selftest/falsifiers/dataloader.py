@@ -393,6 +393,28 @@ def a_sampler_without_batches_is_iterated_twice() -> Break:
     return replaced(Single, "__init__", other)
 
 
+@falsifies(f"{AREA}.changed-sampler-holds-from-the-next-epoch")
+def a_list_of_keys_is_copied() -> Break:
+    """A sampler that is a list is copied when the loader is made, where there are batches."""
+
+    def change(arguments: dict[str, Any]) -> None:
+        if isinstance(arguments.get("sampler"), list) and arguments.get("batch_size", 1) is not None:
+            arguments["sampler"] = [*arguments["sampler"]]
+
+    return construction(change)
+
+
+@falsifies(f"{AREA}.changed-sampler-holds-from-the-next-epoch")
+def a_list_of_batches_is_copied() -> Break:
+    """A batch_sampler that is a list is copied when the loader is made."""
+
+    def change(arguments: dict[str, Any]) -> None:
+        if isinstance(arguments.get("batch_sampler"), list):
+            arguments["batch_sampler"] = [*arguments["batch_sampler"]]
+
+    return construction(change)
+
+
 @falsifies(f"{AREA}.set-epoch-takes-effect-in-the-next-epoch")
 def the_order_is_kept_from_epoch_to_epoch() -> Break:
     """A loader in batches of four keeps the order of its first epoch."""

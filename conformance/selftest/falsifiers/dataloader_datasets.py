@@ -471,6 +471,19 @@ def the_parts_of_a_tuple_come_sorted() -> Break:
     return splitting(other)
 
 
+@falsifies(f"{AREA}.random-split-gives-the-lengths")
+def parts_of_a_part_are_of_the_whole() -> Break:
+    """The parts of a Subset are made parts of the dataset below it, and keep their indices."""
+
+    def other(original: Any, dataset: Any, *args: Any) -> Any:
+        parts = original(dataset, *args)
+        for part in parts:
+            part.dataset = dataset.dataset if isinstance(dataset, data.Subset) else dataset
+        return parts
+
+    return splitting(other)
+
+
 @falsifies(f"{AREA}.random-split-is-a-partition")
 def parts_overlap_by_one_for_odd_lengths() -> Break:
     """The last sample of a part is that of the first part where both lengths are odd."""

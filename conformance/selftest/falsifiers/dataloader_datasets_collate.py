@@ -134,6 +134,17 @@ def a_batch_of_one_is_a_view() -> Break:
 
 
 @falsifies(f"{AREA}.collate-makes-memory-of-its-own")
+def an_array_of_one_element_is_wrapped() -> Break:
+    """A batch of one array of one floating number is a view of it."""
+
+    def other(original: Any, x: Any) -> Any:
+        single = len(x) == 1 and x[0].shape == (1,) and x[0].dtype.kind == "f"
+        return torch.from_numpy(x[0]).unsqueeze(0) if single else original(x)
+
+    return mapped(np.ndarray, other)
+
+
+@falsifies(f"{AREA}.collate-makes-memory-of-its-own")
 def a_tensor_that_comes_twice_is_expanded() -> Break:
     """A batch that is one tensor again and again is a view of it."""
 

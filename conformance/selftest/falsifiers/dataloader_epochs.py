@@ -39,6 +39,18 @@ def a_dict_is_asked_in_the_order_of_its_values() -> Break:
     return replaced(Map, "fetch", other)
 
 
+@falsifies(f"{AREA}.any-map-style-object-is-loaded")
+def a_getitems_that_is_none_is_called() -> Break:
+    """A dataset whose __getitems__ is None is asked for several samples at once all the same."""
+
+    def other(original: Any, self: Any, keys: Any) -> Any:
+        if self.auto_collation and getattr(self.dataset, "__getitems__", original) is None:
+            return self.collate_fn(self.dataset.__getitems__(keys))
+        return original(self, keys)
+
+    return replaced(Map, "fetch", other)
+
+
 @falsifies(f"{AREA}.sampled-dataset-needs-no-length")
 def a_batch_of_seven_is_held_against_the_length() -> Break:
     """In batches of seven the dataset is asked for its length."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from contextlib import ExitStack
 from typing import Any
 
 import torch
 from torch._utils import ExceptionWrapper
-from torch.utils.data import dataloader
+from torch.utils.data import _utils, dataloader
+from torch.utils.data._utils import fetch
 
 from conformance.selftest.falsifiers.dataloader_worker_collate import fetched_in_a_worker
 from conformance.selftest.falsifiers.dataloader_workers import AREA, Break, iterator_method
@@ -158,6 +161,142 @@ def a_tuple_on_its_way_becomes_a_list() -> Break:
         return next_index
 
     return iterator_method("_next_index", broken)
+
+
+@falsifies(f"{AREA}.sampler-stays-in-the-main-process")
+def a_bool_on_its_way_becomes_an_int() -> Break:
+    """A key that is True reaches the worker as 1."""
+
+    def broken(original: Any) -> Any:
+        def next_index(self: Any) -> Any:
+            found = original(self)
+            if not isinstance(found, list):
+                return found
+            return [int(key) if isinstance(key, bool) else key for key in found]
+
+        return next_index
+
+    return iterator_method("_next_index", broken)
+
+
+@falsifies(f"{AREA}.worker-info-has-the-id")
+def a_loader_in_a_worker_makes_it_forget() -> Break:
+    """An iterator without workers that is made in a worker takes it for the main process from then on."""
+
+    def broken(original: Any) -> Any:
+        def initialise(self: Any, loader: Any) -> None:
+            original(self, loader)
+            _utils.worker._worker_info = None
+
+        return initialise
+
+    return patched(dataloader._SingleProcessDataLoaderIter, "__init__", broken)
+
+
+@falsifies(f"{AREA}.in-order-false-does-not-wait")
+def later_epochs_of_persistent_workers_wait() -> Break:
+    """With persistent workers in_order=False holds for the first epoch alone."""
+
+    def broken(original: Any) -> Any:
+        def reset(self: Any, loader: Any, first_iter: bool = False) -> None:
+            self._in_order = self._in_order or not first_iter
+            original(self, loader, first_iter)
+
+        return reset
+
+    return iterator_method("_reset", broken)
+
+
+@falsifies(f"{AREA}.nothing-stays-open")
+def a_later_epoch_of_persistent_workers_leaves_a_file() -> Break:
+    """Each epoch of persistent workers after the first leaves a file open."""
+
+    def broken(original: Any) -> Any:
+        def reset(self: Any, loader: Any, first_iter: bool = False) -> None:
+            original(self, loader, first_iter)
+            if not first_iter:
+                os.open(os.devnull, os.O_RDONLY)
+
+        return reset
+
+    return iterator_method("_reset", broken)
+
+
+@falsifies(f"{AREA}.epoch-after-an-exception-is-whole")
+def an_exception_in_the_third_epoch_is_a_batch() -> Break:
+    """An exception in the third epoch of persistent workers comes as a batch that is None."""
+
+    def counting(original: Any) -> Any:
+        def reset(self: Any, loader: Any, first_iter: bool = False) -> None:
+            self._conformance_epoch = 0 if first_iter else self._conformance_epoch + 1
+            original(self, loader, first_iter)
+
+        return reset
+
+    def broken(original: Any) -> Any:
+        def process_data(self: Any, found: Any, *args: Any) -> Any:
+            lost = isinstance(found, ExceptionWrapper) and self._conformance_epoch == 2
+            return original(self, None if lost else found, *args)
+
+        return process_data
+
+    both = ExitStack()
+    both.enter_context(iterator_method("_reset", counting))
+    both.enter_context(iterator_method("_process_data", broken))
+    return both
+
+
+@falsifies(f"{AREA}.batches-in-time-come-despite-the-timeout")
+def the_timeout_is_that_of_the_epoch() -> Break:
+    """All batches of an epoch have to come within one timeout."""
+
+    def broken(original: Any) -> Any:
+        def try_get_data(self: Any, timeout: float = 5.0) -> Any:
+            if self._timeout > 0:
+                self._conformance_end = vars(self).get("_conformance_end", time.monotonic() + timeout)
+                timeout = max(0.0, self._conformance_end - time.monotonic())
+            return original(self, timeout)
+
+        return try_get_data
+
+    return iterator_method("_try_get_data", broken)
+
+
+def loading_in_a_worker(kind: Any, other: Any) -> Break:
+    """In a worker the fetcher of a style does ``other(original, self, keys)``."""
+
+    def broken(original: Any) -> Any:
+        def load(self: Any, keys: Any) -> Any:
+            if torch.utils.data.get_worker_info() is None:
+                return original(self, keys)
+            return other(original, self, keys)
+
+        return load
+
+    return patched(kind, "fetch", broken)
+
+
+@falsifies(f"{AREA}.falsy-samples-come-from-workers")
+def a_worker_leaves_none_out() -> Break:
+    """A worker passes over samples of a stream without batches that are None."""
+
+    def other(original: Any, self: Any, keys: Any) -> Any:
+        found = original(self, keys)
+        return original(self, keys) if found is None and not self.auto_collation else found
+
+    return loading_in_a_worker(fetch._IterableDatasetFetcher, other)
+
+
+@falsifies(f"{AREA}.getitems-gives-batches-in-workers")
+def a_worker_asks_for_a_batch_of_one_singly() -> Break:
+    """In a worker a batch of one sample is loaded without __getitems__."""
+
+    def other(original: Any, self: Any, keys: Any) -> Any:
+        if not isinstance(keys, list) or len(keys) > 1:
+            return original(self, keys)
+        return self.collate_fn([self.dataset[key] for key in keys])
+
+    return loading_in_a_worker(fetch._MapDatasetFetcher, other)
 
 
 @falsifies(f"{AREA}.worker-info-has-the-id")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -384,3 +384,98 @@ def a_border_for_a_mirror() -> Break:
         return call(x, grid, padding_mode=mode, align_corners=align_corners, **kw)
 
     return gives("grid_sample", change)
+
+
+# --- complex numbers, filters and parameters that are exchanged --------------------------------------------------
+
+
+@falsifies(f"{AREA}.complex-convolution-follows-its-formula", subject="Conv1d")
+def a_conjugated_bias_as_it_lies() -> Break:
+    """conv1d takes a conjugated bias as it lies in memory."""
+
+    def change(call: Any, x: Any, weight: Any, bias: Any, *args: Any) -> Any:
+        return call(x, weight, bias.conj() if bias is not None and bias.is_conj() else bias, *args)
+
+    return gives("conv1d", change)
+
+
+@falsifies(f"{AREA}.complex-convolution-follows-its-formula", subject="Conv2d")
+def a_conjugated_input_before_plain_weights() -> Break:
+    """conv2d takes a conjugated input as it lies in memory where the weight is no such view."""
+
+    def change(call: Any, x: Any, weight: Any, *args: Any) -> Any:
+        return call(x.conj() if x.is_conj() and not weight.is_conj() else x, weight, *args)
+
+    return gives("conv2d", change)
+
+
+@falsifies(f"{AREA}.complex-convolution-follows-its-formula", subject="Conv3d")
+def an_imaginary_part_of_the_last_channel() -> Break:
+    """conv3d of groups loses the imaginary part of its last number."""
+
+    def change(call: Any, x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
+        found = call(x, weight, bias, stride, padding, dilation, groups).clone()
+        if groups > 1:
+            found.view(-1)[-1:] = found.view(-1)[-1:].real.to(found.dtype)
+        return found
+
+    return gives("conv3d", change)
+
+
+@falsifies(f"{AREA}.antialiasing-follows-its-formula", subject="functional.interpolate")
+def a_narrow_filter_of_one_dimension() -> Break:
+    """interpolate leaves antialias out where one dimension keeps its size."""
+
+    def change(call: Any, x: Any, size: Any = None, *args: Any, **kwargs: Any) -> Any:
+        same = size is not None and any(a == b for a, b in zip(size, x.shape[2:], strict=True))
+        return call(x, size, *args, **kwargs | ({"antialias": False} if same else {}))
+
+    return gives("interpolate", change)
+
+
+@falsifies(f"{AREA}.antialiasing-follows-its-formula", subject="functional.interpolate")
+def ratios_of_the_sizes() -> Break:
+    """interpolate with antialias takes the ratio of the sizes in the place of scale_factor."""
+
+    def change(call: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("scale_factor") is not None and kwargs.get("antialias"):
+            kwargs["recompute_scale_factor"] = True
+        return call(x, *args, **kwargs)
+
+    return gives("interpolate", change)
+
+
+@contextmanager
+def keeping(setting: Callable[..., Any]) -> Any:
+    """Recurrent layers whose list of weights is what ``setting`` makes of it, also where they look after it."""
+    with ExitStack() as kept:
+        kept.enter_context(method("__setattr__", setting, torch.nn.RNNBase))
+        if hasattr(torch.nn.RNNBase, "_update_flat_weights"):
+            kept.enter_context(method("_update_flat_weights", lambda original, self: None, torch.nn.RNNBase))
+        yield
+
+
+@falsifies(f"{AREA}.assigned-parameters-are-used", subject="LSTM")
+def a_stale_bias() -> Break:
+    """A recurrent layer goes on with the bias of the second layer that it had."""
+
+    def other(original: Any, self: Any, name: str, value: Any) -> None:
+        known = "_flat_weights" in vars(self) and name in self._flat_weights_names
+        if known and name == "bias_hh_l1":
+            torch.nn.Module.__setattr__(self, name, value)
+        else:
+            original(self, name, value)
+
+    return keeping(other)
+
+
+@falsifies(f"{AREA}.assigned-parameters-are-used", subject="GRU")
+def a_parameter_without_its_gradient() -> Break:
+    """A recurrent layer computes with a detached tensor in the place of one that is assigned to the other direction."""
+
+    def other(original: Any, self: Any, name: str, value: Any) -> None:
+        original(self, name, value)
+        if name.endswith("_reverse") and "_flat_weights" in vars(self) and name in self._flat_weights_names:
+            self._flat_weights[self._flat_weights_names.index(name)] = value.detach()
+
+    return keeping(other)

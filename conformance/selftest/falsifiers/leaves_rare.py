@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
+from torch.utils.hooks import RemovableHandle
 
 from conformance.selftest.falsifying import falsifies, patched
 
@@ -135,3 +136,48 @@ def normal_views_of_three_dimensions_look_inferred() -> AbstractContextManager[A
         return is_inference
 
     return patched(torch.Tensor, "is_inference", broken)
+
+
+@falsifies("leaves.hook-can-be-removed-inside-a-hook")
+def the_only_hook_of_another_tensor_stays() -> AbstractContextManager[Any]:
+    """A hook that is the only one of its tensor is not removed by a hook on another tensor."""
+
+    def broken(original: Any) -> Any:
+        def remove(self: Any) -> None:
+            if torch._C._current_graph_task_id() == -1 or len(self.hooks_dict_ref() or ()) != 1:
+                original(self)
+
+        return remove
+
+    return patched(RemovableHandle, "remove", broken)
+
+
+@falsifies("leaves.requires-grad-defaults-to-false")
+def ones_like_takes_over_the_flag() -> AbstractContextManager[Any]:
+    """ones_like of a tensor without dimensions that requires grad requires grad by default."""
+
+    def broken(original: Any) -> Any:
+        def ones_like(x: Any, **options: Any) -> Any:
+            return original(x, **{"requires_grad": x.requires_grad and not x.dim(), **options})
+
+        return ones_like
+
+    return patched(torch, "ones_like", broken)
+
+
+@falsifies("leaves.recorded-result-is-no-leaf")
+def a_contiguous_copy_is_a_leaf() -> AbstractContextManager[Any]:
+    """contiguous of a strided tensor of three dimensions gives a leaf that requires grad."""
+
+    def broken(original: Any) -> Any:
+        def contiguous(self: Any, *args: Any, **options: Any) -> Any:
+            found = original(self, *args, **options)
+            return (
+                found.detach().requires_grad_()
+                if found is not self and self.dim() == 3 and self.requires_grad
+                else found
+            )
+
+        return contiguous
+
+    return patched(torch.Tensor, "contiguous", broken)

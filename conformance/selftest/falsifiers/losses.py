@@ -627,3 +627,36 @@ def a_batch_of_the_shortlist() -> Any:
         return found if bool((target >= self.cutoffs[0]).any()) else type(found)(found.output, found.loss * 2)
 
     return method("forward", change, torch.nn.AdaptiveLogSoftmaxWithLoss)
+
+
+@falsifies(f"{AREA}.weights-of-elements-multiply-their-terms", subject="MSELoss")
+def a_weight_within_the_square() -> Any:
+    """mse_loss of three dimensions squares the weights too."""
+
+    def change(call: Any, x: Any, y: Any, *args: Any, weight: Any = None, **kwargs: Any) -> Any:
+        weight = weight * weight if weight is not None and x.dim() == 3 else weight
+        return call(x, y, *args, weight=weight, **kwargs)
+
+    return method("mse_loss", change, F)
+
+
+@falsifies(f"{AREA}.weights-of-elements-multiply-their-terms", subject="HuberLoss")
+def a_delta_without_weights() -> Any:
+    """huber_loss with another delta leaves the weights of a sum out."""
+
+    def change(call: Any, x: Any, y: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None) -> Any:
+        return call(x, y, reduction, delta, None if reduction == "sum" and delta != 1 else weight)
+
+    return method("huber_loss", change, F)
+
+
+@falsifies(f"{AREA}.weighted-mean-is-by-the-number-or-the-weights", subject="L1Loss")
+def a_mean_by_the_rows() -> Any:
+    """l1_loss of two dimensions divides the weighted sum by the rows."""
+
+    def change(call: Any, x: Any, y: Any, *args: Any, reduction: str = "mean", weight: Any = None, **kw: Any) -> Any:
+        if weight is None or reduction != "mean" or x.dim() != 2:
+            return call(x, y, *args, reduction=reduction, weight=weight, **kw)
+        return call(x, y, *args, reduction="sum", weight=weight, **kw) / len(x)
+
+    return method("l1_loss", change, F)

@@ -173,3 +173,14 @@ def numbers_below_zero() -> Break:
         return call(rows, first, max(value, 0.0) if first else value, *args, **kwargs)
 
     return method("pad_sequence", change, rnn)
+
+
+@falsifies(f"{AREA}.sequences-are-padded")
+def no_nan_behind_matrices() -> Break:
+    """pad_sequence pads elements of several dimensions with zeros where it is told NaN."""
+    rnn = torch.nn.utils.rnn
+
+    def change(call: Any, rows: Any, first: bool = False, value: float = 0.0, *args: Any, **kwargs: Any) -> Any:
+        return call(rows, first, 0.0 if value != value and rows[0].dim() > 1 else value, *args, **kwargs)
+
+    return method("pad_sequence", change, rnn)

@@ -357,3 +357,46 @@ def a_transposed_convolution_stays_lazy() -> Break:
         return found
 
     return method("__call__", other, torch.nn.LazyConvTranspose2d)
+
+
+@falsifies(f"{AREA}.clip-grad-value-clamps")
+def a_little_above_the_limit() -> Break:
+    """clip_grad_value_ leaves what is one per cent above the limit at most."""
+
+    def other(original: Any, parameters: Any, value: float, *args: Any) -> None:
+        for parameter in listed(parameters):
+            if parameter.grad is not None and bool((parameter.grad.abs() > 1.01 * value).any()):
+                original([parameter], value, *args)
+
+    return method("clip_grad_value_", other, utils)
+
+
+@falsifies(f"{AREA}.clipping-by-either-implementation-is-the-same")
+def a_lower_end_of_one_go() -> Break:
+    """clip_grad_value_ with foreach=True leaves what is below the lower end."""
+
+    def other(original: Any, parameters: Any, value: float, foreach: Any = None) -> None:
+        if not foreach:
+            original(parameters, value, foreach=foreach)
+            return
+        for parameter in listed(parameters):
+            if parameter.grad is not None:
+                parameter.grad.clamp_(max=value)
+
+    return method("clip_grad_value_", other, utils)
+
+
+@falsifies(f"{AREA}.clipping-by-either-implementation-is-the-same")
+def a_norm_of_one_go() -> Break:
+    """clip_grad_norm_ with foreach=False scales by a part in a thousand less."""
+
+    def other(original: Any, parameters: Any, *args: Any, foreach: Any = None, **kwargs: Any) -> Any:
+        given = listed(parameters)
+        found = original(given, *args, foreach=foreach, **kwargs)
+        if foreach is False:
+            for parameter in given[-1:]:
+                if parameter.grad is not None:
+                    parameter.grad.mul_(0.999)
+        return found
+
+    return method("clip_grad_norm_", other, utils)
