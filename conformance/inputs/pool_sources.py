@@ -202,6 +202,7 @@ def drawn_streams(*styles: str) -> SearchStrategy[Pool]:
 LOADINGS = (
     Loading(workers=2, size=9, batch_size=5),
     Loading(workers=3, size=7, batch_size=2, drop_last=True, form="mapping"),
+    Loading(workers=2, size=3, batch_size=2, drop_last=True),
     Loading(workers=3, size=2, batch_size=4, form="pair"),
     Loading(workers=2, size=4, batch_size=None, form="array"),
     Loading(workers=2, size=5, order=SAMPLER, keys=(4, 0, 0, 3, 2), batch_size=3, form="tensor"),

@@ -321,6 +321,22 @@ def a_stream_draws_from_the_global_one_all_the_same() -> Break:
     return replaced(Single, "__init__", other)
 
 
+@falsifies(f"{AREA}.generator-spares-the-global-one")
+def the_generator_is_forgotten_beside_a_sampler() -> Break:
+    """The seed of the workers comes from the global generator where a sampler is given, whatever generator is."""
+
+    def other(original: Any, self: Any, loader: Any) -> None:
+        given = loader.generator
+        if type(loader.sampler) not in (RandomSampler, torch.utils.data.SequentialSampler) and not loader._dataset_kind:
+            loader.generator = None
+        try:
+            original(self, loader)
+        finally:
+            loader.generator = given
+
+    return replaced(Base, "__init__", other)
+
+
 @falsifies(f"{AREA}.iterator-draws-from-the-global-generator")
 def a_sampler_of_ones_own_spares_the_global_one() -> Break:
     """Nothing is drawn where a sampler is given."""

@@ -377,3 +377,18 @@ def a_parameter_arrives_as_a_tensor() -> Break:
         return part.detach().requires_grad_() if isinstance(part, torch.nn.Parameter) else part
 
     return fetched_in_a_worker(plain)
+
+
+@falsifies(f"{AREA}.workers-load-what-is-asked-for")
+def two_workers_keep_the_last_partial_batch() -> Break:
+    """drop_last keeps the last partial batch where there are two workers, and then only."""
+
+    def broken(original: Any) -> Any:
+        def init(self: Any, *args: Any, **kwargs: Any) -> None:
+            original(self, *args, **kwargs)
+            if self.num_workers == 2 and self.drop_last and not self._dataset_kind:
+                self.batch_sampler.drop_last = False
+
+        return init
+
+    return patched(torch.utils.data.DataLoader, "__init__", broken)
