@@ -175,6 +175,16 @@ def the_result_for_a_number_is_ignored() -> Break:
     return hooks_changed("register_hook", lambda x: not x.dim() and x._is_view(), ignored)
 
 
+@falsifies(f"{AREA}.tensor-hooks-run-in-registration-order")
+def the_result_of_the_second_hook_is_ignored() -> Break:
+    """The result of the second hook on a tensor is ignored, and only that."""
+
+    def ignored(x: Any, hook: Any) -> Any:
+        return lambda g: (hook(g), None)[1]
+
+    return hooks_changed("register_hook", lambda x: len(x._backward_hooks or ()) == 1, ignored)
+
+
 @falsifies(f"{AREA}.tensor-hook-without-result-changes-nothing")
 def none_stands_for_zeros_in_bfloat16() -> Break:
     """None from a hook on a bfloat16 result is taken for zeros."""
