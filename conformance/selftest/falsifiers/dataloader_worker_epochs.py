@@ -240,10 +240,7 @@ def an_exception_in_the_third_epoch_is_a_batch() -> Break:
 
         return process_data
 
-    both = ExitStack()
-    both.enter_context(iterator_method("_reset", counting))
-    both.enter_context(iterator_method("_process_data", broken))
-    return both
+    return both(iterator_method("_reset", counting), iterator_method("_process_data", broken))
 
 
 @falsifies(f"{AREA}.batches-in-time-come-despite-the-timeout")

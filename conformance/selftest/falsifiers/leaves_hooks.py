@@ -78,6 +78,11 @@ def without_hooks(inputs: Any, action: Callable[[], Any]) -> Any:
             x._backward_hooks.update(hooks)
 
 
+def result_ignored(x: Any, hook: Any) -> Any:
+    """The hook, whose result nobody gets."""
+    return lambda g: (hook(g), None)[1]
+
+
 def grad_without_hooks(when: Callable[[Any], bool]) -> Break:
     """autograd.grad ignores the hooks on the tensors that it is asked for, where ``when(first of them)``."""
 
@@ -168,21 +173,13 @@ def a_hook_on_complex_numbers_gets_two_halves() -> Break:
 @falsifies(f"{AREA}.tensor-hook-result-replaces-the-gradient")
 def the_result_for_a_number_is_ignored() -> Break:
     """The result of a hook on a view without dimensions is ignored."""
-
-    def ignored(x: Any, hook: Any) -> Any:
-        return lambda g: (hook(g), None)[1]
-
-    return hooks_changed("register_hook", lambda x: not x.dim() and x._is_view(), ignored)
+    return hooks_changed("register_hook", lambda x: not x.dim() and x._is_view(), result_ignored)
 
 
 @falsifies(f"{AREA}.tensor-hooks-run-in-registration-order")
 def the_result_of_the_second_hook_is_ignored() -> Break:
     """The result of the second hook on a tensor is ignored, and only that."""
-
-    def ignored(x: Any, hook: Any) -> Any:
-        return lambda g: (hook(g), None)[1]
-
-    return hooks_changed("register_hook", lambda x: len(x._backward_hooks or ()) == 1, ignored)
+    return hooks_changed("register_hook", lambda x: len(x._backward_hooks or ()) == 1, result_ignored)
 
 
 @falsifies(f"{AREA}.tensor-hook-without-result-changes-nothing")
