@@ -135,19 +135,18 @@ def fail_at(kind: str, wanted: int, key: int) -> None:
 
 
 def fail_before_the_first(gate: Gate, kind: str, wanted: int, key: int) -> None:
-    """Raise at one key, which the first key waits for."""
+    """Raise at one key; the first key is held back."""
     if key == 0:
         gate.pass_through()
-    if key == wanted:
-        gate.open()
-        raise_here(kind)
+    fail_at(kind, wanted, key)
 
 
 @dataclass(frozen=True)
 class Failing:
     """A pool in which ``where`` raises: dataset, collate or sampler at a key, init or iter in that worker.
 
-    Where it is "later", the dataset raises at a key while the worker that has the first key is held back.
+    Where it is "later", the dataset raises at a key while the worker that has the first key is held back: until the
+    epoch has ended, or for so long that the exception has come.
     """
 
     kind: str
@@ -155,8 +154,8 @@ class Failing:
     where: str = "dataset"
     pool: Pool = field(default_factory=Pool)
 
-    def build(self) -> Any:
-        """A new loader."""
+    def build(self, gate: Gate) -> Any:
+        """A new loader; the gate holds the first key where an exception has to come before it."""
         journal = Journal()
         if self.where == "collate":
             return self.pool.build(journal, collate_fn=FailingCollate(journal, self.kind, self.at))
@@ -168,7 +167,7 @@ class Failing:
         if self.where == "init":
             return self.pool.build(journal, worker_init_fn=FailingInit(journal, self.kind, self.at))
         if self.where == "later":
-            return self.pool.build(journal, partial(fail_before_the_first, Gate(), self.kind, self.at))
+            return self.pool.build(journal, partial(fail_before_the_first, gate, self.kind, self.at))
         return self.pool.build(journal, partial(fail_at, self.kind, self.at))
 
     def facets(self) -> dict[str, Any]:
@@ -225,7 +224,8 @@ def run_to_failure(loader: Any, release: Callable[[], None] | None = None) -> Fa
 
 def fail_once(case: Failing) -> Failure:
     """One epoch."""
-    return run_to_failure(case.build())
+    gate = Gate(patience=5)
+    return run_to_failure(case.build(gate), gate.open)
 
 
 def fail_and_go_on(case: Failing) -> Failure:
