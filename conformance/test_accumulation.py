@@ -181,6 +181,13 @@ from conformance.oracles.program_gradients import (
 from conformance.oracles.recomputed import gradients_in, laid_out_as, operations_in, same_results
 from conformance.oracles.saved import derivatives, handles_in, same_derivatives, saved_for, saved_in
 from conformance.oracles.subgradients import only_where_used, shared_evenly, takes_one_of
+from conformance.oracles.told_passes import (
+    accumulates_into_inputs_alone,
+    gives_none_for_unused_inputs,
+    recorded_as_told,
+    refuses_unused_inputs,
+    retained_as_told,
+)
 
 # --- accumulation ---------------------------------------------------------------------------------------------
 
@@ -425,16 +432,7 @@ def test_retained_graph_serves_again(case: Pass) -> None:
 @cases(backward_sources.graph_options, acts.acted)
 def test_graph_is_retained_as_create_graph_says(case: Pass) -> None:
     """Where retain_graph is not given, the graph is retained if create_graph is true, and freed otherwise."""
-    leaves = case.leaves()
-    roots = backwards.saving_roots(case, leaves)
-    create, retain = backwards.options_of(case)
-    case.run_all(roots, create_graph=create, **({} if retain is None else {"retain_graph": retain}))
-    if create if retain is None else retain:
-        case.run_all(roots)
-        hold_gradients(backwards.saved_gradients(case, 2 * len(roots)), leaves)
-    else:
-        for root in roots:
-            expect.raises(RuntimeError, partial(case.run, root), f"second pass after {case.form}")
+    retained_as_told(case)
 
 
 @cases(backward_sources.graph_options, acts.acted)
@@ -455,17 +453,7 @@ def test_grad_retains_the_graph_as_create_graph_says(case: Pass) -> None:
 @cases(backward_sources.graph_options, acts.acted)
 def test_gradients_have_a_history_as_create_graph_says(case: Pass) -> None:
     """Gradients require grad where create_graph is true, and have no history where it is not."""
-    leaves = case.leaves()
-    create, retain = backwards.options_of(case)
-    roots = [backwards.saving_root(case, leaves) for _ in range(2)]
-    with torch.set_grad_enabled(case.entry != "sequence"):
-        case.run(roots[0], create_graph=create, retain_graph=retain)
-        returned = torch.autograd.grad(
-            roots[1], leaves, case.gradient.build(), create_graph=create, retain_graph=retain
-        )
-    for name, found in (("x.grad", leaves[0].grad), ("grad by x", returned[0]), ("grad by other", returned[1])):
-        gradient = expect.tensor(found, name)
-        expect.equal((create, create), (gradient.requires_grad, gradient.grad_fn is not None), f"history of {name}")
+    recorded_as_told(case)
 
 
 # --- inputs= --------------------------------------------------------------------------------------------------
@@ -474,17 +462,7 @@ def test_gradients_have_a_history_as_create_graph_says(case: Pass) -> None:
 @cases(backward_sources.chosen_inputs)
 def test_inputs_are_the_only_ones_to_accumulate(case: Pass) -> None:
     """backward with inputs= accumulates into these, and leaves .grad of every other leaf as it is."""
-    leaves = case.leaves()
-    if case.form.endswith("set"):
-        for leaf in leaves:
-            leaf.grad = preset_grad(case, "transposed")
-    before = grad_state(leaves[1])
-    already = memory.contents(preset_grad(case, "transposed")) if case.form.endswith("set") else 0
-    inputs, further = backwards.chosen_leaves(case, leaves[0])
-    case.run(sum((leaf * 3 for leaf in further), case.root(leaves)), inputs=inputs)
-    holds_gradient(representable(case.expected[0] + already, case.plan.dtype), leaves[0])
-    hold_gradients([case.summed(3)] * len(further), further)
-    kept_grad(before, leaves[1], ".grad of a leaf that is not among the inputs")
+    accumulates_into_inputs_alone(case)
 
 
 @cases(backward_sources.inner_inputs)
@@ -588,23 +566,13 @@ def test_grad_outputs_may_be_left_out(case: Pass) -> None:
 @cases(backward_sources.unused_passes, acts.acted)
 def test_unused_inputs_are_refused(case: Pass) -> None:
     """autograd.grad raises for an input that its outputs do not depend on."""
-    leaves = case.leaves()
-    inputs, _ = backwards.with_unused(case, *leaves)
-    for options in ({}, {"allow_unused": False}):
-        action = partial(torch.autograd.grad, case.root(leaves), inputs, case.gradient.build(), **options)
-        expect.raises(RuntimeError, action, f"autograd.grad by an unused input with {options}")
+    refuses_unused_inputs(case)
 
 
 @cases(backward_sources.unused_passes, acts.acted)
 def test_allow_unused_gives_none(case: Pass) -> None:
     """With allow_unused=True autograd.grad returns None for an unused input, and the gradients by the others."""
-    leaves = case.leaves()
-    inputs, place = backwards.with_unused(case, *leaves)
-    found = torch.autograd.grad(case.root(leaves), inputs, case.gradient.build(), allow_unused=True)
-    expect.equal(None, found[place], "gradient by the unused input")
-    used = [gradient for number, gradient in enumerate(found) if number != place]
-    for leaf, expected, gradient in zip(leaves, case.expected, used, strict=False):
-        same_gradient(expected, gradient, leaf, "gradient by a used input")
+    gives_none_for_unused_inputs(case)
 
 
 @cases(backward_sources.unused_passes, acts.acted)
@@ -1341,6 +1309,26 @@ def test_retained_shared_graph_serves_threads(case: Pass) -> None:
     for count in range(1, int(case.form) + 1):
         in_another_thread(partial(case.run, shared.clone(), retain_graph=True))
         hold_gradients(backwards.saved_gradients(case, count), leaves)
+
+
+@cases(backward_sources.chosen_inputs, acts.acted)
+def test_inputs_count_in_every_thread(case: Pass) -> None:
+    """In another thread too, backward with inputs= accumulates into these, and into no other leaf."""
+    in_another_thread(partial(accumulates_into_inputs_alone, case))
+
+
+@cases(backward_sources.unused_passes, acts.acted)
+def test_unused_inputs_count_in_every_thread(case: Pass) -> None:
+    """In another thread too, autograd.grad raises for an unused input, and gives None with allow_unused=True."""
+    in_another_thread(partial(refuses_unused_inputs, case))
+    in_another_thread(partial(gives_none_for_unused_inputs, case))
+
+
+@cases(backward_sources.graph_options, acts.acted)
+def test_graph_options_count_in_every_thread(case: Pass) -> None:
+    """In another thread too, retain_graph and create_graph say whether the graph stays and gradients have a history."""
+    in_another_thread(partial(retained_as_told, case))
+    in_another_thread(partial(recorded_as_told, case))
 
 
 @cases(backward_sources.plain_passes, acts.acted)

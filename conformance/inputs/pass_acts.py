@@ -5,6 +5,7 @@ Reference: https://docs.pytorch.org/docs/stable/autograd.html
 
 from __future__ import annotations
 
+from textwrap import indent
 from typing import Any
 
 ROOT = "y = {use} - other\n"
@@ -49,6 +50,7 @@ more = [torch.ones_like(x).requires_grad_() for _ in range(2 * ('three' in {form
 inputs = {'tens': x, 'list': [x, *more], 'tupl': (x, *more)}[{form!r}[:4]]
 y = {use} - other + sum(3 * each for each in more)
 print(torch.autograd.grad(y, inputs, v), x.grad, other.grad, [each.grad for each in more])"""
+CHOSEN_BACKWARD = CHOSEN.replace("print(torch.autograd.grad(y, inputs, v), ", "{open}, inputs=inputs)\nprint(")
 INNER = """\
 inner = {use}
 view = inner.view_as(inner)
@@ -93,6 +95,11 @@ except (RuntimeError, TypeError) as error:
 print(x.grad)"""
 POLICY = "torch.autograd.grad_mode.enforce_grad_layout_policy"
 LAID_OUT = "print(x.stride(), x.grad.stride(), x.grad)"
+
+
+def threaded(text: str) -> str:
+    """The same in another thread, which prints what is raised."""
+    return THREADS + "def go():\n" + indent(text, "    ") + "\nin_a_thread(go)"
 
 
 def inner(case: Any) -> str:
@@ -200,6 +207,12 @@ PASS_ACTS: dict[str, Any] = {
     "retained-shared-graph-serves-threads": THREADS
     + f"{SAVED}shared = y\ndef go(y):\n    {{open}}, retain_graph=True)\n"
     "for _ in range({form}):\n    in_a_thread(lambda: go(shared.clone()))\n    print(x.grad, other.grad)",
+    "inputs-count-in-every-thread": threaded(CHOSEN_BACKWARD),
+    "unused-inputs-count-in-every-thread": threaded(UNUSED.replace("{options}", ", allow_unused=True")),
+    "graph-options-count-in-every-thread": threaded(
+        f"{SAVED}{OPTIONS}print(torch.autograd.grad(({{use}}) * other, [x, other], v, **options))\n"
+        "{open}, **options)\nprint(x.grad)\n{run}\nprint(x.grad, other.grad)"
+    ),
     "backward-without-multithreading-stays-in-its-thread": "import threading\n" + ROOT
     + "y.register_hook(lambda g: print(threading.get_ident()))\n"
     "with torch.autograd.grad_mode.set_multithreading_enabled(False):\n    {run}\n"
