@@ -3169,3 +3169,9 @@ def test_functions_have_second_derivatives(case: Derivation) -> None:
 def test_gradients_of_functions_have_the_layout_of_their_leaves(case: Derivation) -> None:
     """The first gradient through a function has the strides of a dense leaf, and is row-major for any other leaf."""
     first_gradients_laid_out(case)
+
+
+@cases(derivation_sources.hard_samples)
+def test_hard_sample_is_differentiated_as_the_soft_one(case: Derivation) -> None:
+    """With hard=True gumbel_softmax has the gradient that it has without."""
+    right_gradients(case, derivation_sources.softened(case))

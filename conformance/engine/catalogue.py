@@ -220,6 +220,13 @@ class DifferentiableFunction(_Model):
         return self is other
 
 
+class ExcludedFunctions(_Model):
+    """Public functions that have no row, and why."""
+
+    reason: str = Field(min_length=1)
+    names: tuple[str, ...] = Field(min_length=1, description="below torch: nn.functional.one_hot")
+
+
 class DifferentiableFunctions(_Model):
     """The whole catalogue of differentiable functions."""
 
@@ -227,6 +234,7 @@ class DifferentiableFunctions(_Model):
     title: str
     page: str
     groups: list[Group]
+    excluded: list[ExcludedFunctions] = []
 
     @model_validator(mode="after")
     def _rows_are_sound(self) -> DifferentiableFunctions:

@@ -258,6 +258,22 @@ def laid_out_functions(cell: Cell) -> Inputs:
     return Inputs(_laid_out(functions(cell.subject, cell.target.device, "float64"), singular))
 
 
+HARD = ", hard=True"
+
+
+def hard_samples(cell: Cell) -> Inputs:
+    """Samples of the Gumbel distribution that are made one-hot, along either dimension, at several temperatures."""
+    call = "seeded_alike(x, lambda: torch.nn.functional.gumbel_softmax(x, {}{}))"
+    plans = [numbers_for("general", shape, 0, cell.target.device) for shape in ((2, 3), (4,), (2, 2, 2), (1, 3))]
+    options = ("tau=0.7", "dim=0", "tau=2.0, dim=-1", "1.5")
+    return Inputs([Derivation(call.format(each, HARD), (plan,)) for plan in plans for each in options])
+
+
+def softened(case: Derivation) -> Derivation:
+    """The same without being made one-hot."""
+    return replace(case, text=case.text.replace(HARD, ""))
+
+
 def _laid_out(cases: Sequence[Derivation], without: tuple[str, ...] = ()) -> list[Derivation]:
     """The case in which layouts show most, with each leaf in each layout: one leaf is ahead of the next by one."""
 

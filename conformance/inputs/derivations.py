@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from conformance.inputs.dtypes import ELEMENT_TYPES
+from conformance.inputs.layer_uses import layer_seed
 from conformance.inputs.tensors import Strided, strided
 from conformance.inputs.weights import weights_for
 
@@ -103,6 +104,8 @@ class Derivation:
         lines = ["import torch"]
         if "assigned(" in self.text:
             lines += ["def assigned(into, index, value):", "    into[index] = value", "    return into"]
+        if "seeded_alike(" in self.text:
+            lines += ["def seeded_alike(x, draw):", "    torch.manual_seed(1)", "    return draw()"]
         for i, (name, plan) in enumerate(zip(OPERAND_NAMES, self.operands, strict=False)):
             lines.append(f"{name} = {plan.code()}{'.requires_grad_()' if i in self.leaf_numbers() else ''}")
         leaves = ", ".join(f"{OPERAND_NAMES[i]}.grad" for i in self.leaf_numbers())
@@ -118,7 +121,7 @@ class Derivation:
 @cache
 def derivation_function(text: str) -> Callable[..., Any]:
     """The function of the operands that a text is; torch is looked up when it is called."""
-    known = {"torch": torch, "assigned": assigned}
+    known = {"torch": torch, "assigned": assigned, "seeded_alike": seeded_alike}
     made: Callable[..., Any] = eval(f"lambda x=None, y=None, z=None, u=None, v=None, w=None: {text}", known)
     return made
 
@@ -127,6 +130,12 @@ def assigned(into: torch.Tensor, index: Any, value: Any) -> torch.Tensor:
     """``into``, after an assignment to some of its elements."""
     into[index] = value
     return into
+
+
+def seeded_alike(x: torch.Tensor, draw: Callable[[], Any]) -> Any:
+    """What ``draw`` returns with the same random numbers each time; the generators stay as they were."""
+    with layer_seed(1, str(x.device)):
+        return draw()
 
 
 def in_double_precision(array: np.ndarray) -> np.ndarray:

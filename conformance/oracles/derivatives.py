@@ -69,8 +69,12 @@ def accuracy_of(case: Derivation, results: list[torch.Tensor]) -> str:
     return max((*halves, *(dtype_name(x.dtype) for x in results)), key=lambda name: TOLERANCES_BY_TYPE.get(name, 0.0))
 
 
-def right_gradients(case: Derivation) -> None:
-    """Expect the gradients of the loss by every leaf to be those of finite differences, in the leaf's type."""
+def right_gradients(case: Derivation, valued: Derivation | None = None) -> None:
+    """Expect the gradients of the loss by every leaf to be those of finite differences, in the leaf's type.
+
+    ``valued`` is the call of which the differences are taken, where it is documented to be another one.
+    """
+    values = valued or case
     operands = case.tensors()
     results = [x for x in case.outputs(operands) if x.requires_grad]
     accuracy = accuracy_of(case, results)
@@ -86,11 +90,11 @@ def right_gradients(case: Derivation) -> None:
         arrays.append(found)
     starts = [real_numbers(case.operands[number].array) for number in numbers]
     if accuracy not in HALVES:
-        check_gradients(LossAlong(case, numbers), starts, [*map(real_numbers, arrays)], names, accuracy)
+        check_gradients(LossAlong(values, numbers), starts, [*map(real_numbers, arrays)], names, accuracy)
         return
     for number, start, found, name in zip(numbers, starts, arrays, names, strict=True):
         factor = factor_to_one(found)
-        check_gradient(LossAlong(case, [number], factor), start, factor * real_numbers(found), name, accuracy)
+        check_gradient(LossAlong(values, [number], factor), start, factor * real_numbers(found), name, accuracy)
 
 
 def factor_to_one(gradient: np.ndarray) -> float:

@@ -215,3 +215,61 @@ def a_leaf_is_never_made_under_anomaly_detection() -> AbstractContextManager[Any
         return requires_grad_
 
     return patched(torch.Tensor, "requires_grad_", make)
+
+
+@falsifies(f"{AREA}.hard-sample-is-differentiated-as-the-soft-one")
+def a_hard_sample_along_the_first_dimension_passes_the_gradient_on() -> AbstractContextManager[Any]:
+    """A hard sample along dimension 0 passes the incoming gradient straight to the logits."""
+
+    def broken(original: Any) -> Any:
+        def gumbel_softmax(logits: torch.Tensor, *args: Any, **options: Any) -> torch.Tensor:
+            found = original(logits, *args, **options)
+            if options.get("hard") and options.get("dim") == 0:
+                found = found.detach() + logits - logits.detach()
+            return found
+
+        return gumbel_softmax
+
+    return patched(torch.nn.functional, "gumbel_softmax", broken)
+
+
+@falsifies(FUNCTIONS, subject="seeded_draws")
+def dropout_passes_the_gradient_of_zeroed_elements() -> AbstractContextManager[Any]:
+    """The gradient of an element that dropout has zeroed is what came in."""
+
+    def broken(original: Any) -> Any:
+        def dropout(x: torch.Tensor, *args: Any, **options: Any) -> torch.Tensor:
+            found = original(x, *args, **options)
+            return found + torch.where(found == 0, x - x.detach(), 0.0)
+
+        return dropout
+
+    return patched(torch.nn.functional, "dropout", broken)
+
+
+@falsifies(FUNCTIONS, subject="frexp")
+def a_mantissa_forgets_its_exponent() -> AbstractContextManager[Any]:
+    """The gradient by what frexp splits is that by the mantissa."""
+
+    def broken(original: Any) -> Any:
+        def frexp(x: torch.Tensor) -> Any:
+            mantissa, exponent = original(x.detach())
+            return mantissa + x - x.detach(), exponent
+
+        return frexp
+
+    return patched(torch, "frexp", broken)
+
+
+@falsifies(FUNCTIONS, subject="copies_of_views")
+def a_copy_of_a_slice_is_detached() -> AbstractContextManager[Any]:
+    """What slice_copy returns with a step leads nowhere."""
+
+    def broken(original: Any) -> Any:
+        def slice_copy(x: torch.Tensor, *args: Any) -> torch.Tensor:
+            found: torch.Tensor = original(x, *args)
+            return found.detach() + 0 * x.sum() if args[-1] == 2 else found
+
+        return slice_copy
+
+    return patched(torch, "slice_copy", broken)
