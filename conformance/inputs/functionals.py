@@ -31,6 +31,7 @@ SCALARS = (
     "(x * x * x).sum()", "x.sum() * (x * x).sum()", "x.sum() * (y * y).sum()",
     "(x * x * x).sum() + y.sum() * y.sum() * 2", "(y * y * y).sum() + x.sum() * 5",
 )  # fmt: skip
+ASYMMETRIC = "x * x.sum() * 2"  # of a vector the Jacobian is a square matrix, and not its transpose
 OF_ONE_ELEMENT = ("x.reshape(()) * x.reshape(()) * 2", "x.sum() * x.sum() * x.sum()")
 JACOBIANS: dict[str, dict[str, Any]] = {
     "plain": {}, "recorded": {"create_graph": True}, "vectorized": {"vectorize": True},
@@ -193,7 +194,8 @@ def mappings(cell: Cell) -> Inputs:
         for text in MAPPINGS
         for way in JACOBIANS
     ]
-    return Inputs([*every, *found.corners])
+    squares = [functional(device, "float64", ((3,), ()), "contiguous", ASYMMETRIC, way, False) for way in JACOBIANS]
+    return Inputs([*every, *found.corners, *squares])
 
 
 def empty_mappings(cell: Cell) -> Inputs:

@@ -640,3 +640,9 @@ def zero_does_not_arrive() -> Break:
         return run
 
     return decorating(other, torch.no_grad)
+
+
+@falsifies(f"{AREA}.an-exception-restores-the-mode")
+def a_missing_key_leaves_gradients_off() -> Break:
+    """no_grad that is left by a KeyError leaves gradients off."""
+    return leaking(leaving("no_grad", lambda kind: kind is KeyError))
