@@ -70,6 +70,7 @@ def holds_attributes(case: Registration) -> None:
 def plain_is_not_listed(case: Registration) -> None:
     """Expect no plain attribute in any list, and each still there."""
     made, model = case.build(), case.model()
+    expect.some([name for module in model.modules for name in module.plain], "plain attribute")
     for at, module in enumerate(model.modules):
         listed = dict(made.m[at].named_parameters(recurse=False)) | dict(made.m[at].named_buffers(recurse=False))
         for name, thing in module.plain.items():
@@ -116,6 +117,7 @@ def paths_lead_to(case: Registration, kind: str) -> None:
     kinds = {"submodule": "modules", "parameter": "parameters", "buffer": "buffers"}
     model = case.model()
     listed = model.paths(once=False) if kind == "submodule" else model.parts(kinds[kind], once=False)
+    expect.some(listed, kind)
     for path, thing in listed:
         found = found_at(made, path, kind)
         expect.that(found == thing, f"get_{kind}({path!r})", thing, repr(found))
@@ -150,6 +152,7 @@ def state_of_modules(made: RegisteredModules) -> list[Any]:
 
 def submodule_is_set(case: Registration, new: bool, options: dict[str, Any]) -> None:
     """Expect set_submodule to put a module at each path to one in turn (or at a new path below each), and no more."""
+    expect.some(case.model().paths(once=False)[not new :], "submodule")
     for path, _ in case.model().paths(once=False):
         if new:
             path = f"{path}.fresh" if path else "fresh"
