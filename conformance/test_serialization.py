@@ -108,10 +108,11 @@ def test_saving_changes_nothing(case: Stored) -> None:
 def test_requires_grad_comes_back(case: Stored) -> None:
     """A loaded tensor requires grad as the saved one did, is a leaf, and is a Parameter where that was one."""
     x = case.build()
-    found = case.route.carry(x)
-    expect.equal(type(x), type(found), "type of the loaded tensor")
-    expect.equal(x.requires_grad, found.requires_grad, "requires_grad of the loaded tensor")
-    expect.equal((True, None), (found.is_leaf, found.grad_fn), "whether the loaded tensor is a leaf, and its grad_fn")
+    for found in (case.route.carry(x), case.route.carry(x, map_location=x.device)):
+        expect.equal(type(x), type(found), "type of the loaded tensor")
+        expect.equal(x.requires_grad, found.requires_grad, "requires_grad of the loaded tensor")
+        leaf = (found.is_leaf, found.grad_fn)
+        expect.equal((True, None), leaf, "whether the loaded tensor is a leaf, and its grad_fn")
 
 
 @cases(stored_tensors.stored_patterns)

@@ -934,6 +934,7 @@ def test_optimizer_load_keeps_the_parameters(case: Training) -> None:
 def test_optimizer_load_takes_the_options(case: Training) -> None:
     """An optimizer has the options of the state that it has loaded, whatever it was made with."""
     stopped = case.start().run(0, case.before)
+    stopped.optimizer.param_groups[-1]["layer"] = "head"  # what a program keeps in a group is one of its options
     resumed = stopped.resumed(other=True)
     resumed.optimizer.load_state_dict(stopped.state())
     wanted = optimizer_state.group_options(stopped.optimizer)
@@ -947,15 +948,18 @@ def test_group_is_added_behind_the_others(case: Training) -> None:
     optimizer = live.optimizer
     before, options = optimizer_state.remembered(optimizer), optimizer_state.group_options(optimizer)
     held = [p for group in optimizer.param_groups for p in group["params"]]
-    more = [torch.nn.Parameter(torch.ones_like(p.detach())) for p in live.parameters[-1:]]
-    optimizer.add_param_group({"params": more, "lr": 0.75})
+    optimizer.param_groups[0]["lr"] = options[0]["lr"] = 0.625
+    more = [torch.nn.Parameter(torch.ones_like(p.detach())) for p in live.parameters[-1:] * 2]
+    optimizer.add_param_group({"params": more[:1], "lr": 0.75})
+    optimizer.add_param_group({"params": more[1:]})
     optimizer_state.same_parameters([*held, *more], optimizer, "the optimizer")
-    optimizer_state.same_parts([*before, {}], optimizer_state.remembered(optimizer), "the state")
-    defaults = {**{name: optimizer_state.shown_parts(v) for name, v in optimizer.defaults.items()}, "lr": 0.75}
+    optimizer_state.same_parts([*before, {}, {}], optimizer_state.remembered(optimizer), "the state")
+    defaults = {name: optimizer_state.shown_parts(v) for name, v in optimizer.defaults.items()}
     found = optimizer_state.group_options(optimizer)
-    optimizer_state.same_parts(options, found[:-1], "the options of the groups of before")
-    optimizer_state.same_parts(defaults, {name: found[-1][name] for name in defaults}, "the options of the new group")
-    expect.equal(len(case.groups) + 1, len(optimizer.state_dict()["param_groups"]), "number of groups of the state")
+    optimizer_state.same_parts(options, found[:-2], "the options of the groups of before")
+    for wanted, group in zip(({**defaults, "lr": 0.75}, defaults), found[-2:], strict=True):
+        optimizer_state.same_parts(wanted, {name: group[name] for name in defaults}, "the options of a new group")
+    expect.equal(len(case.groups) + 2, len(optimizer.state_dict()["param_groups"]), "number of groups of the state")
 
 
 # --- names and hooks of an optimizer ----------------------------------------------------------------------------

@@ -24,6 +24,8 @@ def _plans(kind: str, plans: tuple[tuple[str, tuple[int, ...], str], ...]) -> tu
     )
 
 
+# More elements than a loop of one thread takes at once.
+LARGE_PLANS = (("float32", (183, 181), "contiguous"), ("bfloat16", (181, 183), "transposed"))
 # Every kind of slot in every type and layout; deep nests; tensors and modules with two names.
 WRITTEN = (
     Node("", "Module", _plans("parameter", SLOT_PLANS)),
@@ -55,6 +57,7 @@ WRITTEN = (
     Node("", "ModuleDict", (), (
         layer_node("x", 0), Node("xy", "ModuleList", (), (layer_node("0", 0), layer_node("1", 5))),
     )),
+    Node("", "Module", _plans("parameter", LARGE_PLANS), (Node("a", "Module", _plans("buffer", LARGE_PLANS)),)),
     Node("", "Module"),
 )  # fmt: skip
 
