@@ -219,6 +219,8 @@ def gradients_reset(case: Registration) -> None:
         made = case.build()
         for parameter in made.p:
             parameter.grad = torch.ones_like(parameter)
+        for parameter in made.p[::2]:
+            parameter.requires_grad_(False)  # frozen since its gradient was computed
         before = [parameter.grad for parameter in made.p]
         made.root.zero_grad() if none else made.root.zero_grad(set_to_none=False)
         for number, parameter in enumerate(made.p):
