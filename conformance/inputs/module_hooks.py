@@ -212,7 +212,7 @@ def ordered_hooks(cell: Cell) -> Inputs:
 
 def prepended_hooks(cell: Cell) -> Inputs:
     """Up to four hooks of which some are prepended."""
-    found = []
+    found: list[list[ModuleHook]] = []
     for flags in product((False, True), repeat=4):
         for kinds in (("pre",) * 4, ("post",) * 4, ("pre", "post", "post", "pre")):
             does = {"pre": ("tuple", "kwargs"), "post": ("output", "output")}
