@@ -288,6 +288,7 @@ def test_wrong_paths_raise(case: Registration) -> None:
 )
 def test_set_submodule_replaces(case: Registration) -> None:
     """set_submodule puts a module in the place of the submodule at a path, and nothing else changes."""
+    expect.some(case.model().paths(once=False)[1:], "submodule")
     module_lists.submodule_is_set(case, False, {})
 
 

@@ -86,7 +86,8 @@ def test_tied_tensors_are_saved_under_each_name(case: Tree) -> None:
 
 @cases(
     tree_sources.trees_looked_at(
-        "print({key: x.data_ptr() for key, x in m.state_dict(keep_vars=True).items()}, m.state_dict())"
+        "print({key: x.data_ptr() for key, x in m.state_dict(keep_vars=True).items()}, m.state_dict())",
+        tree_sources.holding_trees,
     )
 )
 def test_state_shares_the_memory_of_the_module(case: Tree) -> None:
@@ -119,7 +120,11 @@ def test_state_is_a_copy_of_the_names(case: Tree) -> None:
     module_state.module_holds(case, module, "the module")
 
 
-@cases(tree_sources.trees_looked_at("print([x.requires_grad for x in m.state_dict().values()])"))
+@cases(
+    tree_sources.trees_looked_at(
+        "print([x.requires_grad for x in m.state_dict().values()])", tree_sources.holding_trees
+    )
+)
 def test_state_is_detached(case: Tree) -> None:
     """The tensors of state_dict require no grad and have no history, and the module's own are as they were."""
     module = case.build()
@@ -193,7 +198,7 @@ def test_load_copies_every_value(case: Tree) -> None:
     expect.equal(([], []), (found.missing_keys, found.unexpected_keys), "missing and unexpected keys")
 
 
-@cases(tree_sources.trees_looked_at("load doubles"))
+@cases(tree_sources.trees_looked_at("load doubles", tree_sources.holding_trees))
 def test_load_keeps_the_tensors_of_the_module(case: Tree) -> None:
     """After load_state_dict a module has its own tensors, of their own type, device, layout and flags, from whatever type they were loaded."""  # noqa: E501
     for other in (case.turned(), case.cast()):
@@ -203,7 +208,7 @@ def test_load_keeps_the_tensors_of_the_module(case: Tree) -> None:
         module_state.same_frames(before, module_state.tensor_frames(case, module), "the module")
 
 
-@cases(tree_sources.trees_looked_at("load doubles"))
+@cases(tree_sources.trees_looked_at("load doubles", tree_sources.holding_trees))
 def test_load_converts_the_element_type(case: Tree) -> None:
     """A value of another element type is converted to that of the module's tensor."""
     module = case.turned().build()
@@ -211,7 +216,7 @@ def test_load_converts_the_element_type(case: Tree) -> None:
     module_state.module_holds(case.narrowed(), module, "the module")
 
 
-@cases(tree_sources.trees_looked_at("load"))
+@cases(tree_sources.trees_looked_at("load", tree_sources.holding_trees))
 def test_loaded_values_are_not_shared(case: Tree) -> None:
     """A write to the dictionary's tensors after load_state_dict does not reach the module, nor the other way round."""
     module, other = case.build(), case.turned()
@@ -256,7 +261,7 @@ def test_load_leaves_the_dictionary(case: Tree) -> None:
     expect.equal(metadata, source._metadata, "metadata of the dictionary")
 
 
-@cases(tree_sources.trees_looked_at("gradients"))
+@cases(tree_sources.trees_looked_at("gradients", tree_sources.parameter_trees))
 def test_load_leaves_gradients(case: Tree) -> None:
     """load_state_dict records nothing, and leaves the gradients that the parameters hold."""
     module = case.build()
@@ -273,7 +278,7 @@ def test_load_leaves_gradients(case: Tree) -> None:
             expect.equal(True, bool((memory.contents(gradients[name]) == 3).all()), f"whether {name}.grad stayed")
 
 
-@cases(tree_sources.trees_looked_at("load"))
+@cases(tree_sources.trees_looked_at("load", tree_sources.holding_trees))
 def test_state_loads_into_a_module_like_it(case: Tree) -> None:
     """The state_dict of a module, loaded into another like it, gives that the same elements, bit for bit."""
     first, second = case.build(), case.turned().build()
@@ -282,7 +287,7 @@ def test_state_loads_into_a_module_like_it(case: Tree) -> None:
     module_state.module_holds(case, first, "the module that the state is of")
 
 
-@cases(tree_sources.trees_looked_at("file"))
+@cases(tree_sources.trees_looked_at("file", tree_sources.holding_trees))
 def test_saved_state_loads_into_a_module_like_it(case: Tree) -> None:
     """The state_dict of a module, saved and loaded from a file, gives another module like it the same elements, bit for bit."""  # noqa: E501
     file = io.BytesIO()
@@ -305,7 +310,7 @@ def test_tied_tensors_stay_tied(case: Tree) -> None:
         expect.same_object(reach(module, first), reach(module, key), f"{first} and {key}")
 
 
-@cases(tree_sources.trees_looked_at("merge"))
+@cases(tree_sources.trees_looked_at("merge", tree_sources.holding_trees))
 def test_merged_states_load(case: Tree) -> None:
     """The states of two modules, asked for with the names of the children as prefixes and merged, are the state of the module that has both."""  # noqa: E501
     whole, first, second = torch.nn.Module(), case.turned(), case.turned(2)
@@ -316,7 +321,7 @@ def test_merged_states_load(case: Tree) -> None:
     module_state.module_holds(second, reach(whole, "net_"), "the second child")
 
 
-@cases(tree_sources.trees_looked_at("one element"))
+@cases(tree_sources.trees_looked_at("one element", tree_sources.holding_trees))
 def test_one_element_loads_into_a_scalar(case: Tree) -> None:
     """A tensor of one element in one dimension loads into one of no dimension."""
     module, other = case.build(), case.turned()
@@ -417,7 +422,11 @@ def test_what_is_no_mapping_is_an_error(case: Tree) -> None:
     module_state.module_holds(case, module, "the module")
 
 
-@cases(tree_sources.trees_looked_at("print(m.load_state_dict(dict(reversed(m.state_dict().items()))))"))
+@cases(
+    tree_sources.trees_looked_at(
+        "print(m.load_state_dict(dict(reversed(m.state_dict().items()))))", tree_sources.holding_trees
+    )
+)
 def test_load_takes_plain_dictionaries(case: Tree) -> None:
     """A plain dict, in whatever order, is loaded like an OrderedDict."""
     other = case.turned()
@@ -444,7 +453,7 @@ def test_assign_takes_the_tensors_of_the_dictionary(case: Tree) -> None:
         module_state.same_keys(set(case.state()), module.state_dict(), "state_dict() afterwards")
 
 
-@cases(tree_sources.trees_looked_at("assign"))
+@cases(tree_sources.trees_looked_at("assign", tree_sources.parameter_trees))
 def test_assign_keeps_requires_grad(case: Tree) -> None:
     """With assign=True each parameter requires grad as the module's own did, and is a Parameter."""
     for keep_vars in (False, True):
@@ -458,7 +467,7 @@ def test_assign_keeps_requires_grad(case: Tree) -> None:
                 expect.equal(slot.kind == "parameter", found.requires_grad, f"requires_grad of {key}")
 
 
-@cases(tree_sources.trees_looked_at("assign from meta"))
+@cases(tree_sources.trees_looked_at("assign from meta", tree_sources.holding_trees))
 def test_assign_fills_a_module_without_memory(case: Tree) -> None:
     """With assign=True a module on the meta device gets memory and values."""
     module = case.turned().build().to("meta")
@@ -925,6 +934,7 @@ def test_optimizer_load_keeps_the_parameters(case: Training) -> None:
 def test_optimizer_load_takes_the_options(case: Training) -> None:
     """An optimizer has the options of the state that it has loaded, whatever it was made with."""
     stopped = case.start().run(0, case.before)
+    stopped.optimizer.param_groups[-1]["layer"] = "head"  # what a program keeps in a group is one of its options
     resumed = stopped.resumed(other=True)
     resumed.optimizer.load_state_dict(stopped.state())
     wanted = optimizer_state.group_options(stopped.optimizer)
@@ -938,15 +948,18 @@ def test_group_is_added_behind_the_others(case: Training) -> None:
     optimizer = live.optimizer
     before, options = optimizer_state.remembered(optimizer), optimizer_state.group_options(optimizer)
     held = [p for group in optimizer.param_groups for p in group["params"]]
-    more = [torch.nn.Parameter(torch.ones_like(p.detach())) for p in live.parameters[-1:]]
-    optimizer.add_param_group({"params": more, "lr": 0.75})
+    optimizer.param_groups[0]["lr"] = options[0]["lr"] = 0.625
+    more = [torch.nn.Parameter(torch.ones_like(p.detach())) for p in live.parameters[-1:] * 2]
+    optimizer.add_param_group({"params": more[:1], "lr": 0.75})
+    optimizer.add_param_group({"params": more[1:]})
     optimizer_state.same_parameters([*held, *more], optimizer, "the optimizer")
-    optimizer_state.same_parts([*before, {}], optimizer_state.remembered(optimizer), "the state")
-    defaults = {**{name: optimizer_state.shown_parts(v) for name, v in optimizer.defaults.items()}, "lr": 0.75}
+    optimizer_state.same_parts([*before, {}, {}], optimizer_state.remembered(optimizer), "the state")
+    defaults = {name: optimizer_state.shown_parts(v) for name, v in optimizer.defaults.items()}
     found = optimizer_state.group_options(optimizer)
-    optimizer_state.same_parts(options, found[:-1], "the options of the groups of before")
-    optimizer_state.same_parts(defaults, {name: found[-1][name] for name in defaults}, "the options of the new group")
-    expect.equal(len(case.groups) + 1, len(optimizer.state_dict()["param_groups"]), "number of groups of the state")
+    optimizer_state.same_parts(options, found[:-2], "the options of the groups of before")
+    for wanted, group in zip(({**defaults, "lr": 0.75}, defaults), found[-2:], strict=True):
+        optimizer_state.same_parts(wanted, {name: group[name] for name in defaults}, "the options of a new group")
+    expect.equal(len(case.groups) + 2, len(optimizer.state_dict()["param_groups"]), "number of groups of the state")
 
 
 # --- names and hooks of an optimizer ----------------------------------------------------------------------------

@@ -236,8 +236,10 @@ def module_lists(cell: Cell) -> Inputs:
 
 
 def sequentials(cell: Cell) -> Inputs:
-    """Programs of a Sequential."""
-    return container_inputs(cell, "Sequential", SEQUENTIAL_LINES, "modules")
+    """Programs of a Sequential, and each slice of it."""
+    found = container_inputs(cell, "Sequential", SEQUENTIAL_LINES, "modules")
+    slices = [ContainerProgram("Sequential", (f"r = list(c[{piece}])",), 4) for piece in SLICES]
+    return Inputs([*found.corners, *slices], found.samples)
 
 
 def module_dicts(cell: Cell) -> Inputs:
@@ -251,8 +253,12 @@ def ordered_module_dicts(cell: Cell) -> Inputs:
 
 
 def parameter_lists(cell: Cell) -> Inputs:
-    """Programs of a ParameterList of Parameters."""
-    return container_inputs(cell, "ParameterList", PARAMETER_LIST_LINES, "parameters")
+    """Programs of a ParameterList of Parameters, and a generator that it is extended with."""
+    found = container_inputs(cell, "ParameterList", PARAMETER_LIST_LINES, "parameters")
+    line = "c.extend(v[i] for i in (5, 6))"
+    device = cell.target.device
+    more = [ContainerProgram("ParameterList", (line,), start, "parameters", device) for start in (0, 3)]
+    return Inputs([*found.corners, *more], found.samples)
 
 
 def mixed_parameter_lists(cell: Cell) -> Inputs:

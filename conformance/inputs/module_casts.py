@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 REAL_PARTS = ("float32", "float64", "float16", "bfloat16", "float32", "float64")
 REAL_TENSORS = ("float64", "int64", "bool", "float32", "float16", "uint8")
+# A buffer of each element type, in the root and below it.
+BUFFER_ACTIONS = (
+    ("buffer", 0, 0, "a"), ("buffer", 0, 1, "b"), ("buffer", 0, 2, "c"), ("module", 0, 1, "weight"),
+    ("buffer", 1, 3, "a"), ("buffer", 1, 4, "b"), ("transient", 1, 5, "c"),
+)  # fmt: skip
 TO_CALLS = (
     ("to(torch.{0})", False), ("to(dtype=torch.{0})", False), ("to({1!r}, torch.{0})", False),
     ("to(torch.zeros(1, dtype=torch.{0}, device={1!r}))", False), ("to(device={1!r}, dtype=torch.{0})", False),
@@ -96,6 +101,8 @@ def casts_by_to(cell: Cell) -> Inputs:
             for turn, history in enumerate(histories):
                 dtype = dtypes[turn % len(dtypes)]
                 found.append(ModuleCast(history, call.format(dtype, device), dtype))
+        history = Registration(BUFFER_ACTIONS, REAL_PARTS, REAL_TENSORS, device)
+        found += [ModuleCast(history, call.format(dtype, device), dtype) for dtype in ("float32", "float64")]
     return Inputs(found)
 
 

@@ -25,9 +25,10 @@ class HookTrouble(Exception):
 
 
 def affine(self: Any, x: Any, y: Any = 0, *, factor: Any = 2) -> Any:
-    """x * factor + y."""
+    """x * factor + y, where x may be given in a list of one."""
     if self.faulty:
         raise HookTrouble("forward")
+    x = x[0] if isinstance(x, list) else x
     return x * factor + y
 
 
@@ -43,9 +44,9 @@ class Affine(torch.nn.Module):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class ModuleHook:
-    """One hook. ``does``: look (return None), single, tuple, kwargs (return changed ones too), output, raise.
+    """One hook. ``does``: look (return None), single, list, tuple, kwargs (return changed ones too), output, raise.
 
-    ``removed`` is the number of the call before which it is removed again.
+    ``removed`` is the number of the call before which it is removed; before each later one its handle is told so again.
     """
 
     kind: str  # pre, post
@@ -106,7 +107,7 @@ class HookedModule:
                 handles.append(register(ActingHook(number, hook, module, log), **hook.options()))
             for turn, (args, kwargs) in enumerate(self.calls):
                 for hook, handle in zip(self.hooks, handles, strict=True):
-                    if hook.removed == turn:
+                    if hook.removed is not None and hook.removed <= turn:
                         handle.remove()
                 log.calls.append([])
                 try:
@@ -159,6 +160,8 @@ class ActingHook:
             raise HookTrouble(f"hook {self.number}")
         if hook.does == "single":
             return args[0] + step
+        if hook.does == "list":
+            return [args[0] + step]
         if hook.does == "tuple":
             return tuple(x + step for x in args)
         if hook.does == "kwargs":
@@ -168,7 +171,9 @@ class ActingHook:
 
 
 def plain_number(value: Any) -> Any:
-    """A tensor of one element as a number."""
+    """A tensor of one element as a number, in a list too."""
+    if isinstance(value, list):
+        return [plain_number(one) for one in value]
     return value.item() if isinstance(value, torch.Tensor) and value.numel() == 1 else value
 
 
@@ -187,9 +192,10 @@ def hooked(hooks: Any, cell: Cell, calls: Any = SEVERAL_CALLS) -> Inputs:
 
 
 def plain_pre_hooks(cell: Cell) -> Inputs:
-    """One to three pre-hooks that look, return a value or a tuple."""
+    """One to three pre-hooks that look, return a value, which may be a list, or a tuple."""
     kinds = [ModuleHook("pre", does) for does in ("look", "single", "tuple")]
-    return hooked([hooks for count in (1, 2, 3) for hooks in product(kinds, repeat=count)], cell)
+    plain = [hooks for count in (1, 2, 3) for hooks in product(kinds, repeat=count)]
+    return hooked([*plain, *((*hooks, ModuleHook("pre", "list"), kinds[0]) for hooks in plain[:3])], cell)
 
 
 def plain_post_hooks(cell: Cell) -> Inputs:
@@ -206,11 +212,15 @@ def ordered_hooks(cell: Cell) -> Inputs:
 
 def prepended_hooks(cell: Cell) -> Inputs:
     """Up to four hooks of which some are prepended."""
-    found = []
+    found: list[list[ModuleHook]] = []
     for flags in product((False, True), repeat=4):
         for kinds in (("pre",) * 4, ("post",) * 4, ("pre", "post", "post", "pre")):
-            does = {"pre": "tuple", "post": "output"}
-            found.append([ModuleHook(kind, does[kind], prepend=flag) for kind, flag in zip(kinds, flags, strict=True)])
+            does = {"pre": ("tuple", "kwargs"), "post": ("output", "output")}
+            told = [(n + len(found)) % 3 == 0 for n in range(4)]  # which of them get keyword arguments
+            rows = zip(kinds, flags, told, strict=True)
+            found.append(
+                [ModuleHook(kind, does[kind][more], prepend=flag, with_kwargs=more) for kind, flag, more in rows]
+            )
     return hooked(found, cell, SEVERAL_CALLS[1:2])
 
 

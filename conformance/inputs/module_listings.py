@@ -28,7 +28,11 @@ class Adding(torch.nn.Module):
 
 def hooked_module(case: HookedModule) -> str:
     """A module with hooks that print what they see, and its calls."""
-    body = "raise ArithmeticError('forward')" if case.faulty else "return x * factor + y"
+    body = (
+        "raise ArithmeticError('forward')"
+        if case.faulty
+        else "x = x[0] if isinstance(x, list) else x\n        return x * factor + y"
+    )
     lines = ["class Affine(torch.nn.Module):", "    def forward(self, x, y=0, *, factor=2):", f"        {body}"]
     for number, hook in enumerate(case.hooks):
         names = ["module", "args", *["kwargs"] * hook.with_kwargs, *["output"] * (hook.kind == "post")]
@@ -40,7 +44,8 @@ def hooked_module(case: HookedModule) -> str:
         lines.append(f"handle_{number} = {hook.registrar()}(hook_{number}{options})")
     raising = case.faulty or any(hook.does == "raise" for hook in case.hooks)
     for turn, (args, kwargs) in enumerate(case.calls):
-        lines += [f"handle_{number}.remove()" for number, hook in enumerate(case.hooks) if hook.removed == turn]
+        over = [n for n, hook in enumerate(case.hooks) if hook.removed is not None and hook.removed <= turn]
+        lines += [f"handle_{number}.remove()" for number in over]
         tensor = f"torch.tensor([{{}}], dtype=torch.float64, device={case.device!r})"
         words = [tensor.format(x) for x in args] + [f"{name}={tensor.format(x)}" for name, x in kwargs]
         call = f"print(m({', '.join(words)}))"
@@ -58,7 +63,8 @@ def _deed(number: int, hook: ModuleHook) -> str:
         return f"return tuple(x + {step} for x in args), {changed}".replace("), {", "), ({") + ")"
     return {
         "raise": f"raise ArithmeticError('hook {number}')", "single": f"return args[0] + {step}",
-        "tuple": f"return tuple(x + {step} for x in args)", "output": f"return output * 10 + {step}",
+        "list": f"return [args[0] + {step}]", "tuple": f"return tuple(x + {step} for x in args)",
+        "output": f"return output * 10 + {step}",
     }.get(hook.does, "return None")  # fmt: skip
 
 

@@ -60,9 +60,10 @@ class Schedule:
     multiplier: str = ""
 
     def start(self, other: bool = False) -> LiveSchedule:
-        """The schedule before its first step; ``other`` has a function with other state."""
+        """The schedule before its first step; ``other`` has other learning rates, and a function with other state."""
+        first = 0.75 if other else 0.1
         groups = [
-            {"params": [torch.nn.Parameter(torch.ones(2))], "lr": 0.1 * (1 + number)} for number in range(self.groups)
+            {"params": [torch.nn.Parameter(torch.ones(2))], "lr": first * (1 + number)} for number in range(self.groups)
         ]
         optimizer = torch.optim.SGD(groups, lr=0.1, momentum=0.9 if self.momentum else 0.0)
         options = {name: list(v) if isinstance(v, tuple) else v for name, v in self.options}

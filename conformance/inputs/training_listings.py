@@ -92,7 +92,7 @@ def stopped_schedule(case: Schedule) -> str:
     elif case.multiplier:
         lines += ["def falling(epoch):", "    return 1.0 / (1 + epoch)"]
     body = [
-        "group = lambda n: {'params': [torch.nn.Parameter(torch.ones(2))], 'lr': 0.1 * (1 + n)}",
+        "group = lambda n: {'params': [torch.nn.Parameter(torch.ones(2))], 'lr': rate * (1 + n)}",
         f"groups = [group(n) for n in range({case.groups})]",
         f"o = torch.optim.SGD(groups, lr=0.1{momentum})",
     ]
@@ -111,10 +111,10 @@ def stopped_schedule(case: Schedule) -> str:
     metrics = f"METRICS = {METRICS}"
     step = "s.step(METRICS[turn % len(METRICS)])" if case.metric else "s.step()"
     return "\n".join([
-        *lines, *[metrics] * case.metric, "def start():", indent("\n".join(body), "    "),
+        *lines, *[metrics] * case.metric, "def start(rate):", indent("\n".join(body), "    "),
         "def run(o, s, turns):", "    for turn in turns:", "        o.step()", f"        {step}",
         "        print(turn, [group['lr'] for group in o.param_groups])",
-        "o, s = start()", f"run(o, s, range({case.before}))", "o2, s2 = start()",
+        "o, s = start(0.1)", f"run(o, s, range({case.before}))", "o2, s2 = start(0.75)",
         "s2.load_state_dict(carried(s.state_dict()))", "o2.load_state_dict(carried(o.state_dict()))",
         f"run(o, s, range({case.before}, {case.before + case.after}))",
         f"run(o2, s2, range({case.before}, {case.before + case.after}))",

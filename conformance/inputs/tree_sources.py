@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from conformance.engine.cases import Inputs
 from conformance.inputs.looks import looked_at
-from conformance.inputs.module_trees import Node, Slot, Tree
+from conformance.inputs.module_trees import HELD, Node, Slot, Tree
 from conformance.inputs.tensors import corner
 from conformance.inputs.tree_growth import COUNT_PLANS, LAYERS, SLOT_PLANS, grown, layer_node
 
@@ -24,6 +24,8 @@ def _plans(kind: str, plans: tuple[tuple[str, tuple[int, ...], str], ...]) -> tu
     )
 
 
+# More elements than a loop of one thread takes at once.
+LARGE_PLANS = (("float32", (183, 181), "contiguous"), ("bfloat16", (181, 183), "transposed"))
 # Every kind of slot in every type and layout; deep nests; tensors and modules with two names.
 WRITTEN = (
     Node("", "Module", _plans("parameter", SLOT_PLANS)),
@@ -55,6 +57,7 @@ WRITTEN = (
     Node("", "ModuleDict", (), (
         layer_node("x", 0), Node("xy", "ModuleList", (), (layer_node("0", 0), layer_node("1", 5))),
     )),
+    Node("", "Module", _plans("parameter", LARGE_PLANS), (Node("a", "Module", _plans("buffer", LARGE_PLANS)),)),
     Node("", "Module"),
 )  # fmt: skip
 
@@ -126,7 +129,9 @@ def trees_with(cell: Cell, *kinds: str) -> Inputs:
     every = module_trees(cell)
     samples = every.samples
     assert samples is not None
-    return Inputs([tree for tree in every.corners if has_slot(tree, kinds)], samples)
+    return Inputs(
+        [tree for tree in every.corners if has_slot(tree, kinds)], samples.filter(lambda tree: has_slot(tree, kinds))
+    )
 
 
 def trees_looked_at(act: str, source: Callable[[Cell], Inputs] = module_trees) -> Callable[[Cell], Inputs]:
@@ -157,4 +162,15 @@ def empty_slots(cell: Cell) -> Inputs:
 def tied_trees(cell: Cell) -> Inputs:
     """Trees in which a tensor has several names."""
     every = module_trees(cell)
-    return Inputs([tree for tree in every.corners if tree.has_ties()], every.samples)
+    assert every.samples is not None
+    return Inputs([tree for tree in every.corners if tree.has_ties()], every.samples.filter(Tree.has_ties))
+
+
+def holding_trees(cell: Cell) -> Inputs:
+    """Trees whose state has something in it."""
+    return trees_with(cell, *HELD)
+
+
+def parameter_trees(cell: Cell) -> Inputs:
+    """Trees with parameters."""
+    return trees_with(cell, "parameter", "frozen")

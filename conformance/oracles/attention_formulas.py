@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from conformance.inputs.valued_calls import LiveValued
-from conformance.oracles.bounded import Bounded, contracted, joined, number_of, softmax_of, unit_of
+from conformance.oracles.bounded import Bounded, contracted, joined, number_of, over_deviation, softmax_of, unit_of
 
 
 def product_results(live: LiveValued) -> list[Any]:
@@ -135,7 +135,8 @@ def layer_normed(live: LiveValued, prefix: str, x: Any) -> Any:
     """LayerNorm over the features."""
     centred = x - x.mean(2, True)
     variance = (centred * centred).mean(2, True)
-    found = centred / (variance + float(live.option("layer_norm_eps", 1e-5))).sqrt() * live.state[f"{prefix}.weight"]
+    found = over_deviation(centred, variance, float(live.option("layer_norm_eps", 1e-5)))
+    found = found * live.state[f"{prefix}.weight"]
     return found + live.state[f"{prefix}.bias"] if f"{prefix}.bias" in live.state else found
 
 

@@ -6,14 +6,14 @@ the thing compared, as the message is to say it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Any
 
 import torch
 
 from conformance.engine.mismatch import Discard, Mismatch
 
-__all__ = ["Discard", "Mismatch", "equal", "raises", "same_object", "tensor", "that"]
+__all__ = ["Discard", "Mismatch", "equal", "raises", "same_object", "some", "tensor", "that"]
 
 
 def that(condition: bool, what: str, expected: object, found: object) -> None:
@@ -39,6 +39,12 @@ def tensor(found: Any, what: str) -> torch.Tensor:
     if not isinstance(found, torch.Tensor):
         raise Mismatch(what, "a tensor", f"{found!r} ({type(found).__name__})")
     return found
+
+
+def some(things: Sized, what: str) -> None:
+    """Let a case count only where it has something to be looked at: what a plan says, and nothing that torch gives."""
+    if not things:
+        raise Discard(f"no {what}")
 
 
 def raises(

@@ -59,6 +59,7 @@ def stays_tied(case: ModuleCast) -> None:
     for number, parameter in enumerate(made.p):
         parameter.requires_grad_(number % 3 != 1)
     before = {place: x for place, x in parts_at(made).items() if isinstance(x, torch.nn.Parameter)}
+    expect.some(before, "parameter")
     flags = {place: x.requires_grad for place, x in before.items()}
     case.on(made)
     found = parts_at(made)

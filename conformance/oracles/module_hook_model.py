@@ -36,12 +36,15 @@ def _call(case: HookedModule, turn: int, args: tuple[Any, ...], kwargs: dict[str
         said.append(HookCall(number, args, tuple(sorted(kwargs.items())) if hook.with_kwargs else None))
         if hook.does == "single":
             args = (args[0] + step,)
+        elif hook.does == "list":
+            args = ([args[0] + step],)
         elif hook.does in ("tuple", "kwargs"):
             before, args = args, tuple(x + step for x in args)
             if hook.does == "kwargs":
                 kwargs = {k: x + step for k, x in kwargs.items()} if kwargs else {"factor": before[0] * 0 + step}
     given = {"y": 0, "factor": 2, **dict(zip(("x", "y"), args, strict=False)), **kwargs}
-    output = given["x"] * given["factor"] + given["y"]
+    x = given["x"][0] if isinstance(given["x"], list) else given["x"]
+    output = x * given["factor"] + given["y"]
     for number in active_hooks(case, turn, "post"):
         hook = case.hooks[number]
         shown = tuple(sorted(kwargs.items())) if hook.with_kwargs else None

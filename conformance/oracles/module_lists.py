@@ -70,6 +70,7 @@ def holds_attributes(case: Registration) -> None:
 def plain_is_not_listed(case: Registration) -> None:
     """Expect no plain attribute in any list, and each still there."""
     made, model = case.build(), case.model()
+    expect.some([name for module in model.modules for name in module.plain], "plain attribute")
     for at, module in enumerate(model.modules):
         listed = dict(made.m[at].named_parameters(recurse=False)) | dict(made.m[at].named_buffers(recurse=False))
         for name, thing in module.plain.items():
@@ -116,6 +117,7 @@ def paths_lead_to(case: Registration, kind: str) -> None:
     kinds = {"submodule": "modules", "parameter": "parameters", "buffer": "buffers"}
     model = case.model()
     listed = model.paths(once=False) if kind == "submodule" else model.parts(kinds[kind], once=False)
+    expect.some(listed, kind)
     for path, thing in listed:
         found = found_at(made, path, kind)
         expect.that(found == thing, f"get_{kind}({path!r})", thing, repr(found))
@@ -217,6 +219,8 @@ def gradients_reset(case: Registration) -> None:
         made = case.build()
         for parameter in made.p:
             parameter.grad = torch.ones_like(parameter)
+        for parameter in made.p[::2]:
+            parameter.requires_grad_(False)  # frozen since its gradient was computed
         before = [parameter.grad for parameter in made.p]
         made.root.zero_grad() if none else made.root.zero_grad(set_to_none=False)
         for number, parameter in enumerate(made.p):

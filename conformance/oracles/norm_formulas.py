@@ -11,7 +11,7 @@ import numpy as np
 
 from conformance.inputs.valued_calls import LiveValued, state_of
 from conformance.oracles import expect, memory
-from conformance.oracles.bounded import Bounded, follows, near, number_of, stacked, unit_of
+from conformance.oracles.bounded import Bounded, follows, near, number_of, over_deviation, stacked, unit_of
 
 
 def norm_results(live: LiveValued) -> list[Any]:
@@ -47,7 +47,7 @@ def standardised(live: LiveValued, x: Bounded, axes: tuple[int, ...]) -> Any:
     """Less the mean, by the square root of the biased variance and eps."""
     centred = x - x.mean(axes, True)
     variance = (centred * centred).mean(axes, True)
-    return centred / (variance + float(live.option("eps", 1e-5))).sqrt()
+    return over_deviation(centred, variance, float(live.option("eps", 1e-5)))
 
 
 def by_running(live: LiveValued, x: Bounded) -> Any:

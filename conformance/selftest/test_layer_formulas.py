@@ -10,12 +10,20 @@ import numpy as np
 import pytest
 import torch
 
-from conformance.engine.mismatch import Mismatch
+from conformance.engine.mismatch import Discard, Mismatch
 from conformance.engine.specs import load_area
 from conformance.engine.subjects import left_out, rows
 from conformance.engine.versions import out_of_range
 from conformance.inputs.valued_sources import speaks_here, swept_calls
-from conformance.oracles.bounded import Bounded, contracted, log_softmax_of, near, unit_of
+from conformance.oracles.bounded import (
+    Bounded,
+    contracted,
+    log_softmax_of,
+    near,
+    near_each,
+    over_deviation,
+    unit_of,
+)
 
 
 def here() -> list[Any]:
@@ -99,6 +107,25 @@ def test_an_unbounded_error_bounds_nothing_after_a_product_with_zero() -> None:
     with np.errstate(invalid="ignore"):
         product = unbounded * np.zeros(2)
 
-    near(product, torch.tensor([1e-6, 0.0]), "float32", "formula")
+    assert near(product, torch.tensor([1e-6, 0.0]), "float32", "formula")
     with pytest.raises(Mismatch, match=r"\(1,\)"):
         near(product, torch.tensor([0.0, 1e-6]), "float32", "formula")
+
+
+def test_a_result_without_any_bound_is_no_case() -> None:
+    """A case none of whose numbers has a bound counts for nothing; one that has shape (0,) counts."""
+    unbounded = Bounded(np.ones(2), unit_of("float32"), np.array([np.inf, np.nan]))
+
+    with pytest.raises(Discard, match="has a bound"):
+        near_each([unbounded], [torch.ones(2)], "float32", "formula")
+    with pytest.raises(Mismatch):
+        near_each([unbounded, Bounded(np.ones(1), unit_of("float32"))], [torch.ones(2)] * 2, "float32", "formula")
+    near_each([Bounded(np.ones(0), unit_of("float32"))], [torch.ones(0)], "float32", "formula")
+
+
+def test_the_rows_of_a_norm_have_bounds_however_even_they_are() -> None:
+    """By the square root of a variance that rounding makes of nothing, and eps, a number stays bounded."""
+    centred, variance = (Bounded(np.full(1, x), unit_of("float32"), np.full(1, 1e-4)) for x in (0.0, 0.0))
+
+    assert np.isinf((centred / (variance + 1e-5).sqrt()).error).all()
+    assert (over_deviation(centred, variance, 1e-5).error < 0.1).all()

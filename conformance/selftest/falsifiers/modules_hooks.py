@@ -51,6 +51,20 @@ def the_second_pre_hook_returns_its_first_value_only() -> Break:
     return hooked("forward_pre_hook", change)
 
 
+@falsifies(f"{AREA}.forward-pre-hooks-may-replace-arguments")
+def a_list_is_taken_for_the_arguments() -> Break:
+    """A list that a pre-hook returns is taken for a tuple of arguments, and not for a single one."""
+
+    def change(number: int, hook: Any) -> Any:
+        def changed(*seen: Any) -> Any:
+            found = hook(*seen)
+            return tuple(found) if isinstance(found, list) else found
+
+        return changed
+
+    return hooked("forward_pre_hook", change)
+
+
 @falsifies(f"{AREA}.forward-hooks-may-replace-the-output")
 def what_the_third_hook_returns_is_ignored() -> Break:
     """What the third forward hook returns is ignored."""
@@ -66,7 +80,19 @@ def the_fourth_hook_runs_first() -> Break:
 @falsifies(f"{AREA}.prepended-hooks-run-first")
 def a_second_prepended_hook_comes_second() -> Break:
     """A hook prepended where three are there is not prepended."""
-    return registered("forward_pre_hook", lambda hooks, options: {} if len(hooks) == 3 else options)
+    return registered(
+        "forward_pre_hook",
+        lambda hooks, options: {k: v for k, v in options.items() if k != "prepend" or len(hooks) != 3},
+    )
+
+
+@falsifies(f"{AREA}.prepended-hooks-run-first")
+def a_hook_with_keyword_arguments_is_not_prepended() -> Break:
+    """A pre-hook that gets keyword arguments too comes last, also with prepend=True."""
+    return registered(
+        "forward_pre_hook",
+        lambda hooks, options: {k: v for k, v in options.items() if k != "prepend" or "with_kwargs" not in options},
+    )
 
 
 @falsifies(f"{AREA}.global-hooks-run-before-those-of-the-module")
@@ -122,6 +148,19 @@ def removing_the_last_hook_removes_nothing() -> Break:
         hooks = self.hooks_dict_ref()
         if hooks is None or len(hooks) < 3 or list(hooks)[-1] != self.id:
             original(self)
+
+    return method("remove", other, torch.utils.hooks.RemovableHandle)
+
+
+@falsifies(f"{AREA}.removed-hooks-run-no-more")
+def a_second_removal_removes_another() -> Break:
+    """remove() of a hook that is not there any more takes away the first that is."""
+
+    def other(original: Any, self: Any) -> None:
+        hooks = self.hooks_dict_ref()
+        if hooks and self.id not in hooks:
+            hooks.pop(next(iter(hooks)))
+        original(self)
 
     return method("remove", other, torch.utils.hooks.RemovableHandle)
 

@@ -140,6 +140,21 @@ def a_half_forgets_that_it_requires_grad() -> Break:
 
 
 @falsifies(f"{AREA}.requires-grad-comes-back")
+def a_leaf_that_is_placed_forgets_that_it_requires_grad() -> Break:
+    """A tensor that is loaded with a device for map_location requires no grad."""
+
+    def make(original: Any) -> Any:
+        def load(file: Any, map_location: Any = None, *args: Any, **options: Any) -> Any:
+            found = original(file, map_location, *args, **options)
+            placed = isinstance(map_location, torch.device) and type(found) is torch.Tensor
+            return found.requires_grad_(False) if placed else found
+
+        return load
+
+    return patched(torch, "load", make)
+
+
+@falsifies(f"{AREA}.requires-grad-comes-back")
 def an_empty_parameter_becomes_a_tensor() -> Break:
     """A Parameter without elements comes back as a plain tensor."""
     return loaded_tensors(

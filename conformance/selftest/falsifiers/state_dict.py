@@ -259,6 +259,21 @@ def deep_counts_are_not_loaded() -> Break:
     return given(change)
 
 
+@falsifies(f"{AREA}.load-copies-every-value")
+def the_end_of_a_large_tensor_is_not_loaded() -> Break:
+    """Of a tensor of many elements those behind the first 32,768 keep their values."""
+
+    def change(module: Any, state: Any, strict: bool) -> Any:
+        own, found = module.state_dict(), copied(state, list(state))
+        for key in own:
+            if key in found and found[key].numel() > 32768:
+                found[key] = found[key].contiguous().clone()
+                found[key].view(-1)[32768:] = own[key].reshape(-1)[32768:]
+        return found
+
+    return given(change)
+
+
 @falsifies(f"{AREA}.load-keeps-the-tensors-of-the-module")
 def a_stepped_parameter_becomes_contiguous() -> Break:
     """A parameter that is not contiguous is given new memory."""

@@ -192,6 +192,33 @@ def the_rate_of_the_last_group_is_kept() -> Break:
     return taken(change)
 
 
+@falsifies(f"{AREA}.optimizer-load-takes-the-options", subject="SGD-momentum")
+def an_entry_that_the_optimizer_does_not_know_is_dropped() -> Break:
+    """What is no option of the optimizer's own is not loaded into its groups."""
+
+    def change(optimizer: Any, state: Any) -> None:
+        known = {*optimizer.defaults, "params", "param_names", "initial_lr"}
+        for group in optimizer.param_groups:
+            for name in set(group) - known:
+                del group[name]
+
+    return after(change)
+
+
+@falsifies(f"{AREA}.group-is-added-behind-the-others", subject="Adam")
+def a_group_without_a_rate_takes_that_of_the_first() -> Break:
+    """A group that is added without a learning rate has that of the first group, whatever the default is."""
+
+    def make(original: Any) -> Any:
+        def add_param_group(self: Any, group: Any) -> None:
+            known = getattr(self, "param_groups", None)
+            original(self, {"lr": known[0]["lr"], **group} if known else group)
+
+        return add_param_group
+
+    return patched(Optimizer, "add_param_group", make)
+
+
 @falsifies(f"{AREA}.group-is-added-behind-the-others", subject="RMSprop-centered")
 def a_fourth_group_forgets_the_state_of_the_first() -> Break:
     """A group that is added behind three drops the state of the first parameter."""

@@ -56,6 +56,22 @@ def bad_epochs_are_forgotten_in_cooldown() -> Break:
     return patched(lr_scheduler.ReduceLROnPlateau, "load_state_dict", make)
 
 
+@falsifies(f"{AREA}.scheduler-continues-as-if-never-stopped", subject="LambdaLR")
+def the_rates_that_it_was_made_with_stay() -> Break:
+    """A scheduler of several groups goes on from the learning rates that it was made with."""
+
+    def make(original: Any) -> Any:
+        def load_state_dict(self: Any, state: Any) -> None:
+            kept = list(self.base_lrs)
+            original(self, state)
+            if len(kept) > 1:
+                self.base_lrs = kept
+
+        return load_state_dict
+
+    return patched(lr_scheduler.LambdaLR, "load_state_dict", make)
+
+
 @falsifies(f"{AREA}.scheduler-load-leaves-the-dictionary", subject="SequentialLR")
 def the_states_of_the_parts_are_taken_out() -> Break:
     """SequentialLR takes the states of its schedulers out of the dictionary."""
