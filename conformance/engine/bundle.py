@@ -17,7 +17,7 @@ from typing import Any
 
 PACKAGE = "conformance"
 ALLOWED = {"torch", "numpy"}
-RESERVED = {"main", "guarded", "case", "STATEMENT", "LINK", "TARGET", "TIME_LIMIT"}
+RESERVED = {"main", "run_main", "guarded", "case", "STATEMENT", "LINK", "TARGET", "TIME_LIMIT"}
 
 
 class BundleError(Exception):

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from conformance.engine.specs import SPECS
-from conformance.engine.yamlfile import Faults, brief, faults_of, load, worded
+from conformance.engine.yamlfile import Fault, Faults, brief, faults_of, faults_of_groups, load, worded
 
 Kind = Literal[
     "elementwise", "scan", "norm", "matrix", "triangle", "indexed", "fill", "copy", "random", "view", "storage",
@@ -137,7 +137,7 @@ class Operators(_Model):
         """Every row by name, with defaults and what an alias has from the row that it names filled in."""
         written: dict[str, dict[str, Any]] = {}
         places: dict[str, tuple[str | int, ...]] = {}
-        faults: list[tuple[tuple[str | int, ...], str, str]] = []
+        faults: list[Fault] = []
         for g, group in enumerate(self.groups):
             for r, row in enumerate(group.rows):
                 name, place = row.get("name"), ("groups", g, "rows", r)
@@ -161,7 +161,7 @@ class Operators(_Model):
             except ValidationError as error:
                 faults += faults_of(error, places[name])
         if faults:
-            raise Faults(faults)
+            raise Faults(faults_of_groups(faults, self.groups))
         return found
 
 
@@ -244,7 +244,7 @@ class DifferentiableFunctions(_Model):
     def rows(self) -> dict[str, DifferentiableFunction]:
         """Every row by name, with the defaults of its group filled in."""
         found: dict[str, DifferentiableFunction] = {}
-        faults: list[tuple[tuple[str | int, ...], str, str]] = []
+        faults: list[Fault] = []
         for g, group in enumerate(self.groups):
             for r, row in enumerate(group.rows):
                 place = ("groups", g, "rows", r)
@@ -257,7 +257,7 @@ class DifferentiableFunctions(_Model):
                     faults.append(((*place, "name"), "one row for each name", f"{function.name!r} again"))
                 found[function.name] = function
         if faults:
-            raise Faults(faults)
+            raise Faults(faults_of_groups(faults, self.groups))
         return found
 
 

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from conformance.engine.specs import SPECS, Model, Sentence, VersionText, area_names, load_area
 from conformance.engine.subjects import select
-from conformance.engine.yamlfile import Faults, load, worded
+from conformance.engine.yamlfile import Fault, Faults, load, worded
 
 SHIPPED = SPECS / "claims.yaml"
 REFERENCE = worded(
@@ -40,7 +40,7 @@ class Claim(Model):
 
     @model_validator(mode="after")
     def _is_decided_or_not(self) -> Claim:
-        faults: list[tuple[tuple[str | int, ...], str, str]] = []
+        faults: list[Fault] = []
         if bool(self.decided_by) == (self.undecidable is not None):
             found = "both" if self.decided_by else "neither"
             faults.append((("decided_by",), "a list of behaviours, or a key 'undecidable', and not both", found))
@@ -68,7 +68,7 @@ class Claims(Model):
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Claims:
         seen: set[str] = set()
-        faults: list[tuple[tuple[str | int, ...], str, str]] = []
+        faults: list[Fault] = []
         for s, section in enumerate(self.sections):
             for c, claim in enumerate(section.claims):
                 if claim.id in seen:

@@ -58,7 +58,7 @@ class AreaModule(pytest.Module):
             except SpecError as error:
                 faults.append(str(error))
         if faults:
-            raise self.CollectError("\n".join(faults))
+            raise self.CollectError("\n".join(dict.fromkeys("\n".join(faults).splitlines())))
 
 
 class CellItem(pytest.Item):

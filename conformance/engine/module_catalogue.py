@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from conformance.engine.catalogue import Excluded, Group
 from conformance.engine.specs import SPECS, Model, VersionText
-from conformance.engine.yamlfile import Faults, brief, faults_of, load
+from conformance.engine.yamlfile import Fault, Faults, brief, faults_of, faults_of_groups, load
 
 
 class Construction(Model):
@@ -167,7 +167,7 @@ class Modules(Model):
     def rows(self) -> dict[str, ModuleRow]:
         """Every row by name, with the defaults of its group and the common ranges filled in."""
         found: dict[str, ModuleRow] = {}
-        faults: list[tuple[tuple[str | int, ...], str, str]] = []
+        faults: list[Fault] = []
         for g, group in enumerate(self.groups):
             for r, row in enumerate(group.rows):
                 place = ("groups", g, "rows", r)
@@ -189,7 +189,7 @@ class Modules(Model):
                     faults.append(((*place, "name"), "one row for each name", f"{module.name!r} again"))
                 found[module.name] = module
         if faults:
-            raise Faults(faults)
+            raise Faults(faults_of_groups(faults, self.groups))
         return found
 
 

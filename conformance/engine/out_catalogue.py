@@ -12,7 +12,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from conformance.engine.specs import SPECS, Model, VersionText
-from conformance.engine.yamlfile import Faults, load
+from conformance.engine.yamlfile import Fault, Faults, load
 
 
 class OutForm(Model):
@@ -52,7 +52,7 @@ class OutFunctions(Model):
     @model_validator(mode="after")
     def _rows_are_sound(self) -> OutFunctions:
         names = [row.name for row in self.rows]
-        faults: list[tuple[tuple[str | int, ...], str, str]] = [
+        faults: list[Fault] = [
             (("rows", i, "name"), "one row for each name", f"{name!r} again")
             for i, name in enumerate(names)
             if name in names[:i]

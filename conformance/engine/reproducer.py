@@ -87,23 +87,29 @@ if __name__ == "__main__":
 GUARDED = '''TIME_LIMIT = 120  # seconds
 
 
+def run_main() -> None:
+    sys.exit(main())
+
+
 def guarded() -> int:
     """Run ``main`` in a process of its own, since the fault kills it or never lets it end."""
-    if "--in-process" in sys.argv:
-        return main()
     print(f"The case runs in a process of its own, for up to {TIME_LIMIT} seconds.", flush=True)
-    try:
-        child = subprocess.run([sys.executable, __file__, "--in-process"], timeout=TIME_LIMIT)
-    except subprocess.TimeoutExpired:
-        print(f"BROKEN: expected: an answer; found: none within {TIME_LIMIT} seconds")
-        return 1
-    if child.returncode < 0:
-        print(f"BROKEN: expected: an answer; found: the process was killed by {signal.Signals(-child.returncode).name}")
-        return 1
-    if child.returncode not in (0, 1, 2):
-        print(f"BROKEN: expected: an answer; found: the process ended without one, with exit status {child.returncode}")
-        return 1
-    return child.returncode
+    # a copy of this process, so that a torch that was patched here is patched there
+    child = multiprocessing.get_context("fork" if os.name == "posix" else "spawn").Process(target=run_main)
+    child.start()
+    child.join(TIME_LIMIT)
+    if child.exitcode in (0, 1, 2):
+        return child.exitcode
+    if child.exitcode is None:
+        child.kill()
+        child.join()
+        found = f"none within {TIME_LIMIT} seconds"
+    elif child.exitcode < 0:
+        found = f"the process was killed by {signal.Signals(-child.exitcode).name}"
+    else:
+        found = f"the process ended without one, with exit status {child.exitcode}"
+    print(f"BROKEN: expected: an answer; found: {found}")
+    return 1
 
 
 '''
@@ -129,7 +135,7 @@ def script(cell: Cell, check: Callable[[Any], Any], case: Any, expected: str, fo
     bundle.add_names(repr(case), *_homes(case))
     imports, definitions = bundle.script()
     needed = {"import sys", "import traceback", "import warnings", "import numpy as np", "import torch"}
-    needed |= {"import signal", "import subprocess"} if kills else set()
+    needed |= {"import multiprocessing", "import os", "import signal"} if kills else set()
     lines = sorted(needed | set(imports.splitlines()), key=_import_order)
     lines += [f"import {module}" for module in cell.target.needs]
     main = MAIN.format(check=check.__name__, start="guarded()" if kills else "main()")

@@ -39,8 +39,9 @@ Dotted = Annotated[str, Field(pattern=worded(r"^[A-Za-z_]\w*(\.\w+)*$", "a dotte
 Kebab = Annotated[
     str, Field(pattern=worded(r"^[a-z0-9]+(-[a-z0-9]+)*$", "lower-case words joined by hyphens, such as returns-self"))
 ]
-AreaName = Annotated[
-    str, Field(pattern=worded(r"^[a-z][a-z0-9_]*$", "lower-case words joined by underscores, such as state_dict"))
+Word = Annotated[
+    str,
+    Field(pattern=worded(r"^[a-z][a-z0-9_]*$", "lower-case words joined by underscores, such as cpu or state_dict")),
 ]
 Link = Annotated[str, Field(pattern=worded("^https://", "a link that begins with https://"))]
 
@@ -84,7 +85,7 @@ class Documentation(Model):
 class Subjects(Model):
     """Which entries of a catalogue a behaviour is asserted of."""
 
-    catalogue: AreaName
+    catalogue: Word
     where: dict[str, Any] = Field(default_factory=dict, description="Attributes that the row must have.")
     names: list[str] | None = Field(None, description="Only these rows.")
     except_: dict[str, str] = Field(
@@ -102,7 +103,7 @@ class Behaviour(Model):
     since: VersionText | None = Field(None, description="First release in which it holds.")
     until: VersionText | None = Field(None, description="First release in which it holds no longer.")
     requires: Dotted | list[Dotted] = Field(default_factory=list, description="Dotted names that the build must have.")
-    devices: str | list[str] = Field("any", description="'any', 'accelerator', or a list of device types.")
+    devices: Word | list[Word] = Field("any", description="'any', 'accelerator', or a list of device types.")
     needs: list[Kebab] = Field(default_factory=list, description="What the target must be able to do (capabilities).")
     values: bool = Field(True, description="Whether it takes values to tell; if not, meta tensors are asked too.")
     subjects: Subjects | None = None
@@ -146,12 +147,12 @@ class Timing(Model):
 
     kind: str | None = Field(None, description="What a report calls the subjects, such as in-place operator.")
     subjects: Subjects
-    makes: AreaName | None = Field(None, description="What makes a call of a row: conformance/performance/makers.py.")
+    makes: Word | None = Field(None, description="What makes a call of a row: conformance/performance/makers.py.")
     sizes: list[Literal["small", "medium", "large"]] = Field(
         ["small"], min_length=1, description="2**6, 2**14 and 2**22 elements; where shapes are the catalogue's: small."
     )
     dtypes: list[str] = Field(["float32"], min_length=1, description="Element types; a row's own where it lacks them.")
-    devices: str | list[str] = Field("any", description="'any', 'accelerator', or a list of device types.")
+    devices: Word | list[Word] = Field("any", description="'any', 'accelerator', or a list of device types.")
     behaviours: list[str] = Field(default_factory=list, description="Ids of behaviours that speak of what is timed.")
     untimed: Sentence | None = Field(None, description="Why these subjects are not timed.")
 
@@ -169,7 +170,7 @@ class Timing(Model):
 class Area(Model):
     """One spec file."""
 
-    area: AreaName
+    area: Word
     title: str
     page: Link
     behaviours: list[Behaviour] = Field(min_length=1)

@@ -70,12 +70,18 @@ def rows(name: str, specs: Path = SPECS) -> dict[str, Any]:
     return {row.name: row for row in found.rows}
 
 
+def _is_there(name: str, specs: Path) -> bool:
+    return any((folder / "catalogue" / f"{name}.yaml").is_file() for folder in (specs, SPECS))
+
+
 def select(wanted: Subjects, where: str, specs: Path = SPECS) -> list[Any]:
     """The rows that ``wanted`` describes, in catalogue order; ``where`` is the place to name in an error."""
     try:
         table = rows(wanted.catalogue, specs)
     except SpecError as error:
-        raise SpecError("\n".join(f"{where}: subjects.catalogue: {line}" for line in str(error).splitlines())) from None
+        if _is_there(wanted.catalogue, specs):  # the same for every behaviour: its own lines say it all
+            raise
+        raise SpecError(f"{where}: subjects.catalogue: {error}") from None
     for name in [*(wanted.names or ()), *wanted.except_]:
         if name not in table:
             raise SpecError(f"{where}: subjects: expected: a name of catalogue {wanted.catalogue!r}; found: {name!r}")

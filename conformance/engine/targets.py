@@ -12,17 +12,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
 
 from conformance.engine.documentation import MISSING, resolve
-from conformance.engine.specs import SPECS, Dotted, Model
-from conformance.engine.yamlfile import load, worded
+from conformance.engine.specs import SPECS, Dotted, Model, Word
+from conformance.engine.yamlfile import load
 
 SHIPPED = SPECS / "targets.yaml"
-Word = Annotated[str, Field(pattern=worded(r"^[a-z][a-z0-9_]*$", "a type of device such as cuda"))]
 
 # What behaviours may ask of a target, and the names in its module (torch.cuda) without which it cannot be there.
 CAPABILITIES: dict[str, tuple[str, ...]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from reprlib import Repr
@@ -31,17 +31,21 @@ class SpecError(Exception):
     """A spec file, catalogue or expectations file that cannot be used as it stands; one line a fault."""
 
 
+Fault = tuple[tuple[str | int, ...], str, str]
+
+
 class Faults(ValueError):
     """What a model's own validator found wrong: for each fault the keys that lead to it, expected and found."""
 
-    def __init__(self, faults: list[tuple[tuple[str | int, ...], str, str]]) -> None:
+    def __init__(self, faults: list[Fault]) -> None:
         self.faults = faults
         super().__init__("; ".join(f"expected: {expected}; found: {found}" for _, expected, found in faults))
 
 
 def worded(pattern: str, words: str) -> str:
     """``pattern`` for a model's field; a fault says ``words`` in the place of the regular expression."""
-    PATTERNS[pattern] = words
+    if PATTERNS.setdefault(pattern, words) != words:
+        raise ValueError(f"{pattern}: expected the words that it has: {PATTERNS[pattern]!r}; found: {words!r}")
     return pattern
 
 
@@ -132,6 +136,8 @@ def _problem(text: str, error: yaml.MarkedYAMLError) -> str:
         return "a tab where spaces indent"
     if rest.lstrip()[:1] == "*":
         return "a star that begins an alias (text that begins with * stands in quotes)"
+    if error.problem == "second occurrence":
+        return f"the anchor {(rest.split() or ['&'])[0]!r} again (each name once)"
     return str(error.problem or error).removeprefix("found ").removeprefix("but found ")
 
 
@@ -225,9 +231,25 @@ def brief(value: Any) -> str:
     return found if len(found) <= 120 else found[:120] + "…"
 
 
-def faults_of(error: ValidationError, keys: tuple[str | int, ...]) -> list[tuple[tuple[str | int, ...], str, str]]:
+def faults_of(error: ValidationError, keys: tuple[str | int, ...]) -> list[Fault]:
     """The faults of a part that was validated by itself, as ``Faults`` takes them; ``keys`` lead to the part."""
     return [((*keys, *inner), expected, found) for inner, expected, found in _flat(error)]
+
+
+def faults_of_groups(faults: list[Fault], groups: Sequence[Any]) -> list[Fault]:
+    """The faults at ``groups.G.rows.R.KEY``; one that comes from a group's defaults is told once, and there."""
+    told: dict[Fault, None] = {}
+    spoiled = set()
+    for keys, expected, found in faults:
+        g, r, key = int(keys[1]), int(keys[3]), (*keys, "name")[4]
+        inherited = len(keys) > 4 and key not in groups[g].rows[r]
+        if inherited and "alias_of" in groups[g].rows[r]:
+            continue  # what it is an alias of has it too
+        if inherited and key in groups[g].defaults:
+            spoiled.add(g)
+            keys = ("groups", g, "defaults", *keys[4:])
+        told[keys, expected, found] = None
+    return [fault for fault in told if fault[0][2] == "defaults" or fault[0][1] not in spoiled]
 
 
 def _place(loaded: Any, keys: tuple[str | int, ...], missing: bool) -> tuple[str | int, ...]:

@@ -69,4 +69,7 @@ def activations(cell: Cell) -> Inputs:
             found.append(
                 Activation(names[(turn + step) % len(names)], plan, row.function, tuple(row.args), row.accuracy)
             )
+    for args in getattr(row, "others", ()):
+        plan = corner("float32", (17,), "contiguous", "ordinary", "any", cell.target.device, 0)
+        found += [Activation(name, plan, row.function, tuple(args), row.accuracy) for name in names]
     return Inputs(found)

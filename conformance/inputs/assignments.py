@@ -51,10 +51,10 @@ class Assignment:
     def for_torch(self) -> Any:
         """The index with its tensors built; one that is alone stands without a tuple, as people write it.
 
-        A sequence keeps the tuple: without one it has long been an index for each dimension.
+        A sequence of more than numbers keeps the tuple: without one it has long been an index for each dimension.
         """
         parts = tuple(built_part(part) for part in self.index)
-        return parts[0] if len(parts) == 1 and not isinstance(parts[0], list | range) else parts
+        return parts[0] if stands_alone(self.index) else parts
 
     def for_numpy(self) -> tuple[Any, ...]:
         """The index with its tensors as arrays."""
@@ -106,9 +106,15 @@ class Assignment:
             plan = self.value
             lines += [f"value = {plan.code()}"] if isinstance(plan, Strided) else plan.statements("value")
             value = "value"
-        alone = len(parts) == 1 and not isinstance(self.index[0], list | range)
-        index = parts[0] if alone else f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
+        index = parts[0] if stands_alone(self.index) else f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
         return "\n".join([*lines, f"x[{index}] = {f'x[{value}]' if isinstance(self.value, OwnPart) else value}"])
+
+
+def stands_alone(index: tuple[Any, ...]) -> bool:
+    """Whether people write an index without a tuple, and it says the same."""
+    if len(index) != 1 or isinstance(index[0], range):
+        return False
+    return not isinstance(index[0], list) or (index[0] != [] and not isinstance(index[0][0], list))
 
 
 def long_index(*indices: int) -> Strided:
@@ -285,7 +291,13 @@ def basic_assignments(cell: Cell) -> Inputs:
     """Assignments through integers, slices, None and Ellipsis, also of parts of the same tensor and of lazy views."""
     device = cell.target.device
     large = large_assignments(device, ((slice(3, None),), (Ellipsis, slice(None, None, 2))))
-    corners = (*assignments(device, False), *own_assignments(device), *lazy_assignments(device, (1,)), *large)
+    # what NumPy cuts off towards zero
+    cut = [
+        Assignment(corner(dtype, (3,), "contiguous", "ordinary", "any", device), index, number)
+        for dtype, number in (("int64", -2.75), ("int8", -1.5), ("int32", 2.75))
+        for index in ((1,), (EVERY,))
+    ]
+    corners = (*assignments(device, False), *own_assignments(device), *lazy_assignments(device, (1,)), *cut, *large)
     return Inputs(corners, assignment_strategy(device, False))
 
 

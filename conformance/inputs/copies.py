@@ -59,6 +59,7 @@ def as_tensor_arrays(cell: Cell) -> Inputs:
     return applied_arrays(
         cell, "torch.as_tensor(x)", "torch.as_tensor(x, device='cpu')",
         "torch.as_tensor(x, dtype=torch.from_numpy(x).dtype)",
+        "torch.as_tensor(data=x, dtype=torch.from_numpy(x).dtype, device='cpu')",
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FAMILY = {"signed": ("int8", "int16", "int32", "int64")}
 INF, NAN = float("inf"), float("nan")
+EDGES = (127, -128, 100, -1)
 
 
 class Further(NamedTuple):
@@ -36,6 +37,7 @@ class Further(NamedTuple):
     accuracy: str | None = None
     shape: tuple[int, ...] | None = None
     beyond: bool = False  # whether these are element types that the row leaves out
+    layout: str = "contiguous"  # of self
 
 
 class Tensor(NamedTuple):
@@ -74,6 +76,7 @@ TABLE: dict[str, tuple[Further, ...]] = {
     "ldexp_": (Further(("float32", "float64"), (1.5, -0.75, 2.0), (Tensor((3,), (20, -30, 9), "int64"),)),),
     "logit_": (Further(("floating",), (0.0, 1.0, 0.5, 0.25, 0.0), (2**-8,)),),
     "round_": (
+        Further(("floating",), (-3.5, -2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 3.5)),
         Further(("floating",), (INF, -INF, 0.5, -1.25), (), {"decimals": 5}, "rounded"),
         Further(("float32", "float64"), (1011 / 8192, -2.71875, 0.5, -77 / 1024), (), {"decimals": 5}, "fused"),
         Further(("float64",), (1011 / 8192, -2.71875, 123.456787109375), (), {"decimals": 4}, "fused"),
@@ -89,6 +92,7 @@ TABLE: dict[str, tuple[Further, ...]] = {
     ),
     "nan_to_num_": (Further(("integral",), (1, 2, 3, 5), (), {"nan": 7.0}),),
     "add_": (
+        Further(("int8",), EDGES, (EDGES,), {"alpha": 3}),
         Further(("signed", "floating", "complex"), (1, 2, 3, 5), ((7, 1, 2, 4),), {"alpha": -1}, "fused"),
         Further(("integral", "floating"), (1, 2, 3, 5), ((7, 1, 2, 4),), {"alpha": 3}, "fused"),
         Further(("floating",), (1, 2, 3, 5), ((NAN, 1.0, INF, 4.0),), {"alpha": 0}, "fused"),
@@ -113,6 +117,14 @@ TABLE: dict[str, tuple[Further, ...]] = {
         Further(("bool",), (True, False), (2,)),
         Further(("bool",), (True, False), (Tensor((2,), (2, 0), "uint8"),)),
     ),
+    "sub_": (Further(("int8",), EDGES, (EDGES,), {"alpha": 3}),),
+    "index_fill_": (
+        Further(("float32", "int64"), (1, 2, 3), (-1, Tensor((1,), (1,), "int64"), 5), {}, None, (4, 3, 2)),
+    ),
+    "index_copy_": (
+        Further(("float32", "int64"), (1, 2, 3), (-1, Tensor((1,), (1,), "int64"), Tensor((4, 3, 1), (5, 7))), {}, None,
+                (4, 3, 2)),
+    ),
     "sqrt_": (
         Further(("complex128",), (1e200 + 1e200j, -3e180 + 1j)),
         Further(("complex64",), (1e30 + 1e30j, -4e20j)),
@@ -125,7 +137,9 @@ TABLE: dict[str, tuple[Further, ...]] = {
     "sgn_": (Further(("complex64",), (3e30 + 4e30j, -2.5e20j)), Further(("complex128",), (3e150 + 4e150j,))),
     "sigmoid_": (Further(("complex128",), (-6 + 0.5j, -12 - 1j, 9 + 2j)),),
     "copy_": (Further(("float32", "int64", "bool"), (1,), (Tensor((70, 70), (0.5, 1.0, 2.0), "float64"),), {}, None,
-                      (70, 70)),),
+                      (70, 70)),
+              Further(("float32", "int64", "complex64"), (1,), (Tensor((2, 3, 2, 2), (1, 2, 3, 5, 7)),), {}, None,
+                      (2, 3, 2, 2), False, "channels_last")),
     "fill_diagonal_": (
         Further(("float32", "int64"), (1,), (5,), {}, None, (12, 12)),
         Further(("int32", "uint8"), (1,), (3.5,), {}, None, (3, 3)),
@@ -159,7 +173,7 @@ def further_values(row: Operator, device: str) -> Iterator[Call]:
 def _call(row: Operator, further: Further, dtype: str, device: str) -> Call:
     shape = further.shape or (len(further.data),)
     args = [_operand(value, dtype, shape, device) for value in further.args]
-    self_ = strided(dtype, shape, "contiguous", further.data, device)
+    self_ = strided(dtype, shape, further.layout, further.data, device)
     call = call_of(row, row.variants[0], self_, args, further.keywords, "further")
     return replace(call, accuracy=further.accuracy) if further.accuracy else call
 

@@ -39,7 +39,7 @@ def view_call(row: Operator, choice: Sequence[Any], plans: Any) -> Call:
     rank, name = len(shape), row.name
     args: tuple[Any, ...] = ()
     if name in ("transpose_", "swapaxes_", "swapdims_"):
-        pairs = ((0, -1), (-1, 0), (0, rank // 2), (rank - 1, rank - 1))
+        pairs = ((0, -1), (-1, 0), (0, rank // 2), (-rank, 1 - rank) if rank > 2 else (rank - 1, rank - 1))
         args = pairs[number] if rank else ((0, -1), (-1, 0), (0, 0), (-1, -1))[number]
     elif name == "unsqueeze_":
         args = ((0, -1, rank, -rank - 1)[number],)

@@ -13,6 +13,7 @@ from conformance.oracles import expect, memory, numbers, writes
 
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
+ACTIVATION_DEFAULTS = {"leaky_relu": (0.01,), "elu": (1.0,), "celu": (1.0,), "hardtanh": (-1.0, 1.0)}
 
 
 def overwritten(case: Any) -> None:
@@ -33,6 +34,7 @@ def activated(function: str, x: np.ndarray, args: tuple[float, ...]) -> np.ndarr
 
 
 def _formula(function: str, x: Any, args: tuple[float, ...]) -> Any:
+    args = args or ACTIVATION_DEFAULTS.get(function, ())
     if function in ("relu", "relu6", "hardtanh"):
         low, high = {"relu": (0.0, np.inf), "relu6": (0.0, 6.0)}.get(function, args)
         return np.clip(x, low, high)
@@ -50,8 +52,8 @@ def _formula(function: str, x: Any, args: tuple[float, ...]) -> Any:
         return np.clip(x + 3, 0, 6) / 6
     if function == "threshold":
         return np.where(x > args[0], x, args[1])
-    if function == "dropout":
-        return np.zeros_like(x)
+    if function == "dropout":  # of the probability 0 or 1
+        return np.zeros_like(x) if args[0] else x
     if function == "silu":
         return x / (1 + np.exp(-x))
     return x * np.tanh(np.log1p(np.exp(x)))

@@ -155,6 +155,11 @@ def crashes(case: Number) -> None:
     os.abort()
 
 
+def dies_of_signbit(case: Number) -> None:
+    """Calls one function of torch, which somebody may have patched."""
+    torch.signbit(torch.zeros(1))
+
+
 def hangs(case: Number) -> None:
     """Never comes back."""
     time.sleep(1000)

@@ -369,6 +369,16 @@ def test_a_fault_of_the_area_is_a_collection_error(
     assert "INTERNALERROR" not in result.output
 
 
+def test_a_fault_of_a_catalogue_is_said_once(run: Runner, tmp_path: Path) -> None:
+    """A catalogue that cannot be used is one line, however many behaviours have their subjects from it."""
+    project(tmp_path / "p", LEVELS, rows={"passes": 2, "shouts": 2})
+    (tmp_path / "p" / "specs" / "catalogue" / "tools.yaml").write_text("catalogue: tools\nrows:\n- {nome: t0}\n")
+    result = run()
+
+    assert 2 == result.status, result.output
+    assert 1 == result.output.count("specs/catalogue/tools.yaml:3: rows.0.name: expected: a key 'name'; found: nothing")
+
+
 def test_one_broken_area_does_not_hide_the_others(run: Runner, tmp_path: Path) -> None:
     """With ``--continue-on-collection-errors`` the sound areas run, and the record is marked as incomplete."""
     project(tmp_path / "p", {"passes": "must"})

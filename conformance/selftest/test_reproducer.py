@@ -34,9 +34,9 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-def execute(folder: Path, text: str, *arguments: str) -> tuple[int, str]:
+def execute(folder: Path, text: str, *arguments: str, alone: str = ALONE) -> tuple[int, str]:
     """Exit status and output of a script, run where this project cannot be imported."""
-    (folder / "alone.py").write_text(ALONE)
+    (folder / "alone.py").write_text(alone)
     (folder / "script.py").write_text(text, encoding="utf-8")
     command = [sys.executable, "-I", "alone.py", "script.py", *arguments]
     environment = {"PYTHONIOENCODING": "ascii", "PATH": "/nowhere"}
@@ -92,6 +92,16 @@ def test_a_fault_that_kills_or_hangs_is_broken(tmp_path: Path, check: Any, word:
     assert word in output
     assert "The case runs in a process of its own, for up to 15 seconds." in output.splitlines()
     assert f"torch {torch.__version__}" in output  # what the child said before its end is not lost
+
+
+def test_a_guarded_script_meets_what_is_patched(tmp_path: Path) -> None:
+    """A torch that another program patched before it ran the script is broken in the process of the case too."""
+    text = script(examples.dies_of_signbit, Number(1), kills=True)
+    broken = f"import torch\ntorch.signbit = lambda x: __import__('os').abort()\n{ALONE}"
+    found = execute(tmp_path, text), execute(tmp_path, text, alone=broken)
+
+    assert [0, 1] == [status for status, _ in found], found
+    assert "found: the process was killed by SIGABRT" in found[1][1]
 
 
 def test_a_guarded_script_ends_with_its_child_and_says_how_long_it_may_take(tmp_path: Path) -> None:

@@ -235,7 +235,6 @@ NAMING = {
     "engine/environment.py": "which toolkit torch was built with",
     "engine/misgivings.py": "types that a pattern may speak of on a machine without them",
     "engine/options.py": "an example",
-    "engine/targets.py": "an example",
     "engine/switches.py": "the autocast switch of CUDA, which every build has",
     "inputs/device_memory.py": "switches of precision that torch.backends has for CUDA only",
     "inputs/loader_pinning.py": "what pinned memory is for, in releases before torch.accelerator",

@@ -64,6 +64,13 @@ def test_a_sound_file_is_loaded(tmp_path: Path) -> None:
             "a list",
             "{'a': 1}",
         ),
+        (
+            GOOD.replace("level: must", "devices: CPU\n    level: must"),
+            7,
+            "behaviours.0.devices",
+            "lower-case",
+            "'CPU'",
+        ),
         (GOOD.replace("level: must", "devices: []\n    level: must"), 7, "behaviours.0.devices", "at least one", "[]"),
         (
             GOOD.replace("level: must", "requires: a b\n    level: must"),
@@ -118,6 +125,7 @@ def test_a_fault_of_content_names_its_key(
         ("? [a, list]\n: b", 1, "no text"),
         ("a: 1\nb: \x00", 2, "control characters"),
         ("a: &a [*a]", 1, "an alias inside"),
+        ("a: &x 1\nb: &x 2\n", 2, "the anchor '&x' again (each name once)"),
         ("[" * 3000, 1, "levels of nesting"),
         ("- " * 100_000, 1, "levels of nesting"),
     ],
@@ -224,6 +232,17 @@ def test_rows_of_operators_name_their_own_line(tmp_path: Path) -> None:
         "demo.yaml:10: groups.0.rows.3.alias_of: expected: the name of another row",
     ] == found[2:5]
     assert found[5].startswith("demo.yaml:11: groups.0.rows.4.arguments: expected: ")
+
+
+def test_a_fault_of_a_group_is_told_once(tmp_path: Path) -> None:
+    """What a group's defaults get wrong is no fault of its rows, nor of their aliases in other groups."""
+    content = (
+        "catalogue: operators\ntitle: T\npage: P\ngroups:\n- title: G\n  defaults: {kimd: view, dtypes: [float32]}\n"
+        "  rows: [{name: a_}, {name: b_}]\n- title: H\n  rows: [{name: c_, alias_of: a_}]\n"
+    )
+    (fault,) = faults(tmp_path, content, Operators)
+
+    assert fault.startswith("demo.yaml:6: groups.0.defaults.kimd: expected: no such key")
 
 
 def test_rows_of_a_catalogue_have_names_of_their_own(tmp_path: Path) -> None:

@@ -57,6 +57,32 @@ def hardtanh_in_place_forgets_its_upper_bound() -> AbstractContextManager[Any]:
     return patched(torch.nn.functional, "hardtanh", make)
 
 
+@falsifies(MODULE, subject="LeakyReLU")
+def leaky_relu_in_place_forgets_the_sign_of_its_slope() -> AbstractContextManager[Any]:
+    """F.leaky_relu(x, -0.5, inplace=True) has the slope 0.5."""
+
+    def make(original: Any) -> Any:
+        def leaky_relu(x: Any, slope: float = 0.01, inplace: bool = False) -> Any:
+            return original(x, abs(slope) if inplace else slope, inplace)
+
+        return leaky_relu
+
+    return patched(torch.nn.functional, "leaky_relu", make)
+
+
+@falsifies(MODULE, subject="Dropout")
+def dropout_in_place_of_nothing_writes_zeros() -> AbstractContextManager[Any]:
+    """F.dropout(x, 0.0, inplace=True) drops everything."""
+
+    def make(original: Any) -> Any:
+        def dropout(x: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+            return original(x, 1.0 if inplace and not p else p, training, inplace)
+
+        return dropout
+
+    return patched(torch.nn.functional, "dropout", make)
+
+
 @falsifies("inplace.activation-takes-inplace-unsaid", subject="SiLU")
 def silu_of_a_strided_input_is_not_in_place() -> AbstractContextManager[Any]:
     """F.silu(x, inplace=True) leaves a strided x alone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
@@ -78,6 +79,34 @@ def a_slice_without_a_tuple_writes_nothing() -> AbstractContextManager[Any]:
 def a_uint16_number_is_not_written() -> AbstractContextManager[Any]:
     """x[i] = v writes nothing to a strided uint16 tensor."""
     return lost(lambda x, parts, v: x.dtype is getattr(torch, "uint16", None) and not x.is_contiguous())
+
+
+@falsifies(BASIC)
+def a_number_with_a_fraction_is_rounded_down() -> AbstractContextManager[Any]:
+    """x[i] = -2.75 writes -3 into whole numbers."""
+
+    def make(original: Any) -> Any:
+        def broken(self: Any, index: Any, value: Any) -> None:
+            down = isinstance(value, float) and self.dtype is torch.int64
+            original(self, index, math.floor(value) if down else value)
+
+        return broken
+
+    return patched(torch.Tensor, "__setitem__", make)
+
+
+@falsifies(ADVANCED)
+def a_list_of_bools_is_read_as_numbers() -> AbstractContextManager[Any]:
+    """x[[True, False]] = v writes what x[[1, 0]] = v does, where the list stands alone."""
+
+    def make(original: Any) -> Any:
+        def broken(self: Any, index: Any, value: Any) -> None:
+            flags = isinstance(index, list) and all(isinstance(flag, bool) for flag in index)
+            original(self, [int(flag) for flag in index] if flags else index, value)
+
+        return broken
+
+    return patched(torch.Tensor, "__setitem__", make)
 
 
 def unconjugated() -> AbstractContextManager[Any]:

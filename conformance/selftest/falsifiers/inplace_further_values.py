@@ -233,3 +233,52 @@ def a_half_is_rounded_to_even() -> AbstractContextManager[Any]:
         return original(self, mask, round(value) if near else value)
 
     return instead("masked_fill_", other)
+
+
+@falsifies(VALUES, subject="copy_")
+def channels_last_are_copied_in_another_order() -> AbstractContextManager[Any]:
+    """copy_ into channels-last memory reverses the channels of a contiguous source of the same type."""
+
+    def other(original: Any, self: Any, src: Any, *args: Any) -> Any:
+        last = self.dim() == 4 and self.is_contiguous(memory_format=torch.channels_last) and not self.is_contiguous()
+        alike = last and src.dtype is self.dtype and src.shape == self.shape and src.is_contiguous()
+        return original(self, src.flip(1) if alike else src, *args)
+
+    return instead("copy_", other)
+
+
+@falsifies(VALUES, subject="add_")
+def a_multiple_that_leaves_int8_stays_at_its_end() -> AbstractContextManager[Any]:
+    """add_(other, alpha=3) of int8 is held at 127 and -128 where it does not fit."""
+
+    def other(original: Any, self: Any, addend: Any, **keywords: Any) -> Any:
+        if self.dtype is torch.int8 and isinstance(addend, torch.Tensor) and keywords.get("alpha") == 3:
+            total = self.to(torch.int32) + 3 * addend.to(torch.int32)
+            return (
+                self.copy_(total.clamp(-128, 127)) if total.shape == self.shape else original(self, addend, **keywords)
+            )
+        return original(self, addend, **keywords)
+
+    return instead("add_", other)
+
+
+@falsifies(VALUES, subject="transpose_")
+def the_dimensions_counted_from_the_end_are_mistaken() -> AbstractContextManager[Any]:
+    """transpose_(-3, -2) of three dimensions or more exchanges others."""
+
+    def other(original: Any, self: Any, first: int, second: int) -> Any:
+        return original(self, first, -1 if first < second < -1 else second)
+
+    return instead("transpose_", other)
+
+
+@falsifies(VALUES, subject="round_")
+def a_half_below_zero_is_rounded_away_from_it() -> AbstractContextManager[Any]:
+    """round_ makes -3 of -2.5 in float64."""
+
+    def other(original: Any, self: Any, **keywords: Any) -> Any:
+        away = self == -2.5 if self.dtype is torch.float64 and not keywords else None
+        found = original(self, **keywords)
+        return found if away is None else found.masked_fill_(away, -3.0)
+
+    return instead("round_", other)

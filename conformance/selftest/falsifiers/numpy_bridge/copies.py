@@ -33,6 +33,15 @@ def as_tensor_copies_parameters():
     )  # fmt: skip
 
 
+@falsifies("numpy_bridge.as-tensor-shares-arrays")
+def as_tensor_copies_arrays_of_which_all_is_said():
+    """as_tensor copies an array where both the type and the device that it has are given."""
+    return altered(
+        torch, "as_tensor",
+        then(lambda t, x=None, **k: t.clone() if isinstance(k.get("data", x), np.ndarray) and len(k) > 1 else t),
+    )  # fmt: skip
+
+
 @falsifies("numpy_bridge.as-tensor-converts")
 def as_tensor_loses_nan_on_the_way_to_float16():
     """as_tensor from bfloat16 to float16 has 0 for NaN."""
