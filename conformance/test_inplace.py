@@ -110,6 +110,14 @@ from conformance.oracles.writes import kept_outside, nearly_wrote, picked, same_
 # What torch raises for arguments that a method cannot take.
 REFUSED = (RuntimeError, TypeError, IndexError, ValueError)
 
+
+def leaves_in_self(case: Call, expected: np.ndarray) -> None:
+    """Expect a call to leave these elements in self, bit for bit, and every other byte of its storage as it was."""
+    live = case.build()
+    live.apply()
+    wrote(expected, live.self_, case.self_, f"self after {case.method}")
+
+
 # --- values and memory ----------------------------------------------------------------------------------------
 
 
@@ -1162,9 +1170,7 @@ def test_index_add_rejects_sizes(case: Call) -> None:
 @cases(indexing.index_copy_cases)
 def test_index_copy_copies_rows(case: Call) -> None:
     """index_copy_ copies each row of the source to the row of self that the index names."""
-    live = case.build()
-    live.apply()
-    wrote(loops.index_copied(case.self_, *case.args), live.self_, case.self_, "self after index_copy_")
+    leaves_in_self(case, loops.index_copied(case.self_, *case.args))
 
 
 @cases(indexing.repeated_index_copy_cases)
@@ -1184,27 +1190,21 @@ def test_index_copy_rejects_sizes(case: Call) -> None:
 @cases(indexing.index_fill_cases)
 def test_index_fill_fills_rows(case: Call) -> None:
     """index_fill_ fills the rows of self that the index names, and no others, with the value."""
-    live = case.build()
-    live.apply()
-    wrote(loops.index_filled(case.self_, *case.args), live.self_, case.self_, "self after index_fill_")
+    leaves_in_self(case, loops.index_filled(case.self_, *case.args))
 
 
 @cases(indexing.multiplying_cases)
 def test_index_reduce_multiplies(case: Call) -> None:
     """index_reduce_ with "prod" multiplies the rows for one index, and what self held unless include_self=False."""
-    live = case.build()
-    live.apply()
     expected = loops.index_reduced(case.self_, *case.args, **case.kwargs)
-    wrote(expected, live.self_, case.self_, "self after index_reduce_")
+    leaves_in_self(case, expected)
 
 
 @cases(indexing.half_multiplying_cases)
 def test_index_reduce_multiplies_in_half_precision(case: Call) -> None:
     """index_reduce_ with "prod" does so in half precision and bfloat16 too."""
-    live = case.build()
-    live.apply()
     expected = loops.index_reduced(case.self_, *case.args, **case.kwargs)
-    wrote(expected, live.self_, case.self_, "self after index_reduce_")
+    leaves_in_self(case, expected)
 
 
 @cases(indexing.averaging_cases)
@@ -1228,10 +1228,8 @@ def test_index_reduce_averages_many_rows(case: Call) -> None:
 @cases(indexing.extreme_cases)
 def test_index_reduce_keeps_extremes(case: Call) -> None:
     """index_reduce_ with "amax" or "amin" keeps the extreme of the rows for one index, and of self if included."""
-    live = case.build()
-    live.apply()
     expected = loops.index_reduced(case.self_, *case.args, **case.kwargs)
-    wrote(expected, live.self_, case.self_, "self after index_reduce_")
+    leaves_in_self(case, expected)
 
 
 @cases(indexing.index_reduce_misfits)
@@ -1255,17 +1253,13 @@ def test_index_reduce_of_other_types(case: Call) -> None:
 @cases(scattering.scatter_cases)
 def test_scatter_writes_the_source(case: Call) -> None:
     """scatter_ writes each element of the source to the place in self that the index gives along the dimension."""
-    live = case.build()
-    live.apply()
-    wrote(loops.scattered(case.self_, *case.args), live.self_, case.self_, "self after scatter_")
+    leaves_in_self(case, loops.scattered(case.self_, *case.args))
 
 
 @cases(scattering.scatter_number_cases)
 def test_scatter_writes_a_number(case: Call) -> None:
     """scatter_ of a number writes it to every place that the index gives, and to no other."""
-    live = case.build()
-    live.apply()
-    wrote(loops.scattered(case.self_, *case.args), live.self_, case.self_, "self after scatter_")
+    leaves_in_self(case, loops.scattered(case.self_, *case.args))
 
 
 @cases(scattering.repeated_scatter_cases)
@@ -1279,22 +1273,16 @@ def test_scatter_picks_one_of_the_duplicates(case: Call) -> None:
 @cases(scattering.reducing_scatter_cases)
 def test_scatter_reduces(case: Call) -> None:
     """scatter_ with reduce="add" or "multiply" adds to self, or multiplies it by, every value that falls on a place."""
-    live = case.build()
-    live.apply()
     (dim, index, source), reduce = case.args, {"add": "sum", "multiply": "prod"}[case.kwargs["reduce"]]
     expected = loops.scatter_reduced(case.self_, dim, index, source, reduce)
-    wrote(expected, live.self_, case.self_, "self after scatter_")
+    leaves_in_self(case, expected)
 
 
 @cases(scattering.scatter_add_cases)
 def test_scatter_add_adds_every_value(case: Call) -> None:
     """scatter_add_ adds every value of the source to the place in self that the index gives, however often."""
-    live = case.build()
-    live.apply()
     dim, index, source = case.args
-    wrote(
-        loops.scatter_reduced(case.self_, dim, index, source, "sum"), live.self_, case.self_, "self after scatter_add_"
-    )
+    leaves_in_self(case, loops.scatter_reduced(case.self_, dim, index, source, "sum"))
 
 
 @cases(scattering.scatter_reduce_cases)
@@ -1330,9 +1318,7 @@ def test_scatter_rejects_indices(case: Call) -> None:
 @cases(positions.index_put_cases)
 def test_index_put_writes(case: Call) -> None:
     """index_put_ writes each value to the place in self that the indices name."""
-    live = case.build()
-    live.apply()
-    wrote(loops.index_put_at(case.self_, *case.args), live.self_, case.self_, "self after index_put_")
+    leaves_in_self(case, loops.index_put_at(case.self_, *case.args))
 
 
 @cases(positions.index_put_cases, acts.acted)
@@ -1347,10 +1333,8 @@ def test_index_put_is_assignment(case: Call) -> None:
 @cases(positions.accumulating_index_put_cases)
 def test_index_put_accumulates_every_duplicate(case: Call) -> None:
     """index_put_ with accumulate=True adds every value to the place that its indices name, however often."""
-    live = case.build()
-    live.apply()
     expected = loops.index_put_at(case.self_, *case.args, **case.kwargs)
-    wrote(expected, live.self_, case.self_, "self after index_put_")
+    leaves_in_self(case, expected)
 
 
 @cases(positions.repeated_index_put_cases)
@@ -1369,17 +1353,13 @@ def test_index_put_leaves_the_rest_alone(case: Call) -> None:
 @cases(positions.index_put_from_the_end_cases)
 def test_index_put_counts_from_the_end(case: Call) -> None:
     """index_put_ counts a negative index from the end of its dimension, as an assignment does."""
-    live = case.build()
-    live.apply()
-    wrote(loops.index_put_at(case.self_, *case.args), live.self_, case.self_, "self after index_put_")
+    leaves_in_self(case, loops.index_put_at(case.self_, *case.args))
 
 
 @cases(positions.index_put_mask_cases)
 def test_index_put_takes_masks(case: Call) -> None:
     """index_put_ with a bool mask writes to the places where it is True, in row-major order, as an assignment does."""
-    live = case.build()
-    live.apply()
-    wrote(loops.index_put_at(case.self_, *case.args), live.self_, case.self_, "self after index_put_")
+    leaves_in_self(case, loops.index_put_at(case.self_, *case.args))
 
 
 @cases(positions.foreign_index_put_cases)
@@ -1391,17 +1371,13 @@ def test_index_put_rejects_another_type(case: Call) -> None:
 @cases(positions.put_cases)
 def test_put_writes(case: Call) -> None:
     """put_ writes each element of the source to the place that the index gives in self read as one dimension."""
-    live = case.build()
-    live.apply()
-    wrote(loops.put_at(case.self_, *case.args), live.self_, case.self_, "self after put_")
+    leaves_in_self(case, loops.put_at(case.self_, *case.args))
 
 
 @cases(positions.accumulating_put_cases)
 def test_put_accumulates(case: Call) -> None:
     """put_ with accumulate=True adds every element of the source to the place that the index gives."""
-    live = case.build()
-    live.apply()
-    wrote(loops.put_at(case.self_, *case.args), live.self_, case.self_, "self after put_")
+    leaves_in_self(case, loops.put_at(case.self_, *case.args))
 
 
 @cases(positions.uneven_put_cases)
@@ -1413,17 +1389,13 @@ def test_put_rejects_sizes(case: Call) -> None:
 @cases(masks.masked_fill_cases)
 def test_masked_fill_fills(case: Call) -> None:
     """masked_fill_ writes the value to the places of self where the broadcast mask is True, and to no other."""
-    live = case.build()
-    live.apply()
-    wrote(loops.masked_filled(case.self_, *case.args), live.self_, case.self_, "self after masked_fill_")
+    leaves_in_self(case, loops.masked_filled(case.self_, *case.args))
 
 
 @cases(masks.masked_scatter_cases)
 def test_masked_scatter_consumes_in_order(case: Call) -> None:
     """masked_scatter_ writes the source's elements, from the first on, to the places where the mask is True."""
-    live = case.build()
-    live.apply()
-    wrote(loops.masked_scattered(case.self_, *case.args), live.self_, case.self_, "self after masked_scatter_")
+    leaves_in_self(case, loops.masked_scattered(case.self_, *case.args))
 
 
 @cases(masks.short_masked_scatter_cases)
@@ -1441,28 +1413,22 @@ def test_masks_must_broadcast(case: Call) -> None:
 @cases(positions.fill_diagonal_cases)
 def test_fill_diagonal_fills(case: Call) -> None:
     """fill_diagonal_ writes the value where all indices are equal, and nowhere else."""
-    live = case.build()
-    live.apply()
     expected = loops.diagonal_filled(case.self_, *case.args, **case.kwargs)
-    wrote(expected, live.self_, case.self_, "self after fill_diagonal_")
+    leaves_in_self(case, expected)
 
 
 @cases(positions.wrapped_diagonal_cases)
 def test_fill_diagonal_wraps(case: Call) -> None:
     """fill_diagonal_ with wrap=True begins another diagonal below the first in a tall matrix, one row apart."""
-    live = case.build()
-    live.apply()
     expected = loops.diagonal_filled(case.self_, *case.args, **case.kwargs)
-    wrote(expected, live.self_, case.self_, "self after fill_diagonal_")
+    leaves_in_self(case, expected)
 
 
 @cases(positions.strided_diagonal_cases)
 def test_fill_diagonal_wraps_whatever_the_strides(case: Call) -> None:
     """fill_diagonal_ with wrap=True does the same for a matrix that is not contiguous."""
-    live = case.build()
-    live.apply()
     expected = loops.diagonal_filled(case.self_, *case.args, **case.kwargs)
-    wrote(expected, live.self_, case.self_, "self after fill_diagonal_")
+    leaves_in_self(case, expected)
 
 
 @cases(positions.undiagonal_cases)
@@ -2166,18 +2132,14 @@ def test_bernoulli_follows_each_probability(case: Call) -> None:
 @cases(fills.apply_cases)
 def test_apply_replaces_each_element(case: Call) -> None:
     """apply_ replaces each element by what the function makes of it."""
-    live = case.build()
-    live.apply()
     function = case.args[0].build()
     expected = np.array([function(v) for v in case.self_.array.ravel().tolist()], case.self_.array.dtype)
-    wrote(expected.reshape(case.self_.shape), live.self_, case.self_, "self after apply_")
+    leaves_in_self(case, expected.reshape(case.self_.shape))
 
 
 @cases(fills.map_cases)
 def test_map_stores_the_results(case: Call) -> None:
     """map_ replaces each element by what the function makes of it and of the other tensor's, broadcast."""
-    live = case.build()
-    live.apply()
     other, function = case.args[0].array, case.args[1].build()
     pairs = zip(
         case.self_.array.ravel().tolist(),
@@ -2185,7 +2147,7 @@ def test_map_stores_the_results(case: Call) -> None:
         strict=True,
     )
     expected = np.array([function(a, b) for a, b in pairs], case.self_.array.dtype)
-    wrote(expected.reshape(case.self_.shape), live.self_, case.self_, "self after map_")
+    leaves_in_self(case, expected.reshape(case.self_.shape))
 
 
 @cases(fills.unmappable_cases)
