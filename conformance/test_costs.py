@@ -177,6 +177,12 @@ def test_channels_last_costs_no_convolution_dear(case: Contest) -> None:
     contested.takes_less_time(case)
 
 
+@cases(contests.compiled_chains)
+def test_compiled_chains_take_no_longer(case: Contest) -> None:
+    """A chain of pointwise functions that torch.compile has compiled takes no more processor time than without, from the second call on."""  # noqa: E501
+    contested.takes_less_time_compiled(case)
+
+
 @cases(contests.copies_to_device)
 def test_pinned_memory_is_copied_sooner(case: Contest) -> None:
     """A copy from pinned memory with non_blocking takes a device no longer than one from pageable memory."""

@@ -303,6 +303,43 @@ def channels_last_is_convolved_three_times() -> Break:
     return method("forward", other, torch.nn.Conv2d)
 
 
+@falsifies(f"{AREA}.compiled-chains-take-no-longer", dear=True)
+def what_is_compiled_is_called_twice() -> Break:
+    """torch.compile gives a function that calls the given one twice."""
+
+    def other(original: Any, model: Any) -> Any:
+        return lambda x: (model(x), model(x))[1]
+
+    return method("compile", other, torch)
+
+
+@falsifies(f"{AREA}.workers-wait-side-by-side")
+def workers_are_ignored() -> Break:
+    """A loader of a map-style dataset without persistent workers loads in the main process."""
+    from torch.utils.data import dataloader
+
+    def other(original: Any, self: Any) -> Any:
+        if self.persistent_workers or isinstance(self.dataset, torch.utils.data.IterableDataset):
+            return original(self)
+        for name, value in (("num_workers", 0), ("prefetch_factor", None)):
+            object.__setattr__(self, name, value)
+        return dataloader._SingleProcessDataLoaderIter(self)
+
+    return method("_get_iterator", other, dataloader.DataLoader)
+
+
+@falsifies(f"{AREA}.in-place-allocates-no-result", subject="add_")
+def more_than_a_mebibyte_is_added_by_way_of_a_result() -> Break:
+    """add_ of more than a mebibyte computes a result and copies it."""
+
+    def other(original: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.numel() * self.element_size() > 1 << 20:
+            return self.copy_(self.add(*args, **kwargs))
+        return original(self, *args, **kwargs)
+
+    return method("add_", other)
+
+
 @falsifies(f"{AREA}.workers-wait-side-by-side")
 def persistent_workers_are_ignored() -> Break:
     """A loader with persistent workers loads in the main process."""
