@@ -105,6 +105,12 @@ def test_gradients_set_to_none_are_freed(case: Saving) -> None:
     charges.saves(case)
 
 
+@cases(savings.cleared_by_default_save)
+def test_gradients_are_freed_by_default(case: Saving) -> None:
+    """After zero_grad() without arguments the memory of the gradients is no longer held."""
+    charges.saves(case)
+
+
 @cases(savings.meta_tensors_save)
 def test_meta_tensors_hold_no_data(case: Saving) -> None:
     """Factories, modules and operations on the meta device have no memory allocated for elements."""

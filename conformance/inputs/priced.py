@@ -64,6 +64,18 @@ PRICED_SETUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
         (),
     ),
+    "loaded": ((*PRICED_MODULE, "x = s['2.weight']"), ()),
+    "graded": (
+        (
+            "x = torch.nn.Parameter(torch.ones({n} // 8, 8, dtype=torch.{dtype}, device={device!r}))",
+            "x.grad = torch.ones_like(x)",
+            "g = torch.optim.SGD([x], lr=0.1)",
+            "m = torch.nn.Module()",
+            "m.w = x",
+        ),
+        (),
+    ),
+    "leaf": ((f"x = {PRICED_EMPTY}.requires_grad_()",), ()),
     # what is computed with
     "filled": ((f"x = {PRICED_ONES}",), ("x",)),
     "filled array": (("a = np.ones({n}, dtype=np.{dtype})",), ()),
