@@ -105,6 +105,12 @@ def test_gradients_set_to_none_are_freed(case: Saving) -> None:
     charges.saves(case)
 
 
+@cases(savings.cleared_by_default_save)
+def test_gradients_are_freed_by_default(case: Saving) -> None:
+    """After zero_grad() without arguments the memory of the gradients is no longer held."""
+    charges.saves(case)
+
+
 @cases(savings.meta_tensors_save)
 def test_meta_tensors_hold_no_data(case: Saving) -> None:
     """Factories, modules and operations on the meta device have no memory allocated for elements."""
@@ -175,6 +181,12 @@ def test_steps_in_bulk_beat_loops(case: Contest) -> None:
 def test_channels_last_costs_no_convolution_dear(case: Contest) -> None:
     """A convolution with channels last takes at most twice the processor time of one with contiguous operands."""
     contested.takes_less_time(case)
+
+
+@cases(contests.compiled_chains)
+def test_compiled_chains_take_no_longer(case: Contest) -> None:
+    """A chain of pointwise functions that torch.compile has compiled takes no more processor time than without, from the second call on."""  # noqa: E501
+    contested.takes_less_time_compiled(case)
 
 
 @cases(contests.copies_to_device)

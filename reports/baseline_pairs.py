@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from reports.bars import FACTOR, Crowd
 from reports.baseline_file import Timed
 from reports.model import Measurement, Performance, Timing
 
@@ -13,6 +14,8 @@ from reports.model import Measurement, Performance, Timing
 # machine was. Measured by `tox -e bench`; docs/performance.md has the figures.
 BETWEEN_RUNS = 0.04
 NOTHING_KNOWN = math.log(1000)  # an interval that is this wide says nothing, and would say it in many digits
+# Rounds that lie so far apart are of two kinds, disturbed and not, and which of them the median is of is chance.
+WIDEST = 3.0
 SIGMAS = 3.0  # thousands of calls are compared: one in twenty would be hundreds of false alarms
 Key = tuple[str, str, str, str, str, int]
 
@@ -35,17 +38,33 @@ class Pair:
 
     def slower(self, threshold: float) -> bool:
         """Whether it takes more than ``threshold`` times as long, and noise cannot be the reason."""
-        return self.interval[0] > threshold
+        return self.interval[0] > threshold and self.ratio <= WIDEST * self.interval[0]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """All pairs, the slowest first, and what one side has alone."""
+    """All pairs, the slowest first, what one side has alone, and what became of the yardsticks, each by its name."""
 
     pairs: list[Pair]
     only_before: int
     only_after: int
     normalised: bool
+    yardsticks: dict[str, float]
+
+    @property
+    def crowd(self) -> Crowd:
+        """What all calls do."""
+        return Crowd.of([pair.ratio for pair in self.pairs])
+
+    def slower(self, factor: float) -> list[Pair]:
+        """The calls that became slower by a factor, beyond what nearly all calls differ by."""
+        bar = self.crowd.bar(factor)
+        return [pair for pair in self.pairs if pair.slower(bar)]
+
+    def all_slower(self, factor: float) -> bool:
+        """Whether the calls became slower as a whole, by more than the factor and more than any yardstick did."""
+        machine = 1.0 if self.normalised else max(self.yardsticks.values(), default=1.0)
+        return self.crowd.known and self.crowd.usual > factor * max(machine, 1.0)
 
     def mean(self) -> tuple[float, float, float]:
         """The geometric mean of the ratios, and the interval of it."""
@@ -64,7 +83,8 @@ def compare(before: Timed, after: Timed, normalise: bool) -> Comparison:
         if (pair := _pair(key, first[key], second[key], units)) is not None:
             pairs.append(pair)
     pairs.sort(key=lambda pair: (-pair.ratio, pair.key))
-    return Comparison(pairs, len(first.keys() - second.keys()), len(second.keys() - first.keys()), normalise)
+    alone = len(first.keys() - second.keys()), len(second.keys() - first.keys())
+    return Comparison(pairs, *alone, normalise, dict(_yardsticks(before, after)))
 
 
 def _by_key(performance: Performance) -> dict[Key, Measurement]:
@@ -102,12 +122,14 @@ def text(found: Comparison, before: Timed, after: Timed, threshold: float | None
     if found.normalised:
         yield "by yardsticks: small calls on the CPU by an empty call, all others by a copy"
     yield ""
+    factor = threshold or FACTOR
+    slower = found.slower(factor)
     rows = [("ratio", "interval", "before", "after", "call")]
     for pair in found.pairs[:most]:
         low, high = pair.interval
         rows.append((
             f"{pair.ratio:.2f}", f"{low:.2f} - {high:.2f}", told(pair.before, found.normalised),
-            told(pair.after, found.normalised), pair.name,
+            told(pair.after, found.normalised), pair.name + (": slower" if pair in slower else ""),
         ))  # fmt: skip
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
@@ -115,21 +137,33 @@ def text(found: Comparison, before: Timed, after: Timed, threshold: float | None
     mean, low, high = found.mean()
     yield ""
     yield f"{len(found.pairs)} calls, geometric mean of the ratios {mean:.3f} ({low:.3f} - {high:.3f})"
-    if not found.normalised and (machine := list(_machine(before, after))):
-        yield f"the machine itself, by its yardsticks: {', '.join(machine)}"
+    if not found.normalised and found.yardsticks:
+        machine = ", ".join(f"{name} {ratio:.2f}" for name, ratio in found.yardsticks.items())
+        yield f"the machine itself, by its yardsticks: {machine}"
     if found.only_before or found.only_after:
         yield f"not compared: {found.only_before} calls before only, {found.only_after} after only"
-    if threshold is not None:
-        count = sum(pair.slower(threshold) for pair in found.pairs)
-        yield f"slower by more than {threshold:g}, noise excluded: {count}"
+    yield from _judged(found, factor, len(slower))
 
 
-def _machine(before: Timed, after: Timed) -> Iterator[str]:
+def _judged(found: Comparison, factor: float, slower: int) -> Iterator[str]:
+    """How many calls became slower, by which bar, and whether all did."""
+    crowd = found.crowd
+    usual = f", as {crowd.usual:.2f} is usual and nineteen of twenty lie within {crowd.spread:.2f} times of it"
+    yield (
+        f"slower by more than {factor:g}, noise excluded: {slower}; the bar is {crowd.bar(factor):.2f}"
+        f"{usual if crowd.known else ''}"
+    )
+    if found.all_slower(factor):
+        by = "another machine" if found.normalised else "a busy machine that its yardsticks do not show"
+        yield f"slower as a whole: {crowd.usual:.2f} times in the median; of a slow build, or of {by}"
+
+
+def _yardsticks(before: Timed, after: Timed) -> Iterator[tuple[str, float]]:
     """What became of the yardsticks: where these have become slower, the machine was busy or is another."""
     first = {(x.target, x.name): x.median for x in before.performance.yardsticks}
     for x in after.performance.yardsticks:
         if (median := first.get((x.target, x.name), 0.0)) > 0:
-            yield f"{x.name} on {x.target} {x.median / median:.2f}"
+            yield f"{x.name} on {x.target}", x.median / median
 
 
 def told(value: float, normalised: bool = False) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 
 from reports import claims, performance, reproducer, surface
 from reports.alternation import Alternation
+from reports.bars import FEWEST
 from reports.deviations import deviations
 from reports.differences import KINDS
 from reports.headline import headline
@@ -24,7 +25,7 @@ from reports.labels import labels
 from reports.model import Behaviour, Cell, Evidence, Run
 from reports.pool import Pool
 from reports.reading import Record
-from reports.slowness import FEWEST, incomparable, slowness
+from reports.slowness import incomparable, slowness
 from reports.tally import Tally, by_level, limit, share, standing
 from reports.verdicts import GROUP_MEANINGS, LEVELS, MEANINGS, VERDICTS
 

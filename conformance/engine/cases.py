@@ -22,7 +22,8 @@ class Inputs:
     people, a whole program), ``facets()`` (what evidence counts: ``dtypes``, ``layouts``, ``shapes``, …) and
     ``reductions()`` (simpler cases to try when it fails).
 
-    ``share``: where a sample costs as much as many corners, one of so many that the profile asks for is drawn.
+    ``share``: where a sample costs as much as many corners, one of so many that the profile asks for is drawn, and none
+    where it asks for fewer.
     """
 
     corners: Iterable[Any]

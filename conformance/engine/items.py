@@ -85,7 +85,8 @@ class CellItem(pytest.Item):
         def timed_out(error: BaseException) -> str:
             return unanswered(patience.seconds(self.nodeid)) if of_timer(error) else ""
 
-        plan = Plan(settings.profile.samples, settings.seed, self.config.stash[NOTE], interrupts, refused, timed_out)
+        samples, profile = settings.profile.samples, settings.profile.name
+        plan = Plan(samples, settings.seed, self.config.stash[NOTE], interrupts, refused, timed_out, profile)
         meter = Meter()
         try:
             with among_cells(), meter.running() if self.config.option.costs else nullcontext():

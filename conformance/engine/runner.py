@@ -69,7 +69,8 @@ class Plan:
 
     ``interrupts`` are the types of exceptions by which a timer stops a cell, none of them derived from ``Exception``;
     ``timed_out`` says in words what ran out where it was the timer that raised one of them, and else nothing.
-    ``refused`` are the element types of which a refusal is no failure even where other cases had them.
+    ``refused`` are the element types of which a refusal is no failure even where other cases had them. ``profile`` is
+    the one by which behaviours that take long are left out, and without one none is.
     """
 
     samples: int = 5
@@ -78,6 +79,7 @@ class Plan:
     interrupts: tuple[type[BaseException], ...] = ()
     refused: frozenset[str] = frozenset()
     timed_out: Callable[[BaseException], str] = lambda error: _first_line(error) or type(error).__name__
+    profile: str | None = None
 
 
 def run_cell(cell: Cell, check: Callable[[Any], Any], plan: Plan) -> Outcome:
@@ -101,6 +103,8 @@ def run_cell(cell: Cell, check: Callable[[Any], Any], plan: Plan) -> Outcome:
 
 def _decide(cell: Cell, check: Callable[[Any], Any], plan: Plan, before: tuple[Any, ...], left: list[str]) -> Outcome:
     reason = cell.out_of_scope()
+    if reason is None and plan.profile is not None:
+        reason = cell.behaviour.asked_from(plan.profile)
     if reason is not None:
         return Outcome(Verdict.NOT_APPLICABLE, reason=reason)
     evidence = Evidence()
@@ -119,8 +123,8 @@ def _decide(cell: Cell, check: Callable[[Any], Any], plan: Plan, before: tuple[A
         attempt = _Attempt(cell.target.declared(check), evidence, plan, before, left)
         try:
             failure = attempt.corners(corners)
-            if failure is None and inputs.samples is not None and plan.samples:
-                count = -(-plan.samples // inputs.share)
+            count = plan.samples // inputs.share
+            if failure is None and inputs.samples is not None and count:
                 failure = attempt.samples(inputs.samples, count, cell.digest() ^ plan.seed)
             failure = failure or attempt.half_supported()
         except plan.interrupts as stopped:

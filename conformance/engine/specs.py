@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from conformance.engine.versions import release
-from conformance.engine.words import Level
+from conformance.engine.words import PROFILES, Level
 from conformance.engine.yamlfile import Faults, SpecError, behaviour_lines, load, shown, worded
 
 SPECS = Path(__file__).resolve().parents[2] / "specs"
@@ -106,6 +106,7 @@ class Behaviour(Model):
     devices: Word | list[Word] = Field("any", description="'any', 'accelerator', or a list of device types.")
     needs: list[Kebab] = Field(default_factory=list, description="What the target must be able to do (capabilities).")
     values: bool = Field(True, description="Whether it takes values to tell; if not, meta tensors are asked too.")
+    profile: Literal["smoke", "default", "thorough"] = Field("smoke", description="The first profile that asks it.")
     subjects: Subjects | None = None
     covers: list[str] = Field(default_factory=list, description="Rows of the collected statements that it covers.")
     note: str | None = None
@@ -127,6 +128,13 @@ class Behaviour(Model):
     def required(self) -> list[str]:
         """The capabilities that the build must have."""
         return [self.requires] if isinstance(self.requires, str) else self.requires
+
+    def asked_from(self, profile: str) -> str | None:
+        """Why a profile does not ask it, or None where it does."""
+        names = list(PROFILES)
+        if names.index(profile) >= names.index(self.profile):
+            return None
+        return f"it takes too long for the profile {profile}; --profile {self.profile} asks it"
 
     def covers_device(self, kind: str) -> bool:
         """Whether the statement speaks of devices of this type; of ``meta``, where no values are needed to tell."""

@@ -6,8 +6,11 @@ Reference: https://docs.pytorch.org/docs/stable/tensor_attributes.html#torch-dev
 from __future__ import annotations
 
 import importlib
+import os
 import platform
 import re
+import shutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -35,8 +38,10 @@ CAPABILITIES: dict[str, tuple[str, ...]] = {
     "pinned-memory": (),
     "tf32": (),
     "several-devices": (),
+    "compiler": (),
 }  # fmt: skip
 COUNTED = "several-devices"  # is never declared: it is so, or not
+COMPILER = "compiler"  # of C++, for what torch.compile writes; of the CPU only, and found, not declared
 Capability = Literal[
     "current-device", "streams", "events", "allocator-statistics", "memory-fraction", "graphs", "pinned-memory", "tf32"
 ]
@@ -158,10 +163,16 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def compiler() -> str | None:
+    """Path of the C++ compiler that torch.compile would call, or None where there is none."""
+    usual = {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
+    return shutil.which(os.environ.get("CXX") or usual)
+
+
 def _targets(kind: Kind) -> Iterator[Target]:
     """The devices of a type, as many as there are."""
     if kind.type == "cpu":
-        yield Target("cpu", "cpu", "cpu", processor())
+        yield Target("cpu", "cpu", "cpu", processor(), capabilities=frozenset([COMPILER] if compiler() else []))
         return
     if not _asked(kind.available or f"torch.{kind.type}.is_available"):
         return
@@ -187,7 +198,7 @@ def _capabilities(kind: Kind, count: int) -> frozenset[str]:
         if name in declared and all(resolve(f"torch.{kind.type}.{each}") is not MISSING for each in wanted)
     }  # fmt: skip
     if kind.capabilities is None:
-        found.discard("tf32")  # what that is is written down for declared types only
+        found -= {"tf32", COMPILER}  # what these are is written down for declared types only
     return frozenset(found if count > 1 else found - {COUNTED})
 
 

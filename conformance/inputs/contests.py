@@ -38,6 +38,8 @@ CONVOLVED = (
     "y = x.contiguous(memory_format=torch.channels_last)",
 )
 
+CHAIN = "def f(x):\n    for _ in range(6): x = (x * 1.01 + 0.5).relu() - x * 0.3\n    return x"
+
 
 @dataclass(frozen=True)
 class Contest:
@@ -104,6 +106,18 @@ def convolutions_by_layout(cell: Cell) -> Inputs:
         lines = tuple(line.format(channels=channels, device=device) for line in CONVOLVED)
         found.append(Contest(lines, "l(y)", "c(x)", 2.0, device))
     return Inputs(found)
+
+
+def compiled_chains(cell: Cell) -> Inputs:
+    """A chain of functions of each element by itself, compiled and called once, and as it is."""
+    device = cell.target.device
+    lines = (
+        CHAIN,
+        f"x = torch.arange(1 << 16, device={device!r}) / 1000",
+        "g = torch.compile(f)",
+        "assert torch.allclose(g(x), f(x))",
+    )
+    return Inputs([Contest(lines, "g(x)", "f(x)", 1.0, device)])
 
 
 def copies_to_device(cell: Cell) -> Inputs:

@@ -6,7 +6,7 @@ The calls are those of the catalogue ``costs`` that take no memory, and steps of
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from conformance.engine.cases import Inputs
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 TIMED_SIZES = (1 << 6, 1 << 12, 1 << 18, 1 << 24)
 COPIED_SIZES = (1 << 10, 1 << 13, 1 << 16, 1 << 19)
 STEPPED_SIZES = (32, 64, 128, 896)
+GROUPED_NAMES = ("SGD", "Adam-single")
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def copies_grow(cell: Cell) -> Inputs:
 
 
 def steps_of_optimizers(cell: Cell) -> Inputs:
-    """Steps over parameters of an element each."""
+    """Steps over parameters of an element each, in one group, and of some optimizers each in a group of its own."""
     row = cell.subject
     options = "".join(f", {key}={value!r}" for key, value in row.options.items())
     lines = (
@@ -82,4 +83,8 @@ def steps_of_optimizers(cell: Cell) -> Inputs:
         "for p in ps: p.grad = torch.ones_like(p)",
         f"o = torch.{row.makes}(ps{options})",
     )
-    return Inputs([Growth(lines, "o.step()", STEPPED_SIZES, cell.target.device)])
+    found = [Growth(lines, "o.step()", STEPPED_SIZES, cell.target.device)]
+    if row.name in GROUPED_NAMES:
+        grouped = (*lines[:2], f"o = torch.{row.makes}([{{'params': [p]}} for p in ps]{options})")
+        found.append(replace(found[0], lines=grouped))
+    return Inputs(found)

@@ -64,6 +64,18 @@ PRICED_SETUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
         (),
     ),
+    "loaded": ((*PRICED_MODULE, "x = s['2.weight']"), ()),
+    "graded": (
+        (
+            "x = torch.nn.Parameter(torch.ones({n} // 8, 8, dtype=torch.{dtype}, device={device!r}))",
+            "x.grad = torch.ones_like(x)",
+            "g = torch.optim.SGD([x], lr=0.1)",
+            "m = torch.nn.Module()",
+            "m.w = x",
+        ),
+        (),
+    ),
+    "leaf": ((f"x = {PRICED_EMPTY}.requires_grad_()",), ()),
     # what is computed with
     "filled": ((f"x = {PRICED_ONES}",), ("x",)),
     "filled array": (("a = np.ones({n}, dtype=np.{dtype})",), ()),
@@ -111,6 +123,7 @@ PRICED_SETUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 SIZES_OF_NOTHING = tuple(1 << power for power in (6, 9, 12, 15, 18, 21, 24))
 SIZES_COMPUTED = (1 << 6, 1 << 10, 1 << 14, (1 << 18) + 64)  # the last one is more than a mebibyte
 MANY_COMPUTED = 1 << 15
+MOST_COMPUTED = 1 << 24  # of a byte each, and by samples
 MAIN_LAYOUTS = ("out-transposed", "required")  # not asked of further rows
 FURTHER_TYPES = ("bfloat16", "int64")
 WHOLE_TYPES = ("int64", "int32", "int16", "int8", "uint8")
@@ -143,6 +156,8 @@ LAID_OUT_KINDS = {
 }  # fmt: skip
 PRICED_SIZES = {"in-place": SIZES_COMPUTED, "out": SIZES_COMPUTED, "copy": SIZES_COMPUTED}
 WRITTEN_NAMES = ("o", "x", "i", "z")
+LARGE_COMPUTED = {"in-place": MOST_COMPUTED, "out": 1 << 22}  # those with an out have twice as many operands
+FEWER_SAMPLES = 50  # since each takes as long as some dozens of corners
 SAMPLED_KINDS = ("shared", "copy")  # of the others, what is allocated hangs on no size
 
 
@@ -284,11 +299,17 @@ def priced(cell: Cell) -> Inputs:
     plain = Priced(row.setup, row.act, tuple(forms), device=cell.target.device)
     types = getattr(row, "types", PRICED_TYPES.get(kind, ()))
     others = [replace(plain, forms=((many, "contiguous"),), dtype=dtype) for dtype in types if may_be_typed(row, dtype)]
-
-    if kind not in SAMPLED_KINDS or getattr(row, "further", False):
-        return Inputs([plain, *others])
+    if getattr(row, "most", False):
+        others.append(replace(plain, forms=((MOST_COMPUTED, "contiguous"),), dtype="uint8"))
 
     from hypothesis import strategies as st
+
+    if kind in LARGE_COMPUTED and not getattr(row, "dear", False):
+        most = 1 << 20 if getattr(row, "further", False) else LARGE_COMPUTED[kind]
+        large = replace(plain, forms=((most, "contiguous"),))
+        return Inputs([plain, *others], st.just(large), share=FEWER_SAMPLES)
+    if kind not in SAMPLED_KINDS or getattr(row, "further", False):
+        return Inputs([plain, *others])
 
     def resized(draw: tuple[Priced, int]) -> Priced:
         return replace(draw[0], forms=((64 * draw[1], draw[0].forms[0][1]),))

@@ -26,6 +26,8 @@ LAYERS = (
     "m = torch.nn.Sequential(*(torch.nn.Linear(64, 64) for _ in range({depth}))).to({device!r}, torch.{dtype})",
     "x = torch.ones({n} // 64, 64, dtype=torch.{dtype}, device={device!r}, requires_grad=True)",
 )
+GRADED = (LEAF, "m = torch.nn.Module()", "m.w = torch.nn.Parameter(x.detach().clone())",
+          "o = torch.optim.SGD(m.parameters(), lr=0.1)", "m.w.square().sum().backward()")  # fmt: skip
 WITHOUT_GRADIENTS = {
     "with": "with torch.{mode}():\n    y = x\n    for _ in range({depth}): y = y.{name}()",
     "decorator": (
@@ -101,16 +103,23 @@ def inference_mode_saves(cell: Cell) -> Inputs:
 def checkpoints_save(cell: Cell) -> Inputs:
     """What is left after a forward of layers, whole or checkpointed, in both variants."""
     call = "r = torch.utils.checkpoint.checkpoint(m, x, use_reentrant={reentrant})"
-    pairs = [(call.replace("{reentrant}", word), "r = m(x)") for word in ("False", "True")]
+    without = call.replace("use_reentrant", "preserve_rng_state=False, use_reentrant")
+    acts = [each.replace("{reentrant}", word) for each in (call, without) for word in ("False", "True")]
+    acts.append("r = torch.utils.checkpoint.checkpoint_sequential(m, 2, x, preserve_rng_state=False)")
+    pairs = [(act, "r = m(x)") for act in acts]
     return Inputs(_made(cell, ("import torch.utils.checkpoint", *LAYERS), pairs, "left", 1, depth=4))
 
 
 def cleared_gradients_save(cell: Cell) -> Inputs:
-    """``zero_grad`` of modules and optimizers, to None and to zeros, and by default."""
-    lines = (LEAF, "m = torch.nn.Module()", "m.w = torch.nn.Parameter(x.detach().clone())",
-             "o = torch.optim.SGD(m.parameters(), lr=0.1)", "m.w.square().sum().backward()")  # fmt: skip
+    """``zero_grad`` of modules and optimizers, to None and to zeros."""
     pairs = [(f"{owner}.zero_grad(set_to_none=True)", f"{owner}.zero_grad(set_to_none=False)") for owner in ("m", "o")]
-    return Inputs(_made(cell, lines, pairs, "left"))
+    return Inputs(_made(cell, GRADED, pairs, "left"))
+
+
+def cleared_by_default_save(cell: Cell) -> Inputs:
+    """``zero_grad`` of modules and optimizers without arguments, and to zeros."""
+    pairs = [(f"{owner}.zero_grad()", f"{owner}.zero_grad(set_to_none=False)") for owner in ("m", "o")]
+    return Inputs(_made(cell, GRADED, pairs, "left"))
 
 
 def freed_graphs_save(cell: Cell) -> Inputs:
@@ -121,7 +130,12 @@ def freed_graphs_save(cell: Cell) -> Inputs:
         ("r.backward(retain_graph=False)", "r.backward(retain_graph=True)"),
         ("torch.autograd.grad(r, x)", "torch.autograd.grad(r, x, retain_graph=True)"),
     ]
-    return Inputs([case for name in STEPPED_NAMES for case in _made(cell, lines, pairs, "left", 2, name=name)])
+    further = [
+        (call.format(""), call.format(", retain_graph=True"))
+        for call in ("r.backward(inputs=[x]{})", "torch.autograd.backward([r]{})", "torch.autograd.grad([r], [x]{})")
+    ]
+    found = [case for name in STEPPED_NAMES for case in _made(cell, lines, pairs, "left", 2, name=name)]
+    return Inputs([*found, *_made(cell, lines, further, "left", 2, name=STEPPED_NAMES[0])])
 
 
 def meta_tensors_save(cell: Cell) -> Inputs:

@@ -61,12 +61,13 @@ class WaitingPool:
     style: str = "map"
     persistent: bool = False
     prefetch: int = 1
+    batch: int = 1
 
     def epochs(self) -> list[list[bool]]:
         """For each sample of each epoch, whether its worker met the others."""
         kind = MeetingMap if self.style == "map" else MeetingStream
         loader: Any = torch.utils.data.DataLoader(
-            kind(self.workers, self.workers * self.rounds), batch_size=1, num_workers=self.workers,
+            kind(self.workers, self.workers * self.rounds), batch_size=self.batch, num_workers=self.workers,
             persistent_workers=self.persistent, prefetch_factor=self.prefetch, multiprocessing_context="fork",
         )  # fmt: skip
         return [[bool(sample) for batch in loader for sample in batch] for _ in range(1 + self.persistent)]
@@ -89,12 +90,14 @@ class Waiting(torch.utils.data.Dataset):
         time.sleep(0.5)
         return index
 for workers in (0, {self.workers}):
-    more = dict(persistent_workers={self.persistent}, prefetch_factor={self.prefetch}) if workers else {{}}
+    more = dict(batch_size={self.batch})
+    if workers: more.update(persistent_workers={self.persistent}, prefetch_factor={self.prefetch})
     start = time.monotonic()
     list(torch.utils.data.DataLoader(Waiting(), num_workers=workers, **more))
     print(workers, time.monotonic() - start)"""
 
 
 def waiting(cell: Cell) -> Inputs:
-    """Two and three workers, over both kinds of datasets, for one epoch and for two."""
-    return Inputs([WaitingPool(2), WaitingPool(3, style="stream", prefetch=2), WaitingPool(2, 1, persistent=True)])
+    """Two and three workers, over both kinds of datasets, for one epoch and for two, in batches of a sample and two."""
+    streams = WaitingPool(3, style="stream", prefetch=2)
+    return Inputs([WaitingPool(2, batch=2), streams, WaitingPool(2, 1, persistent=True)])

@@ -7,17 +7,24 @@ lies beyond what is allowed is it a failure; where the machine is too noisy to t
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from statistics import median
 
 import torch
 
 from conformance.engine.evidence import tabulate
-from conformance.engine.mismatch import Discard
+from conformance.engine.mismatch import Discard, Mismatch
 from conformance.inputs.contests import Contest
 from conformance.oracles import expect
 from conformance.oracles.durations import in_turns, in_turns_on_device
+from conformance.oracles.main_processes import MainProcess
 
 BLOCKS = 6  # between the least and the greatest of as many ratios their median lies with 97 % confidence
+LONGEST_COMPILATION = 100.0  # seconds
+# no processes beside, and no header that is compiled for those that follow
+COMPILER_SETTINGS = {"TORCHINDUCTOR_COMPILE_THREADS": "1", "TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS": "0"}
 ROUNDS = (1, 4, 12)  # in each block; more of them where fewer do not tell
 
 
@@ -35,6 +42,36 @@ def takes_less_time(case: Contest) -> None:
 def takes_less_time_on_device(case: Contest) -> None:
     """Expect the one way to take at most its share of the time of the other, by the clock of the device."""
     _judge(case, *_ratio(case, True))
+
+
+def takes_less_time_compiled(case: Contest) -> None:
+    """Expect what is compiled to take at most its share of the time of what is not, in a process of its own.
+
+    There the compiler is imported, its files are kept in a folder that goes with the process, and it starts no other.
+    """
+    folder = tempfile.mkdtemp()
+    try:
+        with MainProcess(compiled_ratio, case, folder) as process:
+            found = process.answer("the times of what is compiled", LONGEST_COMPILATION)
+    except Mismatch as mismatch:
+        if mismatch.found != "none":
+            raise
+        raise Discard(f"nothing was compiled within {LONGEST_COMPILATION:g} s") from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    _judge(case, *found)
+
+
+def compiled_ratio(case: Contest, folder: str) -> tuple[float, float, float]:
+    """The ratio and its interval; raises NotImplementedError where this release does not compile for this Python."""
+    torch.set_num_threads(1)
+    os.environ.update(COMPILER_SETTINGS, TORCHINDUCTOR_CACHE_DIR=folder)
+    try:
+        return _ratio(case, False)
+    except RuntimeError as error:
+        if "supported" in str(error) and "Python" in str(error):
+            raise NotImplementedError(str(error)) from None
+        raise
 
 
 def _judge(case: Contest, ratio: float, low: float, high: float) -> None:

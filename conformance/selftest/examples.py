@@ -78,14 +78,16 @@ def run(
     seed: int = 0,
     interrupts: tuple[type[BaseException], ...] = (),
     refused: frozenset[str] = frozenset(),
+    profile: str | None = None,
+    share: int = 1,
 ) -> Outcome:
     """The outcome of ``check`` over these cases."""
 
     def wrapped(case: Any) -> None:
         check(case)
 
-    wrapped.__conformance_inputs__ = lambda cell: Inputs(corners, samples)  # type: ignore[attr-defined]
-    return run_cell(of or cell(), wrapped, Plan(count, seed, interrupts=interrupts, refused=refused))
+    wrapped.__conformance_inputs__ = lambda cell: Inputs(corners, samples, share)  # type: ignore[attr-defined]
+    return run_cell(of or cell(), wrapped, Plan(count, seed, interrupts=interrupts, refused=refused, profile=profile))
 
 
 def numbers(limit: int = 1000, dtype: str = "int64") -> Any:

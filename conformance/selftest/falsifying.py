@@ -14,11 +14,15 @@ BreakT = Callable[[], AbstractContextManager[Any]]
 
 @dataclass(frozen=True)
 class Falsifier:
-    """A break of torch under which one behaviour's check must fail, for the subject named."""
+    """A break of torch under which one behaviour's check must fail, for the subject named.
+
+    ``dear``: without the break the cell takes so long that only the profiles that ask it see it pass.
+    """
 
     behaviour: str  # "inplace.returns-self"
     subject: str | None
     apply: BreakT
+    dear: bool = False
 
     @property
     def name(self) -> str:
@@ -40,11 +44,11 @@ class Falsifier:
 FALSIFIERS: list[Falsifier] = []
 
 
-def falsifies(behaviour: str, subject: str | None = None) -> Callable[[BreakT], BreakT]:
+def falsifies(behaviour: str, subject: str | None = None, dear: bool = False) -> Callable[[BreakT], BreakT]:
     """Register a function that returns a context manager which breaks exactly this promise."""
 
     def register(apply: BreakT) -> BreakT:
-        FALSIFIERS.append(Falsifier(behaviour, subject, apply))
+        FALSIFIERS.append(Falsifier(behaviour, subject, apply, dear))
         return apply
 
     return register

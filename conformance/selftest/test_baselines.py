@@ -69,10 +69,67 @@ def test_a_slower_call_is_told(tmp_path: Path, capsys: Capture, factor: float, s
 
 def test_noise_is_no_reason_to_fail(tmp_path: Path) -> None:
     """A median of rounds that were far apart can be twice another without anything having become slower."""
-    noisy = records.performance(records.measurement(median=2e-6, iqr=4e-6, rounds=5))
-    before, after = run(tmp_path, "before", calls()), run(tmp_path, "after", noisy)
+    for median, iqr in ((2e-6, 4e-6), (2.2e-5, 2.3e-5)):  # the other are rounds most of which were interrupted
+        noisy = records.performance(records.measurement(median=median, iqr=iqr, rounds=5))
+        before, after = run(tmp_path, "before", calls()), run(tmp_path, "after", noisy)
 
-    assert baseline("compare", after, "--against", before, "--fail-above", "1.3") == 0
+        assert baseline("compare", after, "--against", before, "--fail-above", "1.3") == 0
+
+
+def crowd(*microseconds: float, yardsticks: float = 1.0) -> Json:
+    """Timings of so many calls, one of each subject, and yardsticks that take so many times as long as usual."""
+    found = records.performance(
+        *(records.measurement(subject=f"s{n:03}", median=us * 1e-6, iqr=us * 1e-8) for n, us in enumerate(microseconds))
+    )
+    for row in found["yardsticks"]:
+        row["median"] *= yardsticks
+    return found
+
+
+BEFORE = [100.0] * 80
+DISTURBED = [200.0] * 5 + [150.0] * 20 + [100.0] * 50 + [60.0] * 5  # one of two runs beside other work
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "yardsticks", "told"),
+    [
+        (BEFORE, DISTURBED, 1.0, ""),
+        (DISTURBED, BEFORE, 1.0, ""),
+        (BEFORE, [*DISTURBED[1:], 400.0], 1.0, "s079"),
+        (BEFORE, [150.0, *BEFORE[1:]], 1.0, "s000"),
+        (BEFORE, [100.0, *[50.0] * 79], 1.0, ""),  # a machine that is faster now
+        (BEFORE, [200.0] * 80, 2.0, ""),  # a machine that is slower now
+        (BEFORE, [200.0] * 80, 1.0, "as a whole"),  # a build that is slower in all that it does
+        (BEFORE, [200.0] * 80, 1.4, "as a whole"),
+        (BEFORE, [*[200.0] * 79, 300.0], 2.0, "s079"),
+        (BEFORE[:19], [*[100.0] * 18, 150.0], 1.0, "s018"),  # too few to tell what all do
+    ],
+)
+def test_what_all_calls_differ_by_is_no_reason_to_fail(
+    tmp_path: Path, capsys: Capture, before: list[float], after: list[float], yardsticks: float, told: str
+) -> None:
+    """Other work that lasts for all rounds of some calls is told by how far apart all lie; what is beyond is slower."""
+    old, new = run(tmp_path, "old", crowd(*before)), run(tmp_path, "new", crowd(*after, yardsticks=yardsticks))
+
+    status = baseline("compare", new, "--against", old, "--fail-above", "1.3", "--most", 0)
+
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.endswith(": slower") or "as a whole" in line]
+    assert (bool(told), bool(told)) == (bool(status), bool(lines))
+    assert all(told in line for line in lines)
+
+
+def test_both_commands_name_the_same_calls(tmp_path: Path, capsys: Capture) -> None:
+    """Without a threshold ``compare`` goes by the bar of ``diff``."""
+    old = run(tmp_path, "old", crowd(*BEFORE))
+    new = run(tmp_path, "new", crowd(400, 145, 300, 100, *DISTURBED[4:]), started="2026-11-22T00:30:00Z")
+
+    assert baseline("compare", new, "--against", old) == 0
+    compared = [line for line in capsys.readouterr().out.splitlines() if line.endswith(": slower")]
+    assert main(["diff", str(old), str(new), "--format", "json"]) == 0
+    slower = json.loads(capsys.readouterr().out)["slower"]["calls"]
+
+    assert ["s000", "s002"] == [call["subject"] for call in slower]
+    assert ["s000", "s002"] == [line.split("  ")[-1].split()[0] for line in compared]
 
 
 def test_an_add_that_is_slower_in_earnest_is_told(tmp_path: Path) -> None:

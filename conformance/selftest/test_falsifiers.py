@@ -61,6 +61,8 @@ def test_a_falsifier_turns_its_cell_red(falsifier: Falsifier) -> None:
         shown = plain_code(broken.failure.case, check_of(cell))
         takes_part = cell.area not in ACTING or deadly(cell) or meets_the_break(shown)
     put_back(before)  # a script that ran under the break may have left torch switched
+    if falsifier.dear:
+        return
     whole = run(cell)
 
     if Expectations([SHIPPED]).of(cell) is None:  # a listed deviation is red without a break too

@@ -53,6 +53,25 @@ def test_what_is_out_of_scope_does_not_run() -> None:
     assert "holds since torch 99.0" in found.reason
 
 
+@pytest.mark.parametrize(
+    ("profile", "verdict"),
+    [("smoke", Verdict.NOT_APPLICABLE), ("default", Verdict.PASS), ("thorough", Verdict.PASS), (None, Verdict.PASS)],
+)
+def test_what_takes_long_is_asked_by_some_profiles(profile: str | None, verdict: Verdict) -> None:
+    """A profile before the one that a behaviour names runs no case of it, and says which one does."""
+    found = run(examples.holds, [Number(1)], of=cell(profile="default"), profile=profile)
+
+    assert (verdict, verdict is Verdict.NOT_APPLICABLE) == (found.verdict, "--profile default" in (found.reason or ""))
+
+
+@pytest.mark.parametrize(("count", "share", "expected"), [(5, 1, 5), (5, 5, 1), (5, 50, 0), (50, 50, 1)])
+def test_dear_samples_are_drawn_more_seldom(count: int, share: int, expected: int) -> None:
+    """One sample for so many that the profile asks for, and none where it asks for fewer."""
+    found = run(examples.holds, [Number(1)], numbers(), count=count, share=share)
+
+    assert (Verdict.PASS, 1, expected) == (found.verdict, found.corner, found.sampled)
+
+
 def test_a_refusal_says_what_torch_said() -> None:
     """The reason of an unsupported cell is the first line of torch's own refusal, by element type."""
     found = run(examples.refuses, [Number(1), Number(2, "float16")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import tokenize
 import types
 from collections.abc import Iterator
@@ -107,6 +108,18 @@ def test_capabilities_are_declared_or_found(
     targets.resolve.cache_clear()
 
     assert expected == found
+
+
+def test_the_cpu_has_a_compiler_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What torch.compile would call is looked for, and where it is not there the CPU lacks it."""
+    behaviour = load_area("costs").area.behaviours[0].model_copy(update={"needs": ["compiler"]})
+    found = []
+    for name in (sys.executable, "no-such-compiler"):
+        monkeypatch.setenv("CXX", name)
+        [target] = targets._targets(targets.Kind(type="cpu"))
+        found.append(Cell("costs", behaviour, None, target).out_of_scope())
+
+    assert [None, "cpu has no compiler"] == found
 
 
 def test_the_cpu_is_always_there() -> None:

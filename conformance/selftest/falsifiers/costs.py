@@ -183,6 +183,70 @@ def optimizers_only_zero() -> Break:
     )
 
 
+@falsifies(f"{AREA}.gradients-are-freed-by-default")
+def modules_keep_zeros_unasked() -> Break:
+    """zero_grad of a module writes zeros where it is not told to do otherwise."""
+    return method(
+        "zero_grad", lambda original, self, set_to_none=False: original(self, set_to_none=set_to_none), torch.nn.Module
+    )
+
+
+@falsifies(f"{AREA}.graphs-are-freed-by-backward")
+def backward_to_some_inputs_retains() -> Break:
+    """backward with inputs= retains the graph unasked."""
+
+    def other(original: Any, self: Any, *args: Any, inputs: Any = None, **kwargs: Any) -> Any:
+        return original(self, *args, inputs=inputs, **{**kwargs, **({} if inputs is None else {"retain_graph": True})})
+
+    return method("backward", other)
+
+
+@falsifies(f"{AREA}.checkpoints-keep-fewer-activations")
+def sequences_are_not_checkpointed() -> Break:
+    """checkpoint_sequential just calls the modules."""
+    import torch.utils.checkpoint
+
+    return method("checkpoint_sequential", lambda original, m, segments, x, **_: m(x), torch.utils.checkpoint)
+
+
+@falsifies(f"{AREA}.steps-take-time-in-proportion", subject="SGD")
+def each_group_is_held_against_all() -> Break:
+    """A step of SGD looks at all groups for each of them."""
+
+    def other(original: Any, self: Any, closure: Any = None) -> Any:
+        for one in self.param_groups:
+            for another in self.param_groups:
+                one["lr"] == another["lr"]  # noqa: B015
+        return original(self, closure)
+
+    return method("step", other, torch.optim.SGD)
+
+
+@falsifies(f"{AREA}.workers-wait-side-by-side")
+def batches_are_loaded_alone() -> Break:
+    """A loader of batches of several samples loads in the main process."""
+    from torch.utils.data import dataloader
+
+    def other(original: Any, self: Any) -> Any:
+        if self.batch_size == 1:
+            return original(self)
+        for name, value in (("num_workers", 0), ("prefetch_factor", None)):
+            object.__setattr__(self, name, value)
+        return dataloader._SingleProcessDataLoaderIter(self)
+
+    return method("_get_iterator", other, dataloader.DataLoader)
+
+
+@falsifies(f"{AREA}.in-place-allocates-no-result", subject="load_state_dict")
+def what_is_loaded_is_copied_first() -> Break:
+    """load_state_dict copies what it is given before it copies that into the parameters."""
+
+    def other(original: Any, self: Any, state: Any, *args: Any, **kwargs: Any) -> Any:
+        return original(self, {name: value.clone() for name, value in state.items()}, *args, **kwargs)
+
+    return method("load_state_dict", other, torch.nn.Module)
+
+
 @falsifies(f"{AREA}.meta-tensors-hold-no-data")
 def zeros_are_made_before_they_are_forgotten() -> Break:
     """zeros on the meta device makes real ones on the way."""
@@ -301,6 +365,43 @@ def channels_last_is_convolved_three_times() -> Break:
         return found
 
     return method("forward", other, torch.nn.Conv2d)
+
+
+@falsifies(f"{AREA}.compiled-chains-take-no-longer", dear=True)
+def what_is_compiled_is_called_twice() -> Break:
+    """torch.compile gives a function that calls the given one twice."""
+
+    def other(original: Any, model: Any) -> Any:
+        return lambda x: (model(x), model(x))[1]
+
+    return method("compile", other, torch)
+
+
+@falsifies(f"{AREA}.workers-wait-side-by-side")
+def workers_are_ignored() -> Break:
+    """A loader of a map-style dataset without persistent workers loads in the main process."""
+    from torch.utils.data import dataloader
+
+    def other(original: Any, self: Any) -> Any:
+        if self.persistent_workers or isinstance(self.dataset, torch.utils.data.IterableDataset):
+            return original(self)
+        for name, value in (("num_workers", 0), ("prefetch_factor", None)):
+            object.__setattr__(self, name, value)
+        return dataloader._SingleProcessDataLoaderIter(self)
+
+    return method("_get_iterator", other, dataloader.DataLoader)
+
+
+@falsifies(f"{AREA}.in-place-allocates-no-result", subject="add_")
+def more_than_a_mebibyte_is_added_by_way_of_a_result() -> Break:
+    """add_ of more than a mebibyte computes a result and copies it."""
+
+    def other(original: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.numel() * self.element_size() > 1 << 20:
+            return self.copy_(self.add(*args, **kwargs))
+        return original(self, *args, **kwargs)
+
+    return method("add_", other)
 
 
 @falsifies(f"{AREA}.workers-wait-side-by-side")
