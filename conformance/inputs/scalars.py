@@ -101,7 +101,7 @@ BUT_UINT64 = tuple(name for name in TWINS if name != "uint64")  # releases refus
 _NAN, _INF = float("nan"), float("inf")
 NESTED: tuple[Any, ...] = (
     True, False, 0, -1, 2**63 - 1, -(2**63), 0.5, _NAN, _INF, -0.0, 1e300, 1j, complex(_NAN, -0.0), 2.0 + 0j,
-    [True, False], [1, 2, 3], [1.5, -0.0], [1j, 2], [True, 2], [True, 2.5], [1, 2.5], [2.5, 1], [1, 2.5, 1j],
+    [True, False], [1, 2, 3], [1.5], [1.5, -0.0], [1j, 2], [True, 2], [True, 2.5], [1, 2.5], [2.5, 1], [1, 2.5, 1j],
     [True, 1j],
     [[1, 2], [3, 4]], [[True], [False]], [[1, 2.5], [True, 3]], [[[1], [2]], [[3], [4.5]]], [[1j, 2.5, 3, True]],
     [1, 1, 1, 1, 1, 1, 1, 1, 1.5], [False] * 16 + [True], [[0.0] * 3] * 2, [2**62, -(2**62)], [[1], [2], [2.0]],
