@@ -41,6 +41,12 @@ PATIENCE = 30.0
 PARTING = 2.0
 # Processes whose head has ended before them, the time at which each was started, and by when it has to have ended.
 PARTED: dict[tuple[int, str], float] = {}
+# How torch begins what it says of a worker that has ended, killed or unexpectedly, whichever it sees first.
+LOST = "DataLoader worker (pid"
+
+
+class EndedFromOutside(Mismatch):
+    """A process that somebody has ended before its answer."""
 
 
 class MainProcess:
@@ -128,6 +134,17 @@ class MainProcess:
                 return True
         return False
 
+    def _killed(self) -> bool:
+        """Whether the process, which ends, is ended by SIGKILL."""
+        end = time.monotonic() + PARTING
+        while self.pid and time.monotonic() < end:
+            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            if ended:
+                self.pid = None
+                return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+            threading.Event().wait(0.002)
+        return False
+
     def _read(self, length: int, end: float, what: str, limit: float) -> bytes:
         found = b""
         while len(found) < length:
@@ -135,7 +152,8 @@ class MainProcess:
                 raise Mismatch(what, f"an end within {limit:g} s", "none")
             part = os.read(self.answers, length - len(found))
             if not part:
-                raise Mismatch(what, "a result or an exception", "the end of the process")
+                kind = EndedFromOutside if self._killed() else Mismatch
+                raise kind(what, "a result or an exception", "the end of the process")
             found += part
         return found
 
@@ -175,7 +193,19 @@ def see_off(patience: float = PARTING) -> None:
 
 
 def in_a_main_process(what: str, action: Callable[..., Any], *arguments: Any, limit: float = PATIENCE) -> Any:
-    """What the action returns in a process of its own; ``what`` names it where it does not come to an end."""
+    """What the action returns in a process of its own; ``what`` names it where it does not come to an end.
+
+    A process or a worker that was killed may have been by somebody else, or by a machine without memory, which are no
+    part of what is judged: the action is run once more. What torch breaks it breaks again.
+    """
+    try:
+        with MainProcess(action, *arguments) as process:
+            return process.answer(what, limit)
+    except EndedFromOutside:
+        pass
+    except RuntimeError as error:
+        if not str(error).startswith(LOST):
+            raise
     with MainProcess(action, *arguments) as process:
         return process.answer(what, limit)
 

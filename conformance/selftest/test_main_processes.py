@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from torch.utils.data import DataLoader
 
 from conformance.engine.binding import check_of
 from conformance.engine.cells import cells_of
@@ -90,6 +91,29 @@ def test_a_process_that_hangs_is_a_mismatch_and_is_ended() -> None:
 
     assert time.monotonic() - started < 5
     assert set(child_processes()) <= children
+
+
+def ended_by(way: str, times: int, marks: Path) -> int:
+    """How often this was begun, once it has been ended in a way as often as told."""
+    begun = len(list(marks.iterdir()))
+    (marks / str(begun)).touch()
+    if begun < times and way == "main":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if begun < times:
+        list(DataLoader(range(2), num_workers=1, worker_init_fn=lambda _: os.kill(os.getpid(), signal.SIGKILL)))
+    return begun
+
+
+@pytest.mark.parametrize("way", ["main", "worker"])
+def test_a_process_that_somebody_ends_is_run_once_more(way: str, tmp_path: Path) -> None:
+    """SIGKILL from outside decides nothing the first time, and is a failure the second."""
+    assert in_a_main_process("a process", ended_by, way, 1, tmp_path) == 1
+
+    (tmp_path / "0").unlink()
+    (tmp_path / "1").unlink()
+    with pytest.raises((Mismatch, RuntimeError), match=r"the end of the process|DataLoader worker"):
+        in_a_main_process("a process", ended_by, way, 2, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_children_end_with_the_process_of_a_case() -> None:
