@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-OPTIONS = ("--run-record", "--expectations", "--resume", "--targets")
+OPTIONS = ("--run-record", "--expectations", "--resume", "--targets", "--example-database")
 ROOT = Path(__file__).resolve().parents[1]
 
 

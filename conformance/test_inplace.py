@@ -407,6 +407,15 @@ def test_complex_division_by_a_huge_number_is_a_number(case: Call) -> None:
     numbers.close(expected, memory.contents(live.self_), case.self_.dtype, accuracy, f"self after {case.method}")
 
 
+@cases(extremes.distant_exponents)
+def test_exponents_beyond_the_type_are_taken(case: Call) -> None:
+    """ldexp_ gives the product also where 2 ** other is larger or smaller than any number of the type."""
+    live = case.build()
+    live.apply()
+    expected, accuracy = references.expected(case)
+    numbers.close(expected, memory.contents(live.self_), case.self_.dtype, accuracy, f"self after {case.method}")
+
+
 @cases(extremes.whole_arguments)
 def test_sinc_of_a_whole_number_vanishes(case: Call) -> None:
     """sinc_ of a whole number other than zero is zero, but for what the rounding of pi leaves."""

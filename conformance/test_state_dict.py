@@ -18,7 +18,7 @@ from conformance.engine.cases import cases
 from conformance.inputs import schedules, state_edits, stateful_modules, trainings, tree_sources
 from conformance.inputs.module_trees import Tree, reach
 from conformance.inputs.schedules import Schedule
-from conformance.inputs.state_edits import Edited, NoneFilled, Prefixed
+from conformance.inputs.state_edits import Childless, Edited, NoneFilled, Prefixed
 from conformance.inputs.stateful_modules import LazyLoad, Memories
 from conformance.inputs.trainings import Training
 from conformance.oracles import expect, memory, module_state, optimizer_state
@@ -362,6 +362,16 @@ def test_key_below_a_tensor_is_unexpected(case: Edited) -> None:
     expect.that(f'"{case.added[0]}"' in str(error), "the error", f"it names {case.added[0]!r}", str(error))
     found = module.load_state_dict(case.source(), strict=False)
     expect.equal(list(case.added), found.unexpected_keys, "unexpected_keys")
+
+
+@cases(state_edits.keys_below_absent_children)
+def test_key_below_an_absent_child_is_unexpected(case: Childless) -> None:
+    """A key below the name of a child that is registered as None is refused, and reported with strict=False."""
+    module = case.build()
+    found = module.load_state_dict(case.source(), strict=False)
+    expect.equal([case.key], found.unexpected_keys, "unexpected_keys")
+    error = expect.raises(RuntimeError, partial(module.load_state_dict, case.source()), "the load")
+    expect.that(f'"{case.key}"' in str(error), "the error", f"it names {case.key!r}", str(error))
 
 
 @cases(state_edits.lenient_loads)

@@ -110,6 +110,8 @@ def rerun_command(cell: Cell, settings: Settings, node: str, stands: Stands | No
     for file in settings.files:
         if file != SHIPPED:
             options += f" --expectations {shlex.quote(os.path.relpath(file, folder))}"
+    for place in settings.examples.places if settings.examples else ():
+        options += f" --example-database={shlex.quote(place)}"
     for module in settings.plugins:
         options += f" --plugin {module}"
     for file in settings.described:

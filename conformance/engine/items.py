@@ -85,14 +85,20 @@ class CellItem(pytest.Item):
         def timed_out(error: BaseException) -> str:
             return unanswered(patience.seconds(self.nodeid)) if of_timer(error) else ""
 
-        samples, profile = settings.profile.samples, settings.profile.name
-        plan = Plan(samples, settings.seed, self.config.stash[NOTE], interrupts, refused, timed_out, profile)
+        examples, profile = settings.examples, settings.profile
+        remembered = None if examples is None else examples.recall(self.cell.id)
+        plan = Plan(
+            profile.samples, settings.seed, self.config.stash[NOTE], interrupts, refused, timed_out, profile.name,
+            remembered,
+        )  # fmt: skip
         meter = Meter()
         try:
             with among_cells(), meter.running() if self.config.option.costs else nullcontext():
                 outcome = run_cell(self.cell, self.check, plan)
         except (SystemExit, pytest.skip.Exception, pytest.fail.Exception) as error:
             outcome = Outcome(Verdict.ERROR, reason=own_fault("the check left in a way that is no answer", error))
+        if examples is not None and remembered is not None:
+            examples.keep(remembered)
         kills = outcome.verdict is Verdict.TIMEOUT
         if kills:
             outcome.reason = f"{outcome.reason}{patience.explained(self.nodeid)}"

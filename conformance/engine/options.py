@@ -49,6 +49,9 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("--profile", "NAME", "smoke (corners and 5 samples a cell), default (50) or thorough (1,000)", "smoke",
                "default"),
         Option("--seed", "N", "seed of the sampled cases (default 0: the same cases every time)", "7"),
+        Option("--example-database", "PLACE", "where failing samples are kept and met again, repeatable: a folder, "
+               "redis://HOST:PORT/NUMBER, or github:OWNER/REPOSITORY[/ARTIFACT], which is only read (default: none)",
+               "redis://192.0.2.7:6379/0", repeatable=True),
     ),
     "what fails the run": (
         Option("--expectations", "FILE", "further listed deviations, repeatable", "accepted.yaml", repeatable=True),

@@ -22,6 +22,7 @@ from typing import Any
 from conformance.engine.cells import Cell
 from conformance.engine.documentation import standing
 from conformance.engine.evidence import Evidence, FacetError
+from conformance.engine.examples import Remembered
 from conformance.engine.minimal import minimize
 from conformance.engine.mismatch import Discard, Mismatch
 from conformance.engine.sampling import sample
@@ -70,7 +71,8 @@ class Plan:
     ``interrupts`` are the types of exceptions by which a timer stops a cell, none of them derived from ``Exception``;
     ``timed_out`` says in words what ran out where it was the timer that raised one of them, and else nothing.
     ``refused`` are the element types of which a refusal is no failure even where other cases had them. ``profile`` is
-    the one by which behaviours that take long are left out, and without one none is.
+    the one by which behaviours that take long are left out, and without one none is. What is ``remembered`` of the
+    cell is met ahead of its samples.
     """
 
     samples: int = 5
@@ -80,6 +82,7 @@ class Plan:
     refused: frozenset[str] = frozenset()
     timed_out: Callable[[BaseException], str] = lambda error: _first_line(error) or type(error).__name__
     profile: str | None = None
+    remembered: Remembered | None = None
 
 
 def run_cell(cell: Cell, check: Callable[[Any], Any], plan: Plan) -> Outcome:
@@ -235,7 +238,7 @@ class _Attempt:
             finally:
                 self.clean()
 
-        found = sample(strategy, one, count, number)
+        found = sample(strategy, one, count, number, self.plan.remembered)
         return None if found is None else explain(found[0], found[1], "sampled")
 
     def settle(self, case: Any, error: Exception) -> bool:

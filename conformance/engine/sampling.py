@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import HypothesisException
 from hypothesis.strategies import SearchStrategy
 
+from conformance.engine.examples import Remembered
+
 SHRINKING = 10.0
 
 
@@ -40,10 +42,15 @@ class _Stop(BaseException):
 
 
 def sample(
-    strategy: SearchStrategy[Any], run: Callable[[Any], None], count: int, number: int
+    strategy: SearchStrategy[Any],
+    run: Callable[[Any], None],
+    count: int,
+    number: int,
+    remembered: Remembered | None = None,
 ) -> tuple[Any, BaseException] | None:
     """Run ``count`` cases drawn with seed ``number``; the minimal failing case and its exception, or None.
 
+    Those that are ``remembered`` come ahead of them, and what fails is added there.
     ``run`` raises for a failing case. An exception of Hypothesis itself (an unsatisfiable strategy, say) is
     raised on, but for its report that a failure does not repeat: then the first failing case is returned.
     ``SHRINKING`` seconds after the first failure the simplest case so far will do.
@@ -64,13 +71,18 @@ def sample(
         except BaseException as interruption:
             raise _Stop from interruption
 
+    database, key = None, None
+    phases: tuple[Phase, ...] = (Phase.generate, Phase.shrink)
+    if remembered is not None:
+        database, key, phases = remembered.database, remembered.key, (Phase.reuse, *phases)
+        count += len(remembered.known)
     wrapped = settings(
-        max_examples=count, database=None, deadline=None, derandomize=False, print_blob=False,
-        phases=(Phase.generate, Phase.shrink), suppress_health_check=list(HealthCheck),
+        max_examples=count, database=database, deadline=None, derandomize=False, print_blob=False,
+        phases=phases, suppress_health_check=list(HealthCheck),
         report_multiple_bugs=False,
     )(seed(number)(given(strategy)(one)))  # fmt: skip
-    # Hypothesis digests the source of ``one`` for its database, a fifth of what five samples cost; there is none
-    wrapped._hypothesis_internal_database_key = None  # type: ignore[attr-defined]
+    # Hypothesis would digest the source of ``one`` for its database, a fifth of what five samples cost
+    wrapped._hypothesis_internal_database_key = key  # type: ignore[attr-defined]
     try:
         wrapped()
     except _Stop as stop:

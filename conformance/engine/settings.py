@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.engine.cells import Cell
+from conformance.engine.examples import Examples, Unreachable
 from conformance.engine.expectations import SHIPPED, Expectations
 from conformance.engine.standpoint import Stands
 from conformance.engine.targets import Target, choose, plug_in
@@ -43,6 +44,7 @@ class Settings:
     plugins: tuple[str, ...] = ()
     described: tuple[Path, ...] = ()  # files that describe targets
     timeout: float | None = None  # seconds that a cell may take, where it is not what the profile gives it
+    examples: Examples | None = None
 
     @classmethod
     def of(cls, option: Any, arguments: tuple[str, ...], root: Path, folder: Path | None = None) -> Settings:
@@ -66,12 +68,16 @@ class Settings:
             raise UsageError(f"--targets: {error}") from None
         except ValueError as error:
             raise UsageError(f"--device: {error}") from None
+        try:
+            examples = Examples(option.example_database, root) if option.example_database else None
+        except Unreachable as error:
+            raise UsageError(f"--example-database: {error}") from None
         record = root / "reports" / "runs" / "latest.json" if option.run_record is None else Path(option.run_record)
         return cls(
             targets, _profile(option.profile), _level("--level", option.level), _fail_on(option.fail_on), _seed(option),
             _shard(option.shard), expectations, tuple(files),
             record.resolve() if option.collectonly else _writable(record, option.run_record), arguments,
-            Stands(folder or root, root), modules, described,
+            Stands(folder or root, root), modules, described, examples=examples,
         )  # fmt: skip
 
     @property

@@ -14,7 +14,7 @@ from conformance.inputs.calls import Call
 from conformance.inputs.dtypes import ELEMENT_TYPES, family, limits
 from conformance.inputs.tensors import strided
 from conformance.inputs.values import values
-from conformance.oracles.references.elementwise import inverse, power, quotient
+from conformance.oracles.references.elementwise import inverse, power, quotient, scaled_by_power_of_two
 from conformance.oracles.references.special import error_function, gamma_lower, gamma_upper, psi_derivative
 
 if TYPE_CHECKING:
@@ -137,6 +137,25 @@ def huge_divisors(cell: Cell) -> Inputs:
             other = strided(dtype, (count,), "contiguous", divisors[turn % 4 :], cell.target.device)
             for divisor in (other, divisors[0]):
                 found.append(Call(cell.subject_name or "", self_, (divisor,), {}, quotient, "to-float", "fused"))
+    return Inputs(found)
+
+
+def distant_exponents(cell: Cell) -> Inputs:
+    """Small numbers times powers of two larger than any number of the type, and large ones times ones as small."""
+    found = []
+    for dtype in family("floating"):
+        top, mantissa = -ELEMENT_TYPES[dtype].min_exponent, ELEMENT_TYPES[dtype].mantissa
+        pairs = (
+            (1.5 * 2.0**-top, 2 * top - 4),
+            (-(2.0 ** (-top // 2)), top + 4),
+            (1.25 * 2.0 ** (top + 1), -top - mantissa - 2),
+        )
+        for turn, count in enumerate(LENGTHS):
+            number, exponent = pairs[turn % 3]
+            self_ = strided(dtype, (count,), LAYOUTS[turn % 3], (number, 0.0, -number), cell.target.device)
+            for whole in ("int32", "int64"):
+                other = strided(whole, (count,), "contiguous", (exponent,), cell.target.device)
+                found.append(Call("ldexp_", self_, (other,), {}, scaled_by_power_of_two, "to-float", "fused"))
     return Inputs(found)
 
 

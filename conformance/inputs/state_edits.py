@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
-from conformance.inputs.module_trees import Tree
+from conformance.inputs.module_trees import Tree, reach
 from conformance.inputs.tree_sources import listed_trees
 
 if TYPE_CHECKING:
@@ -129,6 +129,61 @@ def keys_below_tensors(cell: Cell) -> Inputs:
     """Dictionaries with a key that goes on behind the name of a parameter or buffer."""
     every = [(tree, key) for tree in listed_trees(cell.target.device, 6) for key in list(tree.state())[-2:]]
     return Inputs([Edited(tree, added=(f"{key}.more",)) for tree, key in every])
+
+
+@dataclass(frozen=True)
+class Childless:
+    """A tree in which ``parent`` has a child that is None, and its state with a key below that child."""
+
+    tree: Tree
+    parent: str
+    below: str
+
+    def build(self) -> torch.nn.Module:
+        """The module."""
+        module = self.tree.build()
+        reach(module, self.parent).register_module("absent", None)
+        return module
+
+    @property
+    def key(self) -> str:
+        """The key that the module has not."""
+        return ".".join(filter(None, (self.parent, "absent", self.below)))
+
+    def source(self) -> dict[str, torch.Tensor]:
+        """The dictionary."""
+        return {**self.tree.turned().tensors(), self.key: torch.ones(2, device=self.tree.device)}
+
+    def facets(self) -> dict[str, Any]:
+        """What evidence counts of this case."""
+        return {**self.tree.facets(), "depths": str(self.key.count("."))}
+
+    def reductions(self) -> Iterator[Childless]:
+        """The root for the parent, and a smaller tree."""
+        if self.parent:
+            yield replace(self, parent="")
+        for tree in self.tree.reductions():
+            if not self.parent or f"{self.parent}." in tree.prefixes():
+                yield replace(self, tree=tree)
+
+    def code(self) -> str:
+        """The same in plain torch."""
+        parent = f"m.get_submodule({self.parent!r})" if self.parent else "m"
+        made = [
+            f"{parent}.register_module('absent', None)",
+            f"state = {{**m.state_dict(), {self.key!r}: torch.ones(2)}}",
+        ]
+        return "\n".join([self.tree.code(), *made, "print(m.load_state_dict(state, strict=False))"])
+
+
+def keys_below_absent_children(cell: Cell) -> Inputs:
+    """Dictionaries with a key below a child that is None: of the root, and of the deepest module."""
+    found = []
+    for tree in listed_trees(cell.target.device, 6):
+        deepest = max(tree.prefixes(), key=lambda prefix: prefix.count("."))
+        for parent in dict.fromkeys(("", deepest.rstrip("."))):
+            found += [Childless(tree, parent, below) for below in ("weight", "0.bias")]
+    return Inputs(found)
 
 
 def lenient_loads(cell: Cell) -> Inputs:

@@ -20,7 +20,7 @@ def settings(folder: Path, **options: Any) -> Settings:
     given = {
         "device": ["cpu"], "profile": "smoke", "level": "may", "expectations": None, "shard": None,
         "run_record": str(folder / "run.json"), "fail_on": "must", "seed": None, "hypothesis_seed": None,
-        "collectonly": False, "plugin": None, "targets": None, **options,
+        "collectonly": False, "plugin": None, "targets": None, "example_database": None, **options,
     }  # fmt: skip
     return Settings.of(Namespace(**given), ("--profile", "smoke"), folder)
 

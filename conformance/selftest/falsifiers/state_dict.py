@@ -447,6 +447,16 @@ def a_key_below_a_deep_tensor_is_passed_over() -> Break:
     return given(change)
 
 
+@falsifies(f"{AREA}.key-below-an-absent-child-is-unexpected")
+def a_key_below_an_absent_child_is_passed_over() -> Break:
+    """A key below a child that is None is passed over in modules that are nested."""
+
+    def change(module: Any, state: Any, strict: bool) -> Any:
+        return copied(state, [key for key in state if ".absent." not in key])
+
+    return given(change)
+
+
 @falsifies(f"{AREA}.lenient-load-reports-the-keys")
 def an_unexpected_key_like_another_is_not_told() -> Break:
     """A key that is the name of a tensor and an underscore is not reported."""
