@@ -13,6 +13,7 @@ import faulthandler
 import gc
 import os
 import shutil
+import sys
 import tempfile
 from argparse import SUPPRESS
 from collections.abc import Generator
@@ -233,16 +234,18 @@ def _rest_collector(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Let go of the record, and give the garbage collector back as it was: libraries count what it never freed.
+    """Let go of the record, and give the garbage collector back its rounds.
 
-    What was frozen thaws at the very end of the process, since pytest itself collects several times after this hook.
+    What was frozen stays so: to take all of torch's modules apart at the end of a worker takes most of a second. But
+    the bindings of triton then print all that was never freed.
     """
     if CLAIM in config.stash:
         config.stash[CLAIM].release()
     if COLLECTOR in config.stash:
         gc.set_threshold(*config.stash[COLLECTOR])
-        atexit.unregister(gc.unfreeze)
-        atexit.register(gc.unfreeze)
+        if "triton" in sys.modules:
+            atexit.unregister(gc.unfreeze)
+            atexit.register(gc.unfreeze)
 
 
 @pytest.hookimpl(tryfirst=True)
