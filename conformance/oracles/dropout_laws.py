@@ -11,8 +11,8 @@ from math import log, prod, sqrt
 from typing import Any
 
 import numpy as np
-import torch
 
+from conformance.inputs.layer_uses import layer_seed
 from conformance.inputs.valued_calls import LiveValued
 from conformance.oracles import expect, memory
 from conformance.oracles.bounded import Bounded, unit_of
@@ -23,8 +23,7 @@ DROPOUT_ERROR = 1e-9
 def drops_and_scales(case: Any) -> None:
     """Expect zeros of about the probability asked for, of whole channels or of elements, and the others scaled."""
     live = case.build()
-    with torch.random.fork_rng(devices=[live.inputs[0].device] if live.inputs[0].is_cuda else []):
-        torch.manual_seed(17)
+    with layer_seed(17, str(live.inputs[0].device)):
         found = memory.contents(expect.tensor(live.call(), "result"))
     x, p = live.arrays[0], float(live.option("p"))
     expect.equal(x.shape, found.shape, "shape of the result")

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from conformance.inputs.layer_cases import GivenTable, SquareMask
+from conformance.inputs.layer_uses import layer_seed
 from conformance.oracles import expect, memory
 from conformance.oracles.bounded import near_each, number_of, unit_of
 from conformance.oracles.dropout_laws import DROPOUT_ERROR
@@ -21,8 +22,7 @@ from conformance.oracles.norm_formulas import local_response
 def drawn(case: Any) -> tuple[Any, np.ndarray]:
     """A case as it was built, and its result from a seed on."""
     live = case.build()
-    with torch.random.fork_rng(devices=[live.inputs[0].device] if live.inputs[0].is_cuda else []):
-        torch.manual_seed(17)
+    with layer_seed(17, str(live.inputs[0].device)):
         return live, memory.contents(expect.tensor(live.call(), "result")).astype(np.float64)
 
 
