@@ -43,6 +43,7 @@ __all__ = ["Ended", "Pool"]
 
 STRATEGIES = ("file_descriptor", "file_system")
 SETTLED = 3.0  # seconds within which what is being closed has to be closed
+STALE = 1.0  # seconds after which segments are not removed any more, once whoever could do so is gone
 CHECKED = 0.25  # seconds, which torch has as 5, after which the main process and its workers look for each other
 INTERRUPTS = 20  # times that a main process is interrupted which does not notice
 CHECKS = 16  # such times within which a worker has to have seen that its main process is gone
@@ -177,14 +178,19 @@ def left_open(case: Ended, more: int = 1) -> dict[str, list[str]]:
     files, threads = open_files(), {thread.ident for thread in threading.enumerate()}
     processes |= {process for _ in range(more) for process in end_epoch_of_tensors(case)}
     found: dict[str, list[str]] = {}
-    end = time.monotonic() + SETTLED
-    while time.monotonic() < end:
+    end, changed = time.monotonic() + SETTLED, time.monotonic()
+    while (now := time.monotonic()) < end:
+        before = found
         grown = Counter(open_files().values()) - Counter(files.values())
         found = {
             "files": sorted(grown.elements()), "threads": threads_since(threads), "segments": segments_of(processes),
             "children": [str(child) for child in child_processes()],
         }  # fmt: skip
         if not any(found.values()):
+            break
+        if found != before or any(found[kind] for kind in ("files", "threads", "children")):
+            changed = now
+        if now - changed > STALE:
             break
         threading.Event().wait(0.02)
     for name in found["segments"]:

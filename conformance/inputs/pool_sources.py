@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from conformance.engine.cells import Cell
 
 # More workers than batches, an incomplete last batch, no batches, one worker, both kinds of datasets.
+DEAR = 5  # a pool of processes costs what hundreds of other samples do: one of so many is drawn
 FEW_POOLS = (
     Pool(),
     Pool(workers=3, size=4, batch_size=1, style="sharded", seed=1),
@@ -97,7 +98,7 @@ def reused_pools(cell: Cell) -> Inputs:
         style=st.sampled_from(("map", "stream", "sharded")), persistent=st.just(True), epochs=st.just(3),
         prefetch=st.sampled_from((None, 1, 3)), taken=st.integers(0, 4), drop_last=st.just(False),
     )  # fmt: skip
-    return Inputs(REUSED_POOLS, drawn)
+    return Inputs(REUSED_POOLS, drawn, DEAR)
 
 
 def few_reused_pools(cell: Cell) -> Inputs:
@@ -155,12 +156,12 @@ def reseeded_pools(cell: Cell) -> Inputs:
 
 def stream_pools(cell: Cell) -> Inputs:
     """Pools over iterable-style datasets that know nothing of workers."""
-    return Inputs(STREAMS, drawn_streams("stream"))
+    return Inputs(STREAMS, drawn_streams("stream"), DEAR)
 
 
 def sharded_pools(cell: Cell) -> Inputs:
     """Pools over iterable-style datasets that shard themselves."""
-    return Inputs(SHARDED_STREAMS, drawn_streams("sharded"))
+    return Inputs(SHARDED_STREAMS, drawn_streams("sharded"), DEAR)
 
 
 def init_sharded_pools(cell: Cell) -> Inputs:
@@ -178,7 +179,7 @@ def dropping_pools(cell: Cell) -> Inputs:
         Pool(style="sharded", size=7, workers=2, batch_size=2, drop_last=True, persistent=True, epochs=2),
     ]
     drawn = drawn_streams("sharded", "stream").map(lambda pool: replace(pool, drop_last=pool.batch_size is not None))
-    return Inputs(corners, drawn)
+    return Inputs(corners, drawn, DEAR)
 
 
 def turning_pools(cell: Cell) -> Inputs:
@@ -231,7 +232,7 @@ def worker_loadings(cell: Cell) -> Inputs:
         ),
         st.builds(Loading, order=st.just(BATCH_SAMPLER), keys=batches, **common),
     )  # fmt: skip
-    return Inputs(LOADINGS, drawn)
+    return Inputs(LOADINGS, drawn, DEAR)
 
 
 def shuffled_loadings(cell: Cell) -> Inputs:
@@ -247,7 +248,7 @@ def shuffled_loadings(cell: Cell) -> Inputs:
         Loading, workers=st.integers(1, 2), size=st.integers(2, 20), batch_size=st.sampled_from((1, 3)),
         order=st.just(SHUFFLED), seed=st.sampled_from((None, 1, 2)),
     )  # fmt: skip
-    return Inputs(corners, drawn)
+    return Inputs(corners, drawn, DEAR)
 
 
 # --- orders and lengths ---------------------------------------------------------------------------------------------
