@@ -42,7 +42,7 @@ STREAMS = (
 SHARDED_STREAMS = (
     Pool(style="sharded", size=7, workers=3, batch_size=1, prefetch=1),
     Pool(style="sharded", size=2, workers=4, batch_size=1, prefetch=3),
-    Pool(style="sharded", size=7, workers=3), Pool(style="sharded", batch_size=None, prefetch=1),
+    Pool(style="sharded", size=8, workers=3), Pool(style="sharded", batch_size=None, prefetch=1),
 )  # fmt: skip
 INIT_SHARDED_STREAMS = (
     Pool(style="stream", size=4, batch_size=1, init="shard"), Pool(style="stream", size=7, workers=3, init="shard"),
