@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -377,19 +378,25 @@ def what_is_compiled_is_called_twice() -> Break:
     return method("compile", other, torch)
 
 
-@falsifies(f"{AREA}.workers-wait-side-by-side")
-def workers_are_ignored() -> Break:
-    """A loader of a map-style dataset without persistent workers loads in the main process."""
+def without_workers(loaders: Callable[[Any], bool]) -> Break:
+    """Loaders of a kind load in the main process."""
     from torch.utils.data import dataloader
 
     def other(original: Any, self: Any) -> Any:
-        if self.persistent_workers or isinstance(self.dataset, torch.utils.data.IterableDataset):
+        if not loaders(self):
             return original(self)
-        for name, value in (("num_workers", 0), ("prefetch_factor", None)):
+        for name, value in (("num_workers", 0), ("prefetch_factor", None), ("persistent_workers", False)):
             object.__setattr__(self, name, value)
         return dataloader._SingleProcessDataLoaderIter(self)
 
     return method("_get_iterator", other, dataloader.DataLoader)
+
+
+@falsifies(f"{AREA}.workers-wait-side-by-side")
+def workers_are_ignored() -> Break:
+    """A loader of a map-style dataset without persistent workers loads in the main process."""
+    stream = torch.utils.data.IterableDataset
+    return without_workers(lambda loader: not loader.persistent_workers and not isinstance(loader.dataset, stream))
 
 
 @falsifies(f"{AREA}.in-place-allocates-no-result", subject="add_")
@@ -407,16 +414,7 @@ def more_than_a_mebibyte_is_added_by_way_of_a_result() -> Break:
 @falsifies(f"{AREA}.workers-wait-side-by-side")
 def persistent_workers_are_ignored() -> Break:
     """A loader with persistent workers loads in the main process."""
-    from torch.utils.data import dataloader
-
-    def other(original: Any, self: Any) -> Any:
-        if not self.persistent_workers:
-            return original(self)
-        for name, value in (("num_workers", 0), ("prefetch_factor", None), ("persistent_workers", False)):
-            object.__setattr__(self, name, value)
-        return dataloader._SingleProcessDataLoaderIter(self)
-
-    return method("_get_iterator", other, dataloader.DataLoader)
+    return without_workers(lambda loader: loader.persistent_workers)
 
 
 @falsifies(f"{AREA}.sharing-allocates-nothing", subject="numpy.from_dlpack")

@@ -214,6 +214,18 @@ def ignored_targets_in_the_mean_of_positions() -> Break:
     return loses("cross_entropy", change)
 
 
+@falsifies(f"{AREA}.all-ignored-mean-is-nan", subject="CrossEntropyLoss")
+def targets_that_are_all_ignored_count() -> Break:
+    """cross_entropy divides by all targets where every one of them is ignored, and by the others elsewhere."""
+
+    def change(call: Any, x: Any, y: Any, **kwargs: Any) -> Any:
+        if kwargs.get("reduction") == "mean" and y.numel() and bool((y == kwargs.get("ignore_index")).all()):
+            return call(x, y, **{**kwargs, "reduction": "sum"}) / y.numel()
+        return call(x, y, **kwargs)
+
+    return loses("cross_entropy", change)
+
+
 @falsifies(f"{AREA}.ignored-targets-do-not-count", subject="NLLLoss")
 def an_ignored_class_within_the_range_counts() -> Break:
     """nll_loss forgets an ignore_index of 0."""
