@@ -153,6 +153,7 @@ def command(*arguments: str) -> list[str]:
         "cpu",
         "--profile",
         "smoke",
+        "--assert=plain",  # as the project's own configuration has it: workers come from the server
         *arguments,
     ]
 

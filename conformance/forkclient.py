@@ -1,0 +1,57 @@
+"""Becomes a fork of the server of ``conformance.forkserver``, or a Python of its own where the server has none.
+
+pytest-xdist runs this in the place of Python, with the address of the server before Python's own arguments. It hands
+its standard streams over, and ends when the fork does. It imports next to nothing, since it is there for speed.
+"""
+
+import os
+import signal
+import socket
+import struct
+import sys
+
+PATIENCE = 60.0  # seconds that the server has to import everything and fork
+
+
+def ask(address: bytes, code: str) -> socket.socket | None:
+    """The connection to a fork that runs ``code``, or None where there is none."""
+    words = [os.getcwdb(), code.encode(), *(name + b"=" + value for name, value in os.environb.items())]
+    body = b"\0".join(words)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(PATIENCE)
+        connection.connect(address)
+        socket.send_fds(connection, [struct.pack("q", len(body))], [0, 1, 2])
+        connection.sendall(body)
+        if connection.recv(1) == b"1":
+            return connection
+    except OSError:
+        pass
+    connection.close()
+    return None
+
+
+def wait(connection: socket.socket) -> int:
+    """Wait for the end of the fork, letting go of what is its own; how it ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1):
+        os.dup2(nowhere, number)
+    connection.settimeout(None)
+    try:
+        told = connection.recv(4)
+    except OSError:
+        told = b""
+    return struct.unpack("i", told)[0] if len(told) == 4 else 1
+
+
+def main(address: str, *arguments: str) -> int:
+    """Take the address of the server and the arguments of a Python; the status of the process."""
+    fork = ask(bytes.fromhex(address), arguments[-1])
+    if fork is None:
+        os.execv(sys.executable, [sys.executable, *arguments])
+    return wait(fork) & 0xFF
+
+
+if __name__ == "__main__":
+    os._exit(main(*sys.argv[1:]))

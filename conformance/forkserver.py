@@ -1,0 +1,266 @@
+"""Starts workers as forks of one process that has imported everything, in the place of each importing it anew.
+
+To import torch, Hypothesis and the suite takes two seconds of a processor. A worker of pytest-xdist is a new Python
+that does so, when the controlling process has, and so is the one that replaces it where it crashed. The server that
+this module starts imports the same beside the controlling process; from then on a worker is there at once. It is
+single-threaded and computes nothing, so that its forks are as good as new; where it cannot say so of itself, where a
+device other than the CPU is tested (which may not be forked), and on systems other than Linux, workers start as ever.
+
+This module is loaded early, by an entry point; it does nothing where no ``conftest.py`` plugs in the suite.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import importlib
+import os
+import select
+import shlex
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+PLUGIN = "conformance.engine.plugin"
+PRELOADED = (PLUGIN, "_pytest.junitxml", "execnet.gateway_base", "pytest_benchmark.plugin", "xdist.remote")
+CLIENT = Path(__file__).with_name("forkclient.py")
+SERVE = "from conformance.forkserver import leave, serve; exec(serve({listening}, {alive})); leave()"
+SWITCH = "CONFORMANCE_FORKSERVER"  # 0 in the environment: workers start as ever
+WITHIN = 5.0  # seconds in which the server ends, once nobody needs it; it does at once
+
+
+class Server:
+    """The server of one run, as the controlling process knows it."""
+
+    def __init__(self) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+            listening.bind("")  # a name that the system makes up, in no folder
+            listening.listen()
+            self.address = listening.getsockname().hex()
+            alive, self.held = os.pipe()  # what the server reads ends with this process, however it ends
+            told = SERVE.format(listening=listening.fileno(), alive=alive)
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", told], pass_fds=(listening.fileno(), alive), cwd=CLIENT.parents[1],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # NumPy would start threads, which no fork inherits
+            )  # fmt: skip
+            os.close(alive)
+
+    @property
+    def python(self) -> str:
+        """The command that is a Python to xdist, and has the server make one."""
+        return shlex.join([sys.executable, "-I", "-S", str(CLIENT), self.address])
+
+    def end(self) -> None:
+        """Have the server end."""
+        os.close(self.held)
+        try:
+            self.process.wait(WITHIN)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+SERVER = pytest.StashKey[Server]()
+
+
+@pytest.hookimpl
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Start the server before anything of the suite is imported, where workers will be."""
+    if wanted(early_config):
+        with suppress(OSError):
+            early_config.stash[SERVER] = Server()
+
+
+def wanted(config: pytest.Config) -> bool:
+    """Whether this is a run of the suite with workers, on a system that can fork."""
+    given = config.known_args_namespace
+    if os.environ.get(SWITCH) == "0":
+        return False
+    if sys.platform != "linux" or not hasattr(os, "pidfd_open") or "PYTEST_XDIST_WORKER" in os.environ:
+        return False
+    if not getattr(given, "numprocesses", None) or getattr(given, "tx", None):
+        return False
+    if getattr(given, "collectonly", False) or getattr(given, "usepdb", False) or getattr(given, "help", False):
+        return False
+    # what is imported already can be neither rewritten nor measured
+    if getattr(given, "assertmode", "plain") != "plain" or getattr(given, "cov_source", None):
+        return False
+    try:
+        return PLUGIN in (config.rootpath / "conftest.py").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
+    """Have workers of this machine come from the server."""
+    server = config.stash.get(SERVER, None)
+    if server is None or not forkable(config):
+        return
+    for index, spec in enumerate(specs):
+        if spec.popen and not spec.python:
+            specs[index] = type(spec)(f"{spec}//python={server.python}")
+            specs[index].id = spec.id
+
+
+def forkable(config: pytest.Config) -> bool:
+    """Whether a fork of a process that has imported torch can do all that the run asks of it: use the CPU."""
+    from conformance.engine.items import SETTINGS
+
+    settings = config.stash.get(SETTINGS, None)
+    return settings is not None and all(target.type in ("cpu", "meta") for target in settings.targets)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the server, after the workers."""
+    if SERVER in config.stash:
+        config.stash[SERVER].end()
+        del config.stash[SERVER]
+
+
+def serve(listening: int, alive: int) -> str:
+    """Fork for every client until ``alive`` ends; what a fork shall run is returned there, and nowhere else."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's goes to all processes, and workers have their own way
+    try:
+        for name in PRELOADED:
+            importlib.import_module(name)
+        alone = len(os.listdir("/proc/self/task")) == 1
+    except BaseException:  # a build that is broken may raise anything, and workers will say so
+        alone = False
+    if not alone:
+        os._exit(1)  # clients become a Python of their own
+    gc.collect()
+    gc.freeze()
+    return Forks(socket.socket(fileno=listening), alive).run()
+
+
+class Forks:
+    """The server's loop: a client and its fork end with each other."""
+
+    def __init__(self, listening: socket.socket, alive: int) -> None:
+        self.listening, self.alive = listening, alive
+        self.living: list[Fork] = []
+
+    def run(self) -> str:
+        """Serve until nobody needs it any more; in a fork, give what it shall run."""
+        needed = True
+        while needed or self.living:
+            poll = select.poll()
+            watched = [self.listening.fileno(), self.alive] if needed else []
+            for descriptor in (*watched, *(each for fork in self.living for each in fork.watched())):
+                poll.register(descriptor, select.POLLIN)
+            ready = {descriptor for descriptor, _ in poll.poll()}
+            for fork in list(self.living):
+                if fork.process in ready:
+                    self.living.remove(fork)
+                    fork.buried()
+                elif fork.client.fileno() in ready:
+                    fork.kill()
+            if self.alive in ready:
+                needed = False
+            elif needed and self.listening.fileno() in ready:
+                code = self.serve(self.listening.accept()[0])
+                if code is not None:
+                    return code
+        os._exit(0)
+
+    def serve(self, client: socket.socket) -> str | None:
+        """Fork for a client; in the fork, give what it shall run."""
+        descriptors: list[int] = []
+        try:
+            client.settimeout(WITHIN)
+            if struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1] != os.getuid():
+                raise PermissionError
+            words, descriptors = received(client)
+            process = os.fork()
+            if not process:
+                self.forget(client)
+                return become(words, descriptors)
+            self.living.append(Fork(process, os.pidfd_open(process), client))
+            client.sendall(b"1")
+        except (OSError, ValueError):
+            client.close()  # it becomes a Python of its own
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return None
+
+    def forget(self, client: socket.socket) -> None:
+        """Close in a fork what is the server's."""
+        client.close()
+        self.listening.close()
+        os.close(self.alive)
+        for fork in self.living:
+            fork.client.close()
+            os.close(fork.process)
+
+
+class Fork:
+    """A fork and the client that asked for it."""
+
+    def __init__(self, number: int, process: int, client: socket.socket) -> None:
+        self.number, self.process, self.client = number, process, client
+        self.killed = False
+
+    def watched(self) -> list[int]:
+        """The descriptors that tell of its end, and of that of its client."""
+        return [self.process] if self.killed else [self.process, self.client.fileno()]
+
+    def kill(self) -> None:
+        """End it, since its client has ended."""
+        self.killed = True
+        with suppress(ProcessLookupError):
+            os.kill(self.number, signal.SIGKILL)
+
+    def buried(self) -> None:
+        """Tell its client how it ended."""
+        status = os.waitstatus_to_exitcode(os.waitpid(self.number, 0)[1])
+        with suppress(OSError):
+            self.client.sendall(struct.pack("i", status))
+        self.client.close()
+        os.close(self.process)
+
+
+def received(client: socket.socket) -> tuple[list[bytes], list[int]]:
+    """What a client says (its folder, what to run, its environment) and its standard streams; raises OSError."""
+    head, descriptors, _, _ = socket.recv_fds(client, 8, 3)
+    (left,) = struct.unpack("q", head)
+    body = bytearray()
+    while len(body) < left:
+        part = client.recv(left - len(body))
+        if not part:
+            raise ConnectionResetError
+        body += part
+    return bytes(body).split(b"\0"), descriptors
+
+
+def become(words: list[bytes], descriptors: list[int]) -> str:
+    """Make a fork what a new Python would be that the client started; gives what it shall run."""
+    folder, code, *surroundings = words
+    for number, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    os.environb.clear()
+    os.environb.update(dict(each.split(b"=", 1) for each in surroundings))
+    os.chdir(folder)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    tempfile.tempdir = None
+    return code.decode()
+
+
+def leave() -> NoReturn:
+    """End a fork as Python ends, but for taking torch's modules apart, which takes a third of a second."""
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(0)

@@ -1,0 +1,195 @@
+"""Tests of the server that workers are forked from, and of what happens where there is none."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conformance.forkserver import Server
+from conformance.selftest.projects import ROOT, command, environment, found, launch, project
+from conformance.selftest.test_robustness import descendants
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
+
+ORIGINS = """
+import json, os, sys, pytest
+@pytest.hookimpl
+def pytest_runtest_logreport(report):
+    with open("origins.txt", "a") as file:
+        forked = "serve(" in open("/proc/self/cmdline").read()
+        print(os.environ.get("PYTEST_XDIST_WORKER", "controller"), "fork" if forked else "python", file=file)
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A server, shared by the tests of this module that leave it as it is."""
+    made = Server()
+    yield made
+    made.end()
+
+
+def start(server: Server, code: str, **options: object) -> subprocess.Popen[str]:
+    """What xdist starts in the place of a Python."""
+    return subprocess.Popen(
+        [*_words(server), "-u", "-c", code],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,  # type: ignore[call-overload]
+    )  # fmt: skip
+
+
+def _words(server: Server) -> list[str]:
+    return shlex.split(server.python)
+
+
+def test_a_fork_has_what_a_new_python_has(server: Server, tmp_path: Path) -> None:
+    """Its streams, folder and environment are its client's, torch is there, and interrupts reach it."""
+    code = (
+        "import os, signal, sys; print(sys.stdin.readline().strip(), os.getcwd(), os.environ['MARK'], len(os.environ),"
+        " 'torch' in sys.modules, signal.getsignal(signal.SIGINT) is signal.default_int_handler, __name__);"
+        " print('told', file=sys.stderr)"
+    )
+    client = start(server, code, cwd=tmp_path, env={"MARK": "here", "LC_ALL": "C.UTF-8"})
+    out, err = client.communicate("said\n", timeout=60)
+
+    assert f"said {tmp_path} here 2 True True __main__\n" == out
+    assert "told\n" == err
+    assert 0 == client.returncode
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"), [("raise SystemExit(7)", 7), ("import os; os._exit(5)", 5), ("raise ValueError('no')", 1)]
+)
+def test_a_client_ends_as_its_fork_does(server: Server, code: str, expected: int) -> None:
+    """The status of a fork is that of the process that xdist knows."""
+    client = start(server, code)
+    _, err = client.communicate(timeout=60)
+
+    assert expected == client.returncode, err
+
+
+def test_what_is_to_run_at_the_end_of_a_fork_runs(server: Server) -> None:
+    """A fork ends without taking modules apart, yet not before exit handlers ran and streams were written."""
+    client = start(server, "import atexit, sys; atexit.register(print, 'at exit'); sys.stdout.write('first ')")
+    out, _ = client.communicate(timeout=60)
+
+    assert "first at exit\n" == out
+
+
+def test_a_fork_ends_with_its_client(server: Server) -> None:
+    """Where xdist kills what it started, the fork that does the work is killed too."""
+    client = start(server, "import os, time; print(os.getpid()); time.sleep(600)")
+    assert client.stdout is not None
+    fork = int(client.stdout.readline())
+    client.kill()
+    client.wait()
+
+    assert gone(fork)
+
+
+def test_the_server_ends_with_the_process_that_started_it() -> None:
+    """A run that is killed leaves no server."""
+    code = (
+        "import time; from conformance.forkserver import Server;"
+        " server = Server(); print(server.process.pid, flush=True); time.sleep(600)"
+    )
+    run = subprocess.Popen([sys.executable, "-c", code], env=environment(), stdout=subprocess.PIPE, text=True)
+    assert run.stdout is not None
+    pid = int(run.stdout.readline())
+    run.kill()
+    run.wait()
+
+    assert gone(pid)
+
+
+def test_without_a_server_a_client_is_a_python() -> None:
+    """Where the server has ended, what xdist starts is a Python of its own, with the arguments of one."""
+    ended = Server()
+    ended.end()
+    client = start(ended, "import sys; print(sys.stdin.readline().strip(), sys.argv, 'torch' in sys.modules)")
+    out, err = client.communicate("said\n", timeout=60)
+
+    assert "said ['-c'] False\n" == out, err
+
+
+def test_a_server_that_cannot_import_is_none(tmp_path: Path) -> None:
+    """Where what the suite stands on cannot be imported, workers are Pythons of their own, which say so."""
+    (tmp_path / "xdist").mkdir()
+    (tmp_path / "xdist" / "__init__.py").write_text("raise RuntimeError('broken')")
+    code = (
+        "import subprocess, shlex; from conformance.forkserver import Server; server = Server();"
+        " done = subprocess.run([*shlex.split(server.python), '-u', '-c', 'print(1)'], capture_output=True, text=True);"
+        " print(done.stdout.strip(), server.process.wait(60))"
+    )
+    surroundings = environment(PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)]))
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=surroundings, capture_output=True, text=True, timeout=120, cwd=tmp_path
+    )
+
+    assert "1 1\n" == done.stdout, done.stderr
+
+
+def origins(folder: Path) -> dict[str, set[str]]:
+    """How each process of a run came to be."""
+    lines = [line.split() for line in (folder / "origins.txt").read_text().splitlines()]
+    return {name: {kind for other, kind in lines if other == name} for name, _ in lines}
+
+
+def test_workers_are_forks_and_so_are_those_that_replace_them(tmp_path: Path) -> None:
+    """A worker that crashed is replaced by another fork, and each cell has its verdict."""
+    folder = project(tmp_path / "p", {"passes": "must", "segfaults": "must", "fails": "must"})
+    (folder / "conftest.py").write_text((folder / "conftest.py").read_text() + ORIGINS)
+    run = launch(folder, "-n", "1")
+
+    assert {"passes": "pass", "segfaults": "crash", "fails": "fail"} == run.verdicts(), run.output
+    assert {"controller": {"python"}, "gw0": {"fork"}, "gw1": {"fork"}} == origins(folder)
+
+
+@pytest.mark.parametrize(("arguments", "switch"), [(["--assert=rewrite"], "1"), ([], "0")])
+def test_a_run_may_have_workers_of_its_own(tmp_path: Path, arguments: list[str], switch: str) -> None:
+    """What is imported already cannot be rewritten, and nobody has to have it: then xdist starts workers as ever."""
+    folder = project(tmp_path / "p", {"passes": "must"})
+    (folder / "conftest.py").write_text((folder / "conftest.py").read_text() + ORIGINS)
+    run = launch(folder, "-n", "1", *arguments, CONFORMANCE_FORKSERVER=switch)
+
+    assert {"passes": "pass"} == run.verdicts(), run.output
+    assert {"controller": {"python"}, "gw0": {"python"}} == origins(folder)
+
+
+def test_a_run_outlives_its_server(tmp_path: Path) -> None:
+    """Where the server is killed, workers go on, and one that crashes then is replaced by a Python of its own."""
+    folder = project(tmp_path / "p", {"dawdles": "must", "segfaults": "must", "passes": "must"}, rows={"dawdles": 100})
+    (folder / "conftest.py").write_text((folder / "conftest.py").read_text() + ORIGINS)
+    run = subprocess.Popen(
+        command("-n", "1"), cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    while not (folder / "origins.txt").exists():
+        assert run.poll() is None
+        time.sleep(0.05)
+    server = next(each for each in descendants(run.pid) if "serve(" in Path(f"/proc/{each}/cmdline").read_text())
+    os.kill(server, signal.SIGKILL)
+    output, _ = run.communicate(timeout=120)
+    after = found(folder, run.returncode, output)
+
+    assert 102 == len(after.verdicts()), output
+    assert ("crash", "pass") == (after.verdicts()["segfaults"], after.verdicts()["passes"])
+    assert {"gw0": {"fork"}, "gw1": {"python"}} == {k: v for k, v in origins(folder).items() if k != "controller"}
+
+
+def gone(process: int) -> bool:
+    """Whether a process ends within seconds."""
+    for _ in range(200):
+        try:
+            if Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] in ("Z", "X"):
+                return True
+        except OSError:
+            return True
+        time.sleep(0.05)
+    return False
