@@ -839,14 +839,25 @@ def test_optimizer_state_has_the_options(case: Training) -> None:
         expect.equal(set(), missing, f"options of group {number} that the optimizer was given, and missing")
 
 
-@cases(trainings.trainings)
-def test_optimizer_continues_as_if_never_stopped(case: Training) -> None:
-    """An optimizer that loads the state of another, over parameters of the same numbers, goes on bit for bit as that would have."""  # noqa: E501
+def goes_on(case: Training) -> None:
+    """Expect a training that has loaded its state to go on as one that was never stopped."""
     resumed, whole = case.start().run(0, case.before).continued(), case.start().run(0, case.before)
     for turn in range(case.before, case.before + case.after):
         optimizer_state.same_numbers(
             whole.run(turn, turn + 1), resumed.run(turn, turn + 1), f"the training after step {turn}"
         )
+
+
+@cases(trainings.trainings)
+def test_optimizer_continues_as_if_never_stopped(case: Training) -> None:
+    """An optimizer that loads the state of another, over parameters of the same numbers, goes on bit for bit as that would have."""  # noqa: E501
+    goes_on(case)
+
+
+@cases(trainings.single_trainings)
+def test_optimizer_of_float32_continues(case: Training) -> None:
+    """NAdam and ASGD over parameters of float32 that load the state of another go on bit for bit as that would have."""
+    goes_on(case)
 
 
 @cases(trainings.trainings)

@@ -214,6 +214,12 @@ def trainings(cell: Cell) -> Inputs:
     return Inputs([training_of(cell, *row) for row in rows])
 
 
+def single_trainings(cell: Cell) -> Inputs:
+    """The same in float32 only, which every optimizer goes on from, also one that loses digits of a double."""
+    rows = covering((0, 1, 2), STOPS, (2, 1), ("float32",), WAYS_OF_STATE, (False, True))
+    return Inputs([training_of(cell, *row) for row in rows])
+
+
 def stopped_trainings(cell: Cell) -> Inputs:
     """Each grouping after some steps."""
     rows = (

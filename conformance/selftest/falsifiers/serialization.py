@@ -383,6 +383,14 @@ def an_empty_tuple_becomes_a_list() -> Break:
 
 
 @falsifies(f"{AREA}.primitive-objects-come-back")
+def tuples_of_the_outermost_list_become_lists() -> Break:
+    """A tuple that is an element of the list that was saved comes back as a list."""
+    return loading(
+        lambda tree: [list(part) if type(part) is tuple else part for part in tree] if type(tree) is list else tree
+    )
+
+
+@falsifies(f"{AREA}.primitive-objects-come-back")
 def a_dictionary_of_three_is_sorted() -> Break:
     """A dictionary whose keys are three strings comes back in their order."""
     return of_object(

@@ -102,6 +102,20 @@ def the_step_of_a_scalar_begins_anew() -> Break:
     return after(change)
 
 
+@falsifies(f"{AREA}.optimizer-of-float32-continues", subject="NAdam-foreach")
+def the_product_of_momenta_begins_anew() -> Break:
+    """The product of momenta of the second group is loaded as one."""
+
+    def change(optimizer: Any, state: Any) -> None:
+        for group in optimizer.param_groups[1:2]:
+            for parameter in group["params"]:
+                held = optimizer.state.get(parameter, {})
+                if "mu_product" in held:
+                    held["mu_product"] = torch.ones_like(held["mu_product"])
+
+    return after(change)
+
+
 @falsifies(f"{AREA}.loaded-optimizer-has-the-state", subject="Rprop")
 def the_step_size_of_the_second_group_is_rounded() -> Break:
     """The step sizes of the second group are loaded by way of half."""
