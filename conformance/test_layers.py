@@ -83,8 +83,18 @@ def test_follows_to(case: LayerUse) -> None:
     module = case.filled(case.new().to(case.device).train(case.training))
     before = {name: tensor.detach().clone() for name, tensor in layer_state.module_tensors(module).items()}
     expect.same_object(module, module.to(getattr(torch, case.dtype)), "what to() returns")
-    layer_state.follows_type(case, module, before)
+    layer_state.follows_type(f"to(torch.{case.dtype})", case.dtype, module, before, complexes=True)
     layer_state.result_types(case, results_of(case, module))
+
+
+@cases(layer_sources.built_modules)
+def test_follows_named_casts(case: LayerUse) -> None:
+    """half, bfloat16, double and float return the module itself with its floating parameters and buffers rounded to that type, and the others as they were."""  # noqa: E501
+    module = case.filled(case.new().to(case.device))
+    for word, dtype in (("half", "float16"), ("double", "float64"), ("bfloat16", "bfloat16"), ("float", "float32")):
+        before = {name: tensor.detach().clone() for name, tensor in layer_state.module_tensors(module).items()}
+        expect.same_object(module, getattr(module, word)(), f"what {word}() returns")
+        layer_state.follows_type(f"{word}()", dtype, module, before, complexes=False)
 
 
 @cases(layer_sources.built_modules)

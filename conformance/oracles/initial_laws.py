@@ -16,6 +16,7 @@ from conformance.oracles import expect, memory, numbers
 from conformance.oracles.ranges import DOUBT, Law, follows, normal_law, uniform_law, within
 from conformance.oracles.writes import kept_outside, same_frame
 
+STRIPS = 1000  # of a truncated law, whose moments they give to six digits
 GAIN_TABLE = {
     "linear": 1.0,
     "sigmoid": 1.0,
@@ -118,8 +119,37 @@ def draws_from_its_law(case: Initial) -> None:
     within(low, high, found, f"elements after {case.call}")
     follows(law, found.ravel(), case.plan.dtype, f"elements after {case.call}")
     if isinstance(law, TruncatedLaw):
+        spread_within(law, found, f"mean square after {case.call}")
         return
     spread_as_drawn(case, found, low, high)
+    if np.isfinite(low):
+        reaches_its_ends(found, low, high, f"after {case.call}")
+
+
+def reaches_its_ends(found: np.ndarray, low: float, high: float, what: str) -> None:
+    """Expect draws as near to both ends of a uniform law as all but one of 1e12 samples have one.
+
+    A share s at either end gets none of n draws with a probability of (1 - s)^n.
+    """
+    near = (high - low) * (-log(DOUBT) / found.size)
+    within(low, low + near, float(found.min()), f"the smallest of {found.size} elements {what}")
+    within(high - near, high, float(found.max()), f"the largest of {found.size} elements {what}")
+
+
+def spread_within(law: TruncatedLaw, found: np.ndarray, what: str) -> None:
+    """Expect the mean square of what a truncated law drew, about its mean before it was cut, to be that of the law.
+
+    Bernstein's inequality, as in ``spread_as_drawn``, with the moments of the law summed over narrow strips.
+    """
+    widest = max(abs(law.low - law.mean), abs(law.high - law.mean))
+    edges = np.linspace(law.low, law.high, STRIPS + 1)
+    shares = np.diff([law(float(edge)) for edge in edges])
+    squares = (((edges[1:] + edges[:-1]) / 2 - law.mean) / widest) ** 2
+    mean = float(shares @ squares)
+    variance, doubt = float(shares @ squares**2) - mean**2, log(2 / DOUBT)
+    slack = sqrt(2 * variance * doubt / found.size) + doubt / (3 * found.size) + 1e-3
+    square = float((((found - law.mean) / widest) ** 2).mean())
+    within(mean - slack, mean + slack, square, f"{what}, by the farther bound")
 
 
 def spread_as_drawn(case: Initial, found: np.ndarray, low: float, high: float) -> None:

@@ -181,16 +181,18 @@ def result_types(case: LayerUse, found: list[torch.Tensor]) -> None:
         equal(torch.device(case.device).type, tensor.device.type, f"device of the result, tensor {number}")
 
 
-def follows_type(case: LayerUse, module: torch.nn.Module, before: dict[str, torch.Tensor]) -> None:
-    """Expect every floating parameter and buffer rounded to the type of the case, and the others as they were."""
+def follows_type(
+    call: str, asked: str, module: torch.nn.Module, before: dict[str, torch.Tensor], *, complexes: bool
+) -> None:
+    """Expect every floating (and complex) parameter and buffer rounded to the type asked for, the others as before."""
     after = module_tensors(module)
-    equal(list(before), list(after), f"names after to(torch.{case.dtype})")
+    equal(list(before), list(after), f"names after {call}")
     for name, tensor in before.items():
-        floating = tensor.is_floating_point() or tensor.is_complex()
-        dtype = case.dtype if floating else dtype_name(tensor.dtype)
-        equal(getattr(torch, dtype), after[name].dtype, f"element type of {name}")
+        cast = tensor.is_floating_point() or (complexes and tensor.is_complex())
+        dtype = asked if cast else dtype_name(tensor.dtype)
+        equal(getattr(torch, dtype), after[name].dtype, f"element type of {name} after {call}")
         expected = representable(memory.contents(tensor.detach()).astype(ELEMENT_TYPES[dtype].carrier), dtype)
-        memory.same_elements(expected, memory.contents(after[name].detach()), f"elements of {name}")
+        memory.same_elements(expected, memory.contents(after[name].detach()), f"elements of {name} after {call}")
 
 
 def state_as_documented(case: LayerUse, module: torch.nn.Module) -> None:

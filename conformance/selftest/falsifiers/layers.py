@@ -132,6 +132,17 @@ def a_running_variance_left_behind():
     return patched(nn.BatchNorm3d, "_apply", afterwards(change))
 
 
+@falsifies("layers.follows-named-casts", subject="EmbeddingBag")
+def a_bag_of_halves_stays_in_single_precision():
+    """half() leaves the table of an EmbeddingBag that takes the maximum in float32."""
+
+    def change(module: Any, found: Any) -> None:
+        if module.mode == "max" and module.weight.dtype == torch.float16:
+            module.weight.data = module.weight.data.float()
+
+    return patched(nn.EmbeddingBag, "_apply", afterwards(change))
+
+
 @falsifies("layers.follows-to-a-device", subject="Embedding")
 def an_embedding_frozen_on_its_way():
     """to(device) freezes an Embedding that has a padding index."""

@@ -173,6 +173,38 @@ def fans_are_exchanged_in_four_dimensions() -> Break:
     return method("kaiming_uniform_", other, init)
 
 
+@falsifies(f"{AREA}.init-draws-from-the-law")
+def fans_are_exchanged_in_five_dimensions() -> Break:
+    """kaiming_normal_ of a kernel of three dimensions with fan_out takes fan_in."""
+
+    def other(original: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
+        if x.dim() == 5:
+            kwargs["mode"] = "fan_in"
+        return original(x, *args, **kwargs)
+
+    return method("kaiming_normal_", other, init)
+
+
+@falsifies(f"{AREA}.init-draws-from-the-law")
+def a_uniform_range_ends_early() -> Break:
+    """uniform_ draws from a range that is a hundredth shorter at its upper end."""
+
+    def other(original: Any, x: Any, a: float = 0.0, b: float = 1.0, **kwargs: Any) -> Any:
+        return original(x, a, a + (b - a) * 0.99, **kwargs)
+
+    return method("uniform_", other, init)
+
+
+@falsifies(f"{AREA}.init-draws-from-the-law")
+def a_truncated_deviation_is_wider() -> Break:
+    """trunc_normal_ draws with a deviation that is a tenth larger, and cuts it where it should."""
+
+    def other(original: Any, x: Any, mean: float = 0.0, std: float = 1.0, *args: Any, **kwargs: Any) -> Any:
+        return original(x, mean, std * 1.1, *args, **kwargs)
+
+    return method("trunc_normal_", other, init)
+
+
 @falsifies(f"{AREA}.trunc-normal-stays-within")
 def one_element_lies_on_a_far_bound() -> Break:
     """trunc_normal_ puts an element at the upper bound in bfloat16."""
