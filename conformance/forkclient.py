@@ -10,16 +10,18 @@ import socket
 import struct
 import sys
 
-PATIENCE = 60.0  # seconds that the server has to import everything and fork
-
 
 def ask(address: bytes, code: str) -> socket.socket | None:
-    """The connection to a fork that runs ``code``, or None where there is none."""
-    words = [os.getcwdb(), code.encode(), *(name + b"=" + value for name, value in os.environb.items())]
+    """The connection to a fork that runs ``code``, or None where there is none.
+
+    It waits as long as the server imports: one that came too late would share the streams with a second process.
+    """
+    # a variable without a name can be inherited, and not set
+    surroundings = (name + b"=" + value for name, value in os.environb.items() if name)
+    words = [os.getcwdb(), code.encode(), *surroundings]
     body = b"\0".join(words)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        connection.settimeout(PATIENCE)
         connection.connect(address)
         socket.send_fds(connection, [struct.pack("q", len(body))], [0, 1, 2])
         connection.sendall(body)
@@ -37,7 +39,6 @@ def wait(connection: socket.socket) -> int:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1):
         os.dup2(nowhere, number)
-    connection.settimeout(None)
     try:
         told = connection.recv(4)
     except OSError:
@@ -47,6 +48,8 @@ def wait(connection: socket.socket) -> int:
 
 def main(address: str, *arguments: str) -> int:
     """Take the address of the server and the arguments of a Python; the status of the process."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends it without a word; a Python takes it for the default
     fork = ask(bytes.fromhex(address), arguments[-1])
     if fork is None:
         os.execv(sys.executable, [sys.executable, *arguments])

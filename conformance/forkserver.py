@@ -23,6 +23,8 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -30,11 +32,15 @@ from typing import Any, NoReturn
 import pytest
 
 PLUGIN = "conformance.engine.plugin"
-PRELOADED = (PLUGIN, "_pytest.junitxml", "execnet.gateway_base", "pytest_benchmark.plugin", "xdist.remote")
+PRELOADED = ("torch", PLUGIN, "_pytest.junitxml", "execnet.gateway_base", "pytest_benchmark.plugin", "xdist.remote")
 CLIENT = Path(__file__).with_name("forkclient.py")
-SERVE = "from conformance.forkserver import leave, serve; exec(serve({listening}, {alive})); leave()"
+SERVE = (
+    "import sys; sys.path[:] = {path}; from conformance.forkserver import leave, serve;"
+    " exec(serve({listening}, {alive})); leave()"
+)
 SWITCH = "CONFORMANCE_FORKSERVER"  # 0 in the environment: workers start as ever
 WITHIN = 5.0  # seconds in which the server ends, once nobody needs it; it does at once
+STREAMS = 3
 
 
 class Server:
@@ -46,13 +52,19 @@ class Server:
             listening.listen()
             self.address = listening.getsockname().hex()
             alive, self.held = os.pipe()  # what the server reads ends with this process, however it ends
-            told = SERVE.format(listening=listening.fileno(), alive=alive)
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", told], pass_fds=(listening.fileno(), alive), cwd=CLIENT.parents[1],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # NumPy would start threads, which no fork inherits
-            )  # fmt: skip
-            os.close(alive)
+            path = [entry or os.getcwd() for entry in sys.path]  # as far as it is known this early
+            told = SERVE.format(path=path, listening=listening.fileno(), alive=alive)
+            try:
+                self.process = subprocess.Popen(
+                    [sys.executable, "-c", told], pass_fds=(listening.fileno(), alive),
+                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                    env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # no fork inherits threads of NumPy's
+                )  # fmt: skip
+            except OSError:
+                os.close(self.held)
+                raise
+            finally:
+                os.close(alive)
 
     @property
     def python(self) -> str:
@@ -77,7 +89,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Start the server before anything of the suite is imported, where workers will be."""
     if wanted(early_config):
         with suppress(OSError):
-            early_config.stash[SERVER] = Server()
+            server = early_config.stash[SERVER] = Server()
+            early_config.add_cleanup(server.end)  # also where the run ends before it has begun
 
 
 def wanted(config: pytest.Config) -> bool:
@@ -120,83 +133,114 @@ def forkable(config: pytest.Config) -> bool:
     return settings is not None and all(target.type in ("cpu", "meta") for target in settings.targets)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """End the server, after the workers."""
-    if SERVER in config.stash:
-        config.stash[SERVER].end()
-        del config.stash[SERVER]
-
-
 def serve(listening: int, alive: int) -> str:
     """Fork for every client until ``alive`` ends; what a fork shall run is returned there, and nowhere else."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's goes to all processes, and workers have their own way
+    # an interrupt from the terminal goes to all processes, and workers have their own way with it
+    interruption = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        for name in PRELOADED:
-            importlib.import_module(name)
-        alone = len(os.listdir("/proc/self/task")) == 1
+        alone = preloaded(alive)
     except BaseException:  # a build that is broken may raise anything, and workers will say so
         alone = False
     if not alone:
         os._exit(1)  # clients become a Python of their own
     gc.collect()
     gc.freeze()
-    return Forks(socket.socket(fileno=listening), alive).run()
+    return Forks(socket.socket(fileno=listening), alive, interruption).run()
+
+
+def preloaded(alive: int) -> bool:
+    """Import everything; whether forks can be made of this process, and watched."""
+    os.close(os.pidfd_open(os.getpid()))  # kernels before 5.3 and some containers refuse it
+    with warnings.catch_warnings():  # as pytest imports modules: what they filter ends with their import
+        for name in PRELOADED:
+            if select.select([alive], [], [], 0)[0]:
+                return False
+            importlib.import_module(name)
+    return len(os.listdir("/proc/self/task")) == 1
 
 
 class Forks:
     """The server's loop: a client and its fork end with each other."""
 
-    def __init__(self, listening: socket.socket, alive: int) -> None:
-        self.listening, self.alive = listening, alive
+    def __init__(self, listening: socket.socket, alive: int, interruption: Any) -> None:
+        self.listening, self.alive, self.interruption = listening, alive, interruption
         self.living: list[Fork] = []
+        self.needed = True
 
     def run(self) -> str:
         """Serve until nobody needs it any more; in a fork, give what it shall run."""
-        needed = True
-        while needed or self.living:
+        while self.needed or self.living:
             poll = select.poll()
-            watched = [self.listening.fileno(), self.alive] if needed else []
+            watched = [self.listening.fileno(), self.alive] if self.needed else []
             for descriptor in (*watched, *(each for fork in self.living for each in fork.watched())):
                 poll.register(descriptor, select.POLLIN)
             ready = {descriptor for descriptor, _ in poll.poll()}
             for fork in list(self.living):
                 if fork.process in ready:
                     self.living.remove(fork)
-                    fork.buried()
+                    fork.bury()
                 elif fork.client.fileno() in ready:
                     fork.kill()
-            if self.alive in ready:
-                needed = False
-            elif needed and self.listening.fileno() in ready:
-                code = self.serve(self.listening.accept()[0])
+            if self.needed and self.alive in ready:
+                self.retire()
+            elif self.needed and self.listening.fileno() in ready:
+                code = self.serve()
                 if code is not None:
                     return code
         os._exit(0)
 
-    def serve(self, client: socket.socket) -> str | None:
-        """Fork for a client; in the fork, give what it shall run."""
-        descriptors: list[int] = []
-        try:
-            client.settimeout(WITHIN)
-            if struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1] != os.getuid():
-                raise PermissionError
-            words, descriptors = received(client)
-            process = os.fork()
-            if not process:
-                self.forget(client)
-                return become(words, descriptors)
-            self.living.append(Fork(process, os.pidfd_open(process), client))
-            client.sendall(b"1")
-        except (OSError, ValueError):
-            client.close()  # it becomes a Python of its own
-        for descriptor in descriptors:
-            os.close(descriptor)
-        return None
+    def retire(self) -> None:
+        """Take no more clients: those that come are refused at once, and become a Python of their own."""
+        self.needed = False
+        self.listening.close()
 
-    def forget(self, client: socket.socket) -> None:
-        """Close in a fork what is the server's."""
+    def serve(self) -> str | None:
+        """Fork for the next client; in the fork, give what it shall run."""
+        try:
+            client = self.listening.accept()[0]
+        except OSError:
+            self.retire()
+            return None
+        opened: list[int] = []
+        try:
+            words, opened = received(client)
+            opened += os.pipe()
+            process = os.fork()
+        except OSError:
+            process = -1
+            client.close()
+        if process > 0:
+            self.watch(process, opened[-1], client)
+        if process:
+            for descriptor in opened:
+                os.close(descriptor)
+            return None
+        *descriptors, start, started = opened
+        os.close(started)
         client.close()
+        self.forget()
+        if not os.read(start, 1):  # nobody watches, and the client is a Python of its own
+            os._exit(1)
+        os.close(start)
+        return become(words, descriptors, self.interruption)
+
+    def watch(self, process: int, started: int, client: socket.socket) -> None:
+        """Have a fork begin, once its client knows of it and its end will be noticed; else it ends."""
+        descriptor = -1
+        try:
+            descriptor = os.pidfd_open(process)
+            client.sendall(b"1")
+            os.write(started, b"1")
+            self.living.append(Fork(process, descriptor, client))
+        except OSError:
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+            client.close()
+            if descriptor >= 0:
+                os.close(descriptor)
+
+    def forget(self) -> None:
+        """Close in a fork what is the server's."""
         self.listening.close()
         os.close(self.alive)
         for fork in self.living:
@@ -216,12 +260,12 @@ class Fork:
         return [self.process] if self.killed else [self.process, self.client.fileno()]
 
     def kill(self) -> None:
-        """End it, since its client has ended."""
+        """End it, since its client has ended; it is waited for later, so its number is still its own."""
         self.killed = True
         with suppress(ProcessLookupError):
             os.kill(self.number, signal.SIGKILL)
 
-    def buried(self) -> None:
+    def bury(self) -> None:
         """Tell its client how it ended."""
         status = os.waitstatus_to_exitcode(os.waitpid(self.number, 0)[1])
         with suppress(OSError):
@@ -232,18 +276,32 @@ class Fork:
 
 def received(client: socket.socket) -> tuple[list[bytes], list[int]]:
     """What a client says (its folder, what to run, its environment) and its standard streams; raises OSError."""
-    head, descriptors, _, _ = socket.recv_fds(client, 8, 3)
-    (left,) = struct.unpack("q", head)
+    client.settimeout(WITHIN)
+    peer = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    if peer[1] != os.getuid():
+        raise PermissionError("a client of another user")
+    head, descriptors, _, _ = socket.recv_fds(client, 8, STREAMS)
+    try:
+        if len(head) != 8 or len(descriptors) != STREAMS:
+            raise ConnectionResetError("a client that ended, or more open files than this process may have")
+        return bytes(_read(client, *struct.unpack("q", head))).split(b"\0"), descriptors
+    except OSError:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise
+
+
+def _read(client: socket.socket, size: int) -> bytearray:
     body = bytearray()
-    while len(body) < left:
-        part = client.recv(left - len(body))
+    while len(body) < size:
+        part = client.recv(size - len(body))
         if not part:
-            raise ConnectionResetError
+            raise ConnectionResetError("a client that ended")
         body += part
-    return bytes(body).split(b"\0"), descriptors
+    return body
 
 
-def become(words: list[bytes], descriptors: list[int]) -> str:
+def become(words: list[bytes], descriptors: list[int], interruption: Any) -> str:
     """Make a fork what a new Python would be that the client started; gives what it shall run."""
     folder, code, *surroundings = words
     for number, descriptor in enumerate(descriptors):
@@ -252,13 +310,17 @@ def become(words: list[bytes], descriptors: list[int]) -> str:
     os.environb.clear()
     os.environb.update(dict(each.split(b"=", 1) for each in surroundings))
     os.chdir(folder)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, interruption)
     tempfile.tempdir = None
     return code.decode()
 
 
 def leave() -> NoReturn:
-    """End a fork as Python ends, but for taking torch's modules apart, which takes a third of a second."""
+    """End a fork as Python ends, but for taking torch's modules apart, which takes a third of a second.
+
+    The forks of multiprocessing end so too, and by the same functions.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -26,6 +28,22 @@ def pytest_runtest_logreport(report):
     with open("origins.txt", "a") as file:
         forked = "serve(" in open("/proc/self/cmdline").read()
         print(os.environ.get("PYTEST_XDIST_WORKER", "controller"), "fork" if forked else "python", file=file)
+"""
+YAML_OF_ANOTHER_PLACE = """
+import os, sys
+print(os.getpid(), file=open(os.path.join({place!r}, "..", "p", "imported.txt"), "a"))
+sys.path.remove({place!r})
+del sys.modules["yaml"]
+import yaml
+sys.path.insert(0, {place!r})
+"""
+FILTERS = """
+import os, warnings, pytest
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session):
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        with open("filters.txt", "a") as file:
+            print([(kind, getattr(text, "pattern", text)) for kind, text, *_ in warnings.filters], file=file)
 """
 
 
@@ -106,7 +124,7 @@ def test_the_server_ends_with_the_process_that_started_it() -> None:
     run.kill()
     run.wait()
 
-    assert gone(pid)
+    assert gone(pid)  # as soon as it has imported what it is importing
 
 
 def test_without_a_server_a_client_is_a_python() -> None:
@@ -134,6 +152,114 @@ def test_a_server_that_cannot_import_is_none(tmp_path: Path) -> None:
     )
 
     assert "1 1\n" == done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("said", [b"", b"\1\0\0", struct.pack("q", 10) + b"cut"])
+def test_a_client_that_ends_in_mid_word_is_forgotten(server: Server, said: bytes) -> None:
+    """Whatever a client has said when it ends, the server serves the next one."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(bytes.fromhex(server.address))
+        if said:
+            socket.send_fds(connection, [said], [0, 1, 2])
+    client = start(server, "import sys; print('torch' in sys.modules)")
+
+    assert "True\n" == client.communicate(timeout=60)[0]
+
+
+def test_a_client_that_ends_before_its_fork_has_none(server: Server, tmp_path: Path) -> None:
+    """A fork whose client cannot be told of it runs nothing."""
+    mark = tmp_path / "mark"
+    body = b"\0".join([b"/", f"open({str(mark)!r}, 'w').close()".encode()])
+    for _ in range(5):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(bytes.fromhex(server.address))
+            socket.send_fds(connection, [struct.pack("q", len(body))], [0, 1, 2])
+            connection.sendall(body)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client = start(server, "print('served')")
+
+    assert "served\n" == client.communicate(timeout=60)[0]
+
+
+@pytest.mark.parametrize(
+    ("patch", "forked"),
+    [
+        ("import os\ndef refuse(*a): raise OSError(38, 'no')\nos.pidfd_open = refuse", False),
+        ("import sys, time\nif 'serve' in str(sys.orig_argv): time.sleep(3)", True),
+    ],
+)
+def test_one_process_reads_what_a_client_was_given(tmp_path: Path, patch: str, forked: bool) -> None:
+    """Where a system cannot watch forks, or imports take long, a client and a fork never both read one stream."""
+    (tmp_path / "sitecustomize.py").write_text(patch)
+    code = (
+        "import os, subprocess, shlex; from conformance.forkserver import Server; server = Server();"
+        " said = ''.join(f'{n}\\n' for n in range(20000));"
+        " reader = 'import os, sys; print(os.getpid(), \"torch\" in sys.modules, len(list(sys.stdin)))';"
+        " done = subprocess.run([*shlex.split(server.python), '-u', '-c', reader],"
+        " input=said, capture_output=True, text=True); print(done.stdout, done.stderr); server.end()"
+    )
+    surroundings = environment(PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)]))
+    done = subprocess.run([sys.executable, "-c", code], env=surroundings, capture_output=True, text=True, timeout=120)
+
+    assert [str(forked), "20000"] == done.stdout.split()[1:], done.stdout + done.stderr
+
+
+def test_an_ignored_interrupt_stays_ignored() -> None:
+    """What a shell starts in the background ignores interrupts, and so do its forks."""
+    asked = "import signal; print(signal.getsignal(signal.SIGINT).name)"
+    code = (
+        "import shlex, signal, subprocess; from conformance.forkserver import Server;"
+        " signal.signal(signal.SIGINT, signal.SIG_IGN); server = Server();"
+        f" subprocess.run([*shlex.split(server.python), '-u', '-c', {asked!r}], timeout=60); server.end()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, timeout=120)
+
+    assert ["SIG_IGN"] == done.stdout.split(), done.stderr
+
+
+def test_variables_without_a_name_are_left_out(server: Server) -> None:
+    """An environment may have what nobody can set."""
+    words = shlex.join([*_words(server), "-u", "-c", "print('runs')"])
+    done = subprocess.run(["env", "=x=y", "sh", "-c", words], capture_output=True, text=True, timeout=60)
+
+    assert "runs\n" == done.stdout, done.stderr
+
+
+def test_the_server_looks_where_the_run_looks(tmp_path: Path) -> None:
+    """Modules of a folder that pytest's own configuration names are those of the workers too."""
+    folder = project(tmp_path / "p", {"passes": "must"})
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "yaml.py").write_text(YAML_OF_ANOTHER_PLACE.format(place=str(tmp_path / "other")))
+    (folder / "pytest.ini").write_text(f"[pytest]\npythonpath = {tmp_path / 'other'}\n")
+    forked, own = (launch(folder, "-n", "1", CONFORMANCE_FORKSERVER=switch) for switch in "10")
+
+    assert {"passes": "pass"} == forked.verdicts() == own.verdicts(), forked.output + own.output
+    # the controlling process and, in the first run, the server; then the controlling process and the worker
+    assert 4 == len(set((folder / "imported.txt").read_text().split()))
+
+
+def test_a_usage_error_leaves_no_server(tmp_path: Path) -> None:
+    """A run that ends before it begins ends its server too."""
+    folder = project(tmp_path / "p", {"passes": "must"})
+    code = (
+        "import os, pytest; status = pytest.main(['-n', '2', '--assert=plain', '--nonsense']);"
+        " print(int(status), open(f'/proc/self/task/{os.getpid()}/children').read().split())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment(), capture_output=True, text=True)
+
+    assert "4 []" == done.stdout.splitlines()[-1], done.stderr
+
+
+def test_forks_filter_warnings_as_pythons_do(tmp_path: Path) -> None:
+    """What torch and NumPy filter as they are imported is not left in a worker, be it a fork or not."""
+    folder = project(tmp_path / "p", {"passes": "must"})
+    (folder / "conftest.py").write_text((folder / "conftest.py").read_text() + FILTERS)
+    for switch in "10":
+        run = launch(folder, "-n", "1", CONFORMANCE_FORKSERVER=switch)
+        assert {"passes": "pass"} == run.verdicts(), run.output
+    forked, own = (folder / "filters.txt").read_text().splitlines()
+
+    assert own == forked
 
 
 def origins(folder: Path) -> dict[str, set[str]]:
@@ -184,8 +310,8 @@ def test_a_run_outlives_its_server(tmp_path: Path) -> None:
 
 
 def gone(process: int) -> bool:
-    """Whether a process ends within seconds."""
-    for _ in range(200):
+    """Whether a process ends within a minute; it does in a second."""
+    for _ in range(1200):
         try:
             if Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] in ("Z", "X"):
                 return True
