@@ -56,7 +56,7 @@ class Server:
             told = SERVE.format(path=path, listening=listening.fileno(), alive=alive)
             try:
                 self.process = subprocess.Popen(
-                    [sys.executable, "-c", told], pass_fds=(listening.fileno(), alive),
+                    [sys.executable, "-u", "-c", told], pass_fds=(listening.fileno(), alive),
                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                     env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # no fork inherits threads of NumPy's
                 )  # fmt: skip
