@@ -251,7 +251,9 @@ def the_timeout_is_that_of_the_epoch() -> Break:
         def try_get_data(self: Any, timeout: float = 5.0) -> Any:
             if self._timeout > 0:
                 self._conformance_end = vars(self).get("_conformance_end", time.monotonic() + timeout)
-                timeout = max(0.0, self._conformance_end - time.monotonic())
+                timeout = self._conformance_end - time.monotonic()
+                if timeout <= 0:
+                    return False, None  # whether the batch is there already or not
             return original(self, timeout)
 
         return try_get_data
