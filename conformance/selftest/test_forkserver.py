@@ -68,7 +68,8 @@ def _words(server: Server) -> list[str]:
 
 
 def test_a_fork_has_what_a_new_python_has(server: Server, tmp_path: Path) -> None:
-    """Its streams, folder and environment are its client's, torch is there, and interrupts reach it."""
+    """Its streams, folder and environment are its client's, torch is there, and interrupts reach it if they do here."""
+    interrupted = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # not in a job that ignores them
     code = (
         "import os, signal, sys; print(sys.stdin.readline().strip(), os.getcwd(), os.environ['MARK'], len(os.environ),"
         " 'torch' in sys.modules, signal.getsignal(signal.SIGINT) is signal.default_int_handler, __name__);"
@@ -77,7 +78,7 @@ def test_a_fork_has_what_a_new_python_has(server: Server, tmp_path: Path) -> Non
     client = start(server, code, cwd=tmp_path, env={"MARK": "here", "LC_ALL": "C.UTF-8"})
     out, err = client.communicate("said\n", timeout=60)
 
-    assert f"said {tmp_path} here 2 True True __main__\n" == out
+    assert f"said {tmp_path} here 2 True {interrupted} __main__\n" == out
     assert "told\n" == err
     assert 0 == client.returncode
 
