@@ -18,10 +18,9 @@ def ask(address: bytes, code: str) -> socket.socket | None:
     """
     # a variable without a name can be inherited, and not set
     surroundings = (name + b"=" + value for name, value in os.environb.items() if name)
-    words = [os.getcwdb(), code.encode(), *surroundings]
-    body = b"\0".join(words)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
+        body = b"\0".join([os.getcwdb(), code.encode(), *surroundings])
         connection.connect(address)
         socket.send_fds(connection, [struct.pack("q", len(body))], [0, 1, 2])
         connection.sendall(body)

@@ -38,9 +38,10 @@ DRAWN_CALLS: tuple[tuple[str, tuple[tuple[str, Any], ...]], ...] = (
     ("trunc_normal_", (("mean", 0.5), ("a", 0.0), ("b", 3.0))),
     ("trunc_normal_", (("mean", -1.0), ("std", 0.5), ("a", -2.0), ("b", -1.0))),
 )  # fmt: skip
-FANNED = ("xavier", "kaimin")  # how the names of functions begin that look at the shape
-FAN_SHAPES = ((120, 50), (60, 90), (16, 6, 7, 9), (80, 2, 35), (14, 5, 3, 4, 7))
-MANY_SHAPE = (300, 200)  # of laws that ask for no fan, to tell a few hundredths
+DRAWN_SHAPES = ((120, 50), (60, 90), (16, 6, 7, 9), (80, 2, 35))
+FANNED = ("xavier", "kaiming")  # how the names of functions begin that look at the shape
+FAN_SHAPE = (14, 5, 3, 4, 7)  # five dimensions, for those
+MANY_SHAPE = (300, 200)  # for the others, to tell a few hundredths
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def drawn_initials(cell: Cell) -> Inputs:
     """The functions that draw, on tensors of two to five dimensions, and where no fan counts on large ones."""
     device, found = cell.target.device, []
     for number, (name, options) in enumerate(DRAWN_CALLS):
-        for turn, shape in enumerate(FAN_SHAPES if name[:6] in FANNED else (*FAN_SHAPES[:4], MANY_SHAPE)):
+        for turn, shape in enumerate((*DRAWN_SHAPES, FAN_SHAPE if name.startswith(FANNED) else MANY_SHAPE)):
             kinds = INIT_TYPES[:2] if name != "trunc_normal_" else INIT_TYPES
             dtype, layout = kinds[(number + turn) % len(kinds)], INIT_LAYOUTS[(number + turn) % 4]
             found.append(planned_initial(name, shape, dtype, layout, device, options=options))

@@ -210,13 +210,16 @@ def training_of(cell: Cell, number: int, *rest: Any) -> Training:
 
 def trainings(cell: Cell) -> Inputs:
     """Each grouping, with each number of steps before the stop, way and type in pairs."""
-    rows = covering((0, 1, 2), STOPS, (2, 1), ("float32", "float64"), WAYS_OF_STATE, (False, True))
-    return Inputs([training_of(cell, *row) for row in rows])
+    return _trainings(cell, "float32", "float64")
 
 
 def single_trainings(cell: Cell) -> Inputs:
     """The same in float32 only, which every optimizer goes on from, also one that loses digits of a double."""
-    rows = covering((0, 1, 2), STOPS, (2, 1), ("float32",), WAYS_OF_STATE, (False, True))
+    return _trainings(cell, "float32")
+
+
+def _trainings(cell: Cell, *dtypes: str) -> Inputs:
+    rows = covering((0, 1, 2), STOPS, (2, 1), dtypes, WAYS_OF_STATE, (False, True))
     return Inputs([training_of(cell, *row) for row in rows])
 
 

@@ -102,11 +102,11 @@ def test_workers_of_a_killed_run_end(tmp_path: Path) -> None:
     run.send_signal(signal.SIGKILL)
     run.wait(60)
     end = time.monotonic() + 30
-    while any(map(_lives, workers)) and time.monotonic() < end:
+    while any(map(lives, workers)) and time.monotonic() < end:
         time.sleep(0.1)
 
     assert 5 == len(workers)  # the server, two clients, their two forks
-    assert [] == [worker for worker in workers if _lives(worker)]
+    assert [] == [worker for worker in workers if lives(worker)]
 
 
 def descendants(process: int) -> list[int]:
@@ -115,7 +115,8 @@ def descendants(process: int) -> list[int]:
     return [each for child in started for each in (child, *descendants(child))]
 
 
-def _lives(process: int) -> bool:
+def lives(process: int) -> bool:
+    """Whether a process is there, and no zombie."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
     except OSError:
