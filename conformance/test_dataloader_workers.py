@@ -52,6 +52,45 @@ def seen_of(case: Pool) -> PoolSeen:
     return once(run_of, case)
 
 
+# --- start methods ----------------------------------------------------------------------------------------------
+
+
+@cases(start_methods.start_methods)
+def test_workers_start_by_the_method_asked_for(case: Started) -> None:
+    """Workers are started by the method of multiprocessing_context, given by its name or as a context, and know the same."""  # noqa: E501
+    main, answers = in_a_main_process("an epoch", answers_of_workers, case, limit=START_LIMIT)
+    expect.equal(2 * case.workers, len(answers), "number of samples")
+    for answer in answers:
+        expect.equal(case.method == "fork", answer["marked"], "whether the worker has the memory of the main process")
+        expect.equal(main, answer["parent"], "parent of the worker")
+        expect.that(answer["process"] != main, "process of the sample", "that of a worker", "the main process")
+        expect.that(answer["id"] in range(case.workers), "get_worker_info().id", f"below {case.workers}", answer["id"])
+        expect.equal((case.workers, 2 * case.workers), (answer["workers"], answer["samples"]), "workers and samples")
+        expect.equal(answer["id"], answer["threshold"], "gc.get_threshold()[0], which worker_init_fn set to the id")
+        expect.equal(answer["seed"], answer["initial_seed"], "torch.initial_seed()")
+        expect.equal([0, 1, 2], answer["tensor"], "tensor from the worker")
+    expect.equal(1, len({answer["seed"] - answer["id"] for answer in answers}), "number of base seeds")
+    for seed, drawn in start_methods.draws_by_seed(answers).items():
+        expect.equal(pool_model.torch_draws(seed, len(drawn)), drawn, f"draws of the worker with the seed {seed}")
+
+
+@cases(start_methods.spawning_lambdas)
+def test_spawn_refuses_what_cannot_be_pickled(case: Started) -> None:
+    """With the start method spawn a worker_init_fn that cannot be pickled, such as a lambda function, raises."""
+    found = in_a_main_process("iter(loader)", start_methods.spawn_a_lambda, case, limit=START_LIMIT)
+    expect.that(bool(found), "exception of iter(loader)", "one", "none")
+
+
+@cases(start_methods.crowded_loaders)
+def test_more_workers_than_processors_warns(case: Crowded) -> None:
+    """A loader with more workers than there are processors gives a warning, and one with fewer gives none."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        torch.utils.data.DataLoader([0], num_workers=case.workers)
+    warned = any("worker" in str(warning.message) for warning in caught)
+    expect.equal(case.extra > 0, warned, f"whether there is a warning with {case.workers} workers")
+
+
 # --- what is loaded, where --------------------------------------------------------------------------------------
 
 
@@ -673,45 +712,6 @@ def test_tensors_come_in_shared_memory(case: Parcels) -> None:
     _, arrived = once(sent, case)
     for number, found in enumerate(arrived):
         expect.equal(True, found.shared or not found.values.size, f"is_shared() of sample {number}")
-
-
-# --- start methods ----------------------------------------------------------------------------------------------
-
-
-@cases(start_methods.start_methods)
-def test_workers_start_by_the_method_asked_for(case: Started) -> None:
-    """Workers are started by the method of multiprocessing_context, given by its name or as a context, and know the same."""  # noqa: E501
-    main, answers = in_a_main_process("an epoch", answers_of_workers, case, limit=START_LIMIT)
-    expect.equal(2 * case.workers, len(answers), "number of samples")
-    for answer in answers:
-        expect.equal(case.method == "fork", answer["marked"], "whether the worker has the memory of the main process")
-        expect.equal(main, answer["parent"], "parent of the worker")
-        expect.that(answer["process"] != main, "process of the sample", "that of a worker", "the main process")
-        expect.that(answer["id"] in range(case.workers), "get_worker_info().id", f"below {case.workers}", answer["id"])
-        expect.equal((case.workers, 2 * case.workers), (answer["workers"], answer["samples"]), "workers and samples")
-        expect.equal(answer["id"], answer["threshold"], "gc.get_threshold()[0], which worker_init_fn set to the id")
-        expect.equal(answer["seed"], answer["initial_seed"], "torch.initial_seed()")
-        expect.equal([0, 1, 2], answer["tensor"], "tensor from the worker")
-    expect.equal(1, len({answer["seed"] - answer["id"] for answer in answers}), "number of base seeds")
-    for seed, drawn in start_methods.draws_by_seed(answers).items():
-        expect.equal(pool_model.torch_draws(seed, len(drawn)), drawn, f"draws of the worker with the seed {seed}")
-
-
-@cases(start_methods.spawning_lambdas)
-def test_spawn_refuses_what_cannot_be_pickled(case: Started) -> None:
-    """With the start method spawn a worker_init_fn that cannot be pickled, such as a lambda function, raises."""
-    found = in_a_main_process("iter(loader)", start_methods.spawn_a_lambda, case, limit=START_LIMIT)
-    expect.that(bool(found), "exception of iter(loader)", "one", "none")
-
-
-@cases(start_methods.crowded_loaders)
-def test_more_workers_than_processors_warns(case: Crowded) -> None:
-    """A loader with more workers than there are processors gives a warning, and one with fewer gives none."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        torch.utils.data.DataLoader([0], num_workers=case.workers)
-    warned = any("worker" in str(warning.message) for warning in caught)
-    expect.equal(case.extra > 0, warned, f"whether there is a warning with {case.workers} workers")
 
 
 # --- pinned memory ----------------------------------------------------------------------------------------------
