@@ -156,7 +156,18 @@ def preloaded(alive: int) -> bool:
             if select.select([alive], [], [], 0)[0]:
                 return False
             importlib.import_module(name)
+    leave_git_alone()
     return len(os.listdir("/proc/self/task")) == 1
+
+
+def leave_git_alone() -> None:
+    """Have workers not ask git, by six processes each, for the name under which timings would be saved.
+
+    pytest-benchmark asks as soon as it is loaded, and does not save what workers time.
+    """
+    plugin: Any = importlib.import_module("pytest_benchmark.plugin")
+    if hasattr(plugin, "get_tag"):
+        plugin.get_tag = lambda *_: "unsaved"
 
 
 class Forks:

@@ -54,15 +54,20 @@ class RunRecord:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._start_file()
 
-    def plan(
-        self, cells: int, available: int | None, areas: list[dict[str, Any]], behaviours: list[dict[str, Any]],
-        tables: dict[str, list[dict[str, Any]]] | None = None,
-    ) -> None:  # fmt: skip
-        """Say how many cells this run means to have, of how many there are, and of what; before the first of them."""
-        self.planned, self.available = cells, available
+    def plan(self, cells: int, areas: list[dict[str, Any]], behaviours: list[dict[str, Any]]) -> None:
+        """Say how many cells this run means to have, and of what; before the first of them."""
+        self.planned = cells
         self.areas, self.behaviours = _joined(self.areas, areas, "area"), _joined(self.behaviours, behaviours, "id")
-        self.tables = tables or self.tables
         if len(self.cells) == self.kept:
+            self._start_file()
+
+    def survey(self, available: int, tables: dict[str, list[dict[str, Any]]]) -> None:
+        """Say how many cells there are, asked for or not, and the tables of the suite.
+
+        Where there is no room for them the file goes on as it is; the end writes them, or says why it cannot.
+        """
+        self.available, self.tables = available, tables or self.tables
+        with suppress(OSError):
             self._start_file()
 
     def add(self, cell: dict[str, Any]) -> None:

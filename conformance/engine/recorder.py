@@ -48,13 +48,7 @@ class Recorder:
         self.costs = Costs()
         for entry in resumed.decided.values() if resumed is not None else ():
             self.costs.add(entry)
-        self._surroundings: Surroundings | None = None
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> None:
-        """Look at the whole suite while the workers start, which else would wait for it with their cells collected."""
-        if session.config.pluginmanager.has_plugin("dsession"):
-            self._surroundings = Surroundings(SPECS, self.settings)
+        self._unsurveyed: set[str] | None = None  # the files of the cells, until what is around them was looked at
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Start the record with the cells of this process."""
@@ -85,6 +79,7 @@ class Recorder:
         """Append a cell's verdict."""
         entry = getattr(report, "conformance", None)
         if entry is not None and self.record is not None:
+            self._survey()
             self.record.add(entry)
             self.costs.add(entry)
 
@@ -98,6 +93,7 @@ class Recorder:
             if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
                 session.exitstatus = pytest.ExitCode.OK  # all that there was to do is done
         if self.record is not None:
+            self._survey()
             self.record.errors = self.errors
             self.record.tables = {**self.record.tables, "costs": self.costs.record()}
             stopped = session.shouldfail or session.shouldstop
@@ -131,21 +127,28 @@ class Recorder:
             except UsageError as error:
                 pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
         areas, behaviours = _tables(self.config.rootpath, nodes)
+        record = self._start()
+        with self._writing():
+            record.plan(kept + len(nodes), areas, behaviours)
+        self._unsurveyed = modules
+
+    def _survey(self) -> None:
+        """Look at the whole suite, for what a record says beside its cells: once workers have cells to judge meanwhile.
+
+        It takes as long as the start of the workers, who would wait for it.
+        """
+        modules, self._unsurveyed = self._unsurveyed, None
+        if self.record is None or not modules:
+            return
         folders = {specs_of(self.config.rootpath / name) for name in modules}
-        around = [
-            self._surroundings if self._surroundings and folder == SPECS else Surroundings(folder, self.settings)
-            for folder in folders
-        ]
+        around = [Surroundings(folder, self.settings) for folder in folders]
         cells = [cell.id for each in around for cell in each.cells]
         if self.settings.expectations.files:
             unread = frozenset[str]().union(*(each.unread for each in around))
             elsewhere = unread | (frozenset() if SPECS in folders else frozenset(area_names()))
             self.misgivings = misgivings(self.settings.expectations, cells, elsewhere)
-        record = self._start()
         tables = {name: rows for each in around for name, rows in each.tables.items()}
-        with self._writing():
-            available = len(cells) if modules else record.available
-            record.plan(kept + len(nodes), available, areas, behaviours, tables)
+        self.record.survey(len(cells), tables)
 
     def _start(self) -> RunRecord:
         header = header_of(self.config, self.settings)

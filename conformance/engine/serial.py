@@ -98,7 +98,7 @@ class Serial:
         try:
             if not self.into:
                 record = RunRecord(path, header_of(self.config, self.settings))
-                record.plan(0, None, [], [])
+                record.plan(0, [], [])
                 record.finish(more=True)
             self.appendix = Appendix(path, opening)
         except (OSError, ValueError) as error:

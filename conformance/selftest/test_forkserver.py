@@ -47,6 +47,29 @@ def pytest_collection_finish(session):
 """
 
 
+GIT = """#!/bin/sh
+tr '\\0' ' ' < /proc/$PPID/cmdline >> "$ASKED"
+echo >> "$ASKED"
+exit 1
+"""
+SURVEY = """
+import os, time
+from conformance.engine import recorder
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    class Late(recorder.Surroundings):
+        def __init__(self, *given):
+            end = time.monotonic() + 20
+            while not os.path.exists("judged.txt") and time.monotonic() < end:
+                time.sleep(0.02)
+            print("seen" if os.path.exists("judged.txt") else "unseen", file=open("survey.txt", "a"))
+            super().__init__(*given)
+    recorder.Surroundings = Late
+def pytest_runtest_logreport(report):
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        open("judged.txt", "a").close()
+"""
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """A server, shared by the tests of this module that leave it as it is."""
@@ -307,6 +330,31 @@ def test_a_run_may_have_workers_of_its_own(tmp_path: Path, arguments: list[str],
 
     assert {"passes": "pass"} == run.verdicts(), run.output
     assert {"controller": {"python"}, "gw0": {"python"}} == origins(folder)
+
+
+def test_workers_leave_git_alone(tmp_path: Path) -> None:
+    """What timings would be saved under is not asked of git by workers, which save none."""
+    folder, asked = project(tmp_path / "p", {"passes": "must", "fails": "must"}), tmp_path / "asked.txt"
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "git").write_text(GIT)
+    (tmp_path / "bin" / "git").chmod(0o755)
+    path = f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    run = launch(folder, "-n", "2", PATH=path, ASKED=str(asked))
+    callers = asked.read_text().splitlines()
+
+    assert {"passes": "pass", "fails": "fail"} == run.verdicts(), run.output
+    assert callers
+    assert [] == [caller for caller in callers if "serve(" in caller]
+
+
+def test_workers_do_not_wait_for_the_survey(tmp_path: Path) -> None:
+    """The controlling process looks at the whole suite while workers judge, and not before: they would wait for it."""
+    folder = project(tmp_path / "p", {"passes": "must", "fails": "must"})
+    (folder / "conftest.py").write_text((folder / "conftest.py").read_text() + SURVEY)
+    run = launch(folder, "-n", "1")
+
+    assert {"passes": "pass", "fails": "fail"} == run.verdicts(), run.output
+    assert "seen\n" == (folder / "survey.txt").read_text()
 
 
 def test_a_run_outlives_its_server(tmp_path: Path) -> None:

@@ -333,7 +333,7 @@ def test_a_record_that_timings_are_to_follow_is_not_complete(tmp_path: Path) -> 
     header = {key: document[key] for key in ("suite", "environment", "settings")}
     for more in (True, False):
         record = RunRecord(tmp_path / "run.json", header)
-        record.plan(0, None, [], [])
+        record.plan(0, [], [])
         record.finish(more)
 
         assert load(tmp_path / "run.json").run.complete is not more

@@ -52,7 +52,7 @@ def test_the_file_is_valid_after_every_cell(tmp_path: Path) -> None:
     """At any moment a reader finds a record with the cells so far, marked as incomplete."""
     path = tmp_path / "run.json"
     record = started(path)
-    record.plan(4, 4, [], [])
+    record.plan(4, [], [])
     found = [len(read(path)["cells"])]
     for number in (3, 1, 2):
         record.add(entry(tmp_path, number))
@@ -69,7 +69,7 @@ def test_a_full_disk_leaves_the_cells_that_are_written(tmp_path: Path, monkeypat
     """Where half a cell is taken and no more, the file holds the cells before it; with room again, it gets all."""
     path = tmp_path / "run.json"
     record = started(path)
-    record.plan(3, 3, [], [])
+    record.plan(3, [], [])
     record.add(entry(tmp_path, 0))
     room, write = path.stat().st_size + 100, os.pwrite
 
@@ -93,7 +93,7 @@ def test_a_full_disk_leaves_the_cells_that_are_written(tmp_path: Path, monkeypat
 def test_a_record_is_complete_with_its_last_cell(tmp_path: Path) -> None:
     """Every planned cell and no error make a complete record; a cell counts once."""
     record = started(tmp_path / "run.json")
-    record.plan(2, 2, [], [])
+    record.plan(2, [], [])
     for number in (0, 1, 1):
         record.add(entry(tmp_path, number))
     record.finish()
@@ -104,26 +104,48 @@ def test_a_record_is_complete_with_its_last_cell(tmp_path: Path) -> None:
 
 
 def test_the_tables_of_the_suite_are_in_the_record(tmp_path: Path) -> None:
-    """Claims and documented names stand in a record from its first moment to its end."""
+    """Claims, documented names and the number of cells there are stand in a record from before a cell to its end."""
     record = started(tmp_path / "run.json")
     tables = {
         "claims": [{"id": "a.b", "section": "S", "claim": "C.", "undecidable": "So."}],
         "surface": [{"names": ["torch.add"], "behaviours": []}],
     }
-    record.plan(1, 1, [], [], tables)
+    record.plan(1, [], [])
+    record.survey(3, tables)
     begun = read(tmp_path / "run.json")
     record.add(entry(tmp_path))
     record.finish()
     whole = read(tmp_path / "run.json")
 
-    assert [tables] * 2 == [{name: found[name] for name in tables} for found in (begun, whole)]
+    expected = {**tables, "planned": 1, "available": 3}
+    assert [expected] * 2 == [{name: found[name] for name in expected} for found in (begun, whole)]
     assert 1 == len(whole["cells"])
+
+
+def test_a_survey_without_room_is_written_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no room for the tables, cells are still written, and the end writes the tables too."""
+    record = started(tmp_path / "run.json")
+    record.plan(1, [], [])
+    with monkeypatch.context() as full:
+        full.setattr("conformance.engine.record.write_atomically", no_room)
+        record.survey(3, {"claims": []})
+    record.add(entry(tmp_path))
+    meanwhile = read(tmp_path / "run.json")
+    record.finish()
+    whole = read(tmp_path / "run.json")
+
+    assert (1, None) == (len(meanwhile["cells"]), meanwhile["available"])
+    assert (1, 3, []) == (len(whole["cells"]), whole["available"], whole["claims"])
+
+
+def no_room(path: Path, text: str) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_errors_make_a_record_incomplete(tmp_path: Path) -> None:
     """A run with an error of its own is not shown as whole."""
     record = started(tmp_path / "run.json")
-    record.plan(1, 1, [], [])
+    record.plan(1, [], [])
     record.add(entry(tmp_path))
     record.errors.append("specs/demo.yaml:1: a fault")
     record.finish()
@@ -149,7 +171,7 @@ def test_every_verdict_fits_the_schema(tmp_path: Path, check: Any, verdict: Verd
     """Whatever came of a cell, its entry is what the published schema says, in whatever characters."""
     found = entry(tmp_path, check=check)
     record = started(tmp_path / "run.json")
-    record.plan(1, 1, [], [])
+    record.plan(1, [], [])
     record.add(found)
 
     assert verdict.value == found["verdict"] == read(tmp_path / "run.json")["cells"][0]["verdict"]
