@@ -13,7 +13,7 @@ import torch
 
 from conformance.inputs.initials import Gain, Initial
 from conformance.oracles import expect, memory, numbers
-from conformance.oracles.ranges import DOUBT, Law, follows, normal_law, uniform_law, within
+from conformance.oracles.ranges import DOUBT, Law, follows, normal_law, slack_of_mean, uniform_law, within
 from conformance.oracles.writes import kept_outside, same_frame
 
 STRIPS = 1000  # of a truncated law, whose moments they give to six digits
@@ -139,15 +139,14 @@ def reaches_its_ends(found: np.ndarray, low: float, high: float, what: str) -> N
 def spread_within(law: TruncatedLaw, found: np.ndarray, what: str) -> None:
     """Expect the mean square of what a truncated law drew, about its mean before it was cut, to be that of the law.
 
-    Bernstein's inequality, as in ``spread_as_drawn``, with the moments of the law summed over narrow strips.
+    The moments of the law are summed over narrow strips.
     """
     widest = max(abs(law.low - law.mean), abs(law.high - law.mean))
     edges = np.linspace(law.low, law.high, STRIPS + 1)
     shares = np.diff([law(float(edge)) for edge in edges])
     squares = (((edges[1:] + edges[:-1]) / 2 - law.mean) / widest) ** 2
     mean = float(shares @ squares)
-    variance, doubt = float(shares @ squares**2) - mean**2, log(2 / DOUBT)
-    slack = sqrt(2 * variance * doubt / found.size) + doubt / (3 * found.size) + 1e-3
+    slack = slack_of_mean(float(shares @ squares**2) - mean**2, found.size) + 1e-3
     square = float((((found - law.mean) / widest) ** 2).mean())
     within(mean - slack, mean + slack, square, f"{what}, by the farther bound")
 
@@ -156,13 +155,12 @@ def spread_as_drawn(case: Initial, found: np.ndarray, low: float, high: float) -
     """Expect the mean square of the draws to be that of the law, as near as all but one of 1e12 samples have it.
 
     The sum of n squares of standard normal draws is within 2 sqrt(n t) + 2 t of n but for exp(-t) on either side
-    (Laurent and Massart, 2000); a mean of n numbers between 0 and 1 of variance v is within sqrt(2 v t / n) + t / (3 n)
-    (Bernstein), where v is 4 / 45 for the square of a uniform draw between -1 and 1.
+    (Laurent and Massart, 2000). The square of a uniform draw between -1 and 1 has a variance of 4 / 45.
     """
     count, doubt = found.size, log(2 / DOUBT)
     if np.isfinite(low):
         middle, half = (low + high) / 2, (high - low) / 2
-        mean, slack, kind = 1 / 3, sqrt(8 / 45 * doubt / count) + doubt / (3 * count), "half of the range"
+        mean, slack, kind = 1 / 3, slack_of_mean(4 / 45, count), "half of the range"
     else:
         middle, half = case.asked("mean", 0.0), deviation_of(case)
         mean, slack, kind = 1.0, 2 * sqrt(doubt / count) + 2 * doubt / count, "the deviation"

@@ -190,8 +190,16 @@ def continuous(law: Law, found: np.ndarray, dtype: str, what: str) -> None:
     seldom_repeats(found, dtype, what)
 
 
+def slack_of_mean(variance: float, count: int) -> float:
+    """How far the mean of so many independent numbers between 0 and 1 is from its expectation in all but DOUBT cases.
+
+    Bernstein: a mean of n of them is within sqrt(2 v t / n) + t / (3 n) but for exp(-t) on either side.
+    """
+    each = log(2 / DOUBT) / count
+    return sqrt(2 * variance * each) + each / 3
+
+
 def has_share(chance: float, found: np.ndarray, what: str) -> None:
     """Expect about as many of the draws to be set as the probability says, and exactly so at 0 and at 1."""
-    spread = log(2 / DOUBT) / found.size
-    slack = spread / 3 + sqrt(spread**2 / 9 + 2 * chance * (1 - chance) * spread) if 0 < chance < 1 else 0.0
+    slack = slack_of_mean(chance * (1 - chance), found.size) if 0 < chance < 1 else 0.0
     within(chance - slack, chance + slack, float(found.mean()), f"share of 1 among {found.size} {what}")
