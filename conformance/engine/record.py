@@ -124,9 +124,10 @@ class RunRecord:
         cells = ",\n".join(self.cells.values())
         text = json.dumps(head, default=str).encode()[:-1] + b', "cells": [' + (f"\n{cells}" if cells else "").encode()
         write_atomically(self.path, (text + TAIL).decode())
-        if self.descriptor >= 0:
+        descriptor = os.open(self.path, os.O_WRONLY)
+        if self.descriptor >= 0:  # only now: its number may be another's as soon as it is closed
             os.close(self.descriptor)
-        self.descriptor = os.open(self.path, os.O_WRONLY)
+        self.descriptor = descriptor
         self.end, self.written = len(text), len(self.cells)
 
 

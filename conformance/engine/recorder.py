@@ -51,8 +51,9 @@ class Recorder:
         self._unsurveyed: set[str] | None = None  # the files of the cells, until what is around them was looked at
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Start the record with the cells of this process."""
+        """Start the record with the cells of this process, whose time is not spent on the look at the suite."""
         self._plan([item.nodeid for item in session.items if isinstance(item, CellItem)])
+        self._survey()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
@@ -79,9 +80,9 @@ class Recorder:
         """Append a cell's verdict."""
         entry = getattr(report, "conformance", None)
         if entry is not None and self.record is not None:
-            self._survey()
             self.record.add(entry)
             self.costs.add(entry)
+            self._survey()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -93,7 +94,8 @@ class Recorder:
             if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
                 session.exitstatus = pytest.ExitCode.OK  # all that there was to do is done
         if self.record is not None:
-            self._survey()
+            if session.exitstatus != pytest.ExitCode.INTERRUPTED:  # who interrupts once more would have no record
+                self._survey()
             self.record.errors = self.errors
             self.record.tables = {**self.record.tables, "costs": self.costs.record()}
             stopped = session.shouldfail or session.shouldstop

@@ -17,6 +17,7 @@ from conformance.engine.record import RunRecord, write_atomically
 from conformance.engine.words import Verdict
 from conformance.selftest import examples
 from conformance.selftest.examples import CPU, QUOTES, Number, cell, run
+from conformance.selftest.projects import launch, project
 from conformance.selftest.test_settings import settings
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "reports" / "run.schema.json").read_text(encoding="utf-8"))
@@ -264,3 +265,52 @@ def test_a_write_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         write_atomically(path, "new")
 
     assert [("run.json", "old")] == [(each.name, each.read_text()) for each in tmp_path.iterdir()]
+
+
+LONG = """
+import time
+from conformance.engine import recorder
+class Long(recorder.Surroundings):
+    def __init__(self, *given):
+        super().__init__(*given)
+        time.sleep(1.5)
+recorder.Surroundings = Long
+"""
+
+
+def test_a_survey_takes_no_time_from_a_cell(tmp_path: Path) -> None:
+    """Where one process does it all, what a cell may take is not spent on the look at the suite."""
+    folder = project(tmp_path / "p", {"passes": "must", "fails": "must"})
+    (folder / "conftest.py").write_text((folder / "conftest.py").read_text() + LONG)
+    run = launch(folder, "-n", "0", "--timeout", "1")
+
+    assert {"passes": "pass", "fails": "fail"} == run.verdicts(), run.output
+    assert [] == run.record["errors"]
+
+
+def test_a_file_that_cannot_be_opened_anew_is_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no descriptor is left for the file with the tables, nothing is written into another's, and all at the end."""
+    record = started(tmp_path / "run.json")
+    record.plan(1, [], [])
+    opened = os.open
+
+    def none_left(file: Any, flags: int, *rest: Any, **more: Any) -> int:
+        if file == record.path:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return opened(file, flags, *rest, **more)
+
+    with monkeypatch.context() as full:
+        full.setattr(os, "open", none_left)
+        record.survey(3, {"claims": []})
+    other = os.open(tmp_path / "other", os.O_RDWR | os.O_CREAT)  # has the number of what was closed, if anything was
+    record.add(entry(tmp_path))
+    written = os.fstat(other).st_size
+    record.finish()
+
+    assert 0 == written
+    assert other == os.dup2(other, other), "the record closed what is not its own"
+    os.close(other)
+    whole = read(record.path)
+    assert (True, 1, 3) == (whole["complete"], len(whole["cells"]), whole["available"])
