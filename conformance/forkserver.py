@@ -104,6 +104,8 @@ def wanted(config: pytest.Config) -> bool:
         return False
     if getattr(given, "collectonly", False) or getattr(given, "usepdb", False) or getattr(given, "help", False):
         return False
+    if "performance" in (getattr(given, "markexpr", None) or ""):  # timings have no workers, nor anybody beside them
+        return False
     # what is imported already can be neither rewritten nor measured
     if getattr(given, "assertmode", "plain") != "plain" or getattr(given, "cov_source", None):
         return False
@@ -117,7 +119,7 @@ def wanted(config: pytest.Config) -> bool:
 def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
     """Have workers of this machine come from the server."""
     server = config.stash.get(SERVER, None)
-    if server is None or not forkable(config):
+    if server is None or "//" in server.python or not forkable(config):  # what xdist is told may have none of these
         return
     for index, spec in enumerate(specs):
         if spec.popen and not spec.python:

@@ -12,10 +12,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from conformance.forkserver import Server
+from conformance.forkserver import SWITCH, Server, wanted
 from conformance.selftest.projects import ROOT, command, environment, found, launch, project
 from conformance.selftest.test_robustness import descendants, lives
 
@@ -383,3 +384,13 @@ def gone(process: int) -> bool:
     while lives(process) and time.monotonic() < end:
         time.sleep(0.05)
     return not lives(process)
+
+
+@pytest.mark.parametrize(("expression", "expected"), [("performance", False), ("must and performance", False), ("must", True)])
+def test_timings_have_no_server_beside_them(monkeypatch: pytest.MonkeyPatch, expression: str, expected: bool) -> None:
+    """The phase that times has no workers, and the machine for itself: nothing imports torch beside it."""
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    monkeypatch.delenv(SWITCH, raising=False)
+    given = SimpleNamespace(numprocesses="auto", markexpr=expression)
+
+    assert expected is wanted(SimpleNamespace(known_args_namespace=given, rootpath=ROOT))
