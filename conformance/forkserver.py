@@ -47,6 +47,7 @@ class Server:
     """The server of one run, as the controlling process knows it."""
 
     def __init__(self) -> None:
+        self.needed = False  # by workers, which it forks and watches
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
             listening.bind("")  # a name that the system makes up, in no folder
             listening.listen()
@@ -72,8 +73,10 @@ class Server:
         return shlex.join([sys.executable, "-I", "-S", str(CLIENT), self.address])
 
     def end(self) -> None:
-        """Have the server end."""
+        """Have the server end, at once where no worker knows of it."""
         os.close(self.held)
+        if not self.needed:
+            self.process.kill()
         try:
             self.process.wait(WITHIN)
         except subprocess.TimeoutExpired:
@@ -125,6 +128,7 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
         if spec.popen and not spec.python:
             specs[index] = type(spec)(f"{spec}//python={server.python}")
             specs[index].id = spec.id
+            server.needed = True
 
 
 def forkable(config: pytest.Config) -> bool:

@@ -386,7 +386,17 @@ def gone(process: int) -> bool:
     return not lives(process)
 
 
-@pytest.mark.parametrize(("expression", "expected"), [("performance", False), ("must and performance", False), ("must", True)])
+def test_a_server_without_workers_is_not_waited_for() -> None:
+    """A run that ends before it has workers, as by an interrupt, does not wait until its server has imported torch."""
+    server = Server()
+    server.end()
+
+    assert -signal.SIGKILL == server.process.returncode
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"), [("performance", False), ("must and performance", False), ("must", True)]
+)
 def test_timings_have_no_server_beside_them(monkeypatch: pytest.MonkeyPatch, expression: str, expected: bool) -> None:
     """The phase that times has no workers, and the machine for itself: nothing imports torch beside it."""
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)

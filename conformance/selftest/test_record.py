@@ -291,7 +291,7 @@ def test_a_survey_takes_no_time_from_a_cell(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_opened_anew_is_written_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where no descriptor is left for the file with the tables, nothing is written into another's, and all at the end."""
+    """Where no descriptor is left for the file with the tables, nothing is written into another's, all at the end."""
     record = started(tmp_path / "run.json")
     record.plan(1, [], [])
     opened = os.open
