@@ -90,15 +90,21 @@ def unsigned_arrays(cell: Cell) -> Inputs:
     )
 
 
+SEALED_FORMS: tuple[Form, ...] = (
+    ((2, 3), "readonly"), ((), "readonly"), ((0,), "readonly"), ((17,), "readonly"), ((2, 3), "readonly broadcast"),
+    ((2, 3), "readonly fortran"), ((17,), "readonly stepped"), ((3, 1), "readonly offset"),
+)  # fmt: skip
+
+
 def readonly_arrays(cell: Cell) -> Inputs:
     """Arrays that must not be written."""
-    return listed(*(ndarrays.array(name, s, "readonly", (1, 0, 1)) for name in LISTED for s in ((2, 3), (), (0,))))
+    return listed(*(ndarrays.array(name, *form, (1, 0, 1)) for name in LISTED for form in SEALED_FORMS))
 
 
 def readonly_shares(cell: Cell) -> Inputs:
-    """as_tensor and asarray of arrays that must not be written."""
+    """as_tensor and asarray of arrays that must not be written; those without a dimension have their own behaviour."""
     calls = ("torch.as_tensor(x)", "torch.asarray(x)", "torch.asarray(x, copy=False)")
-    plans = [ndarrays.array(name, s, "readonly", (1, 0, 1)) for name in LISTED for s in ((2, 3), (0,), (17,))]
+    plans = [ndarrays.array(name, *form, (1, 0, 1)) for name in LISTED for form in SEALED_FORMS if form[0]]
     return listed(*(Applied(plan, call) for plan in plans for call in calls))
 
 
@@ -223,6 +229,7 @@ def subclassed(cell: Cell) -> Inputs:
     flat: tuple[Form, ...] = (((2, 3), "fortran"), ((2, 3), "stepped"), ((0, 3), "offset"), ((3, 1), "contiguous"))
     return merged(
         applied_arrays(cell, *calls),
+        applied_arrays(cell, "torch.from_numpy(np.ma.array(x, mask=True, copy=False))", forms=flat),
         applied_arrays(cell, *more, forms=(((), "offset"), ((2, 3), "fortran"), ((17,), "stepped"))),
         applied_arrays(cell, "torch.from_numpy(x.view(np.matrix))", forms=flat),  # a matrix has two dimensions
     )

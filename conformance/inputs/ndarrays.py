@@ -115,8 +115,9 @@ def array(dtype: str, shape: tuple[int, ...], layout: str = "contiguous", data: 
     Beside the layouts of tensors (by NumPy's names ``fortran`` and ``broadcast``) there are: ``field`` (of a
     structured array, aligned), ``packed`` (of one whose records are no multiple of the field), ``unaligned``,
     ``reversed`` (last axis backwards), ``flipped`` (first axis backwards), ``turned`` (the one in the middle),
-    ``swapped`` (foreign byte order) and ``readonly``. A layout that the shape cannot have falls back to the nearest
-    one, and the plan names that one.
+    ``swapped`` (foreign byte order) and ``readonly``, also before another (``readonly broadcast``, which is what
+    ``np.broadcast_to`` gives). A layout that the shape cannot have falls back to the nearest one, and the plan names
+    that one.
     """
     kind = np.dtype(dtype)
     itemsize, count = kind.itemsize, prod(shape)
@@ -149,8 +150,11 @@ def array(dtype: str, shape: tuple[int, ...], layout: str = "contiguous", data: 
     if layout == "swapped":
         swapped = kind if not kind.isnative else kind.newbyteorder()
         return Array(swapped.str, shape, data, layout=layout)
-    if layout == "readonly":
-        return Array(dtype, shape, data, writeable=False, layout=layout)
+    sealed, _, within = layout.partition(" ")
+    if sealed == "readonly":
+        plan = array(dtype, shape, within or "contiguous", data)
+        name = sealed if plan.layout == "contiguous" else f"{sealed} {plan.layout}"
+        return replace(plan, writeable=False, layout=name)
     spot = place(shape, {"fortran": "transposed", "broadcast": "expanded"}.get(layout, layout))
     if spot.layout == "contiguous":
         return Array(dtype, shape, data)

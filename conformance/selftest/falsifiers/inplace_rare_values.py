@@ -50,3 +50,38 @@ def the_bit_of_a_strided_out_is_overlooked() -> AbstractContextManager[Any]:
         return out
 
     return with_out("square", other)
+
+
+@falsifies(f"{AREA}.computes-the-documented-values", subject="add_")
+def long_integers_are_scaled_as_doubles() -> AbstractContextManager[Any]:
+    """add_ of int64 with an alpha computes in float64."""
+
+    def broken(original: Any) -> Any:
+        def add_(self: Any, other: Any, *, alpha: Any = 1) -> Any:
+            if (
+                self.dtype is torch.int64
+                and isinstance(other, torch.Tensor)
+                and other.dtype is torch.int64
+                and alpha != 1
+            ):
+                return self.copy_(self.double() + other.double() * alpha)
+            return original(self, other, alpha=alpha)
+
+        return add_
+
+    return patched(torch.Tensor, "add_", broken)
+
+
+@falsifies(f"{AREA}.computes-the-documented-values", subject="sub_")
+def bytes_saturate_under_a_negative_factor() -> AbstractContextManager[Any]:
+    """sub_ of int8 with a negative alpha ends at the extremes in the place of wrapping."""
+
+    def broken(original: Any) -> Any:
+        def sub_(self: Any, other: Any, *, alpha: Any = 1) -> Any:
+            if self.dtype is torch.int8 and isinstance(other, torch.Tensor) and alpha < 0:
+                return self.copy_((self.long() - other.long() * alpha).clamp(-128, 127))
+            return original(self, other, alpha=alpha)
+
+        return sub_
+
+    return patched(torch.Tensor, "sub_", broken)

@@ -173,6 +173,24 @@ def from_numpy_copies_fortran_subclasses():
     )  # fmt: skip
 
 
+@falsifies("numpy_bridge.from-numpy-takes-subclasses")
+def from_numpy_fills_what_is_masked():
+    """from_numpy of a masked array that has a mask makes a copy with the masked elements filled in."""
+    return altered(
+        torch, "from_numpy",
+        lambda original, x: original(x.filled(0) if isinstance(x, np.ma.MaskedArray) else x),
+    )  # fmt: skip
+
+
+@falsifies("numpy_bridge.from-numpy-may-wrap-read-only")
+def from_numpy_copies_read_only_broadcast_arrays():
+    """from_numpy copies a read-only array of zero strides."""
+    return altered(
+        torch, "from_numpy",
+        lambda original, x: original(x if x.flags.writeable or 0 not in x.strides else x.copy()),
+    )  # fmt: skip
+
+
 @falsifies("numpy_bridge.sharing-keeps-memory-alive")
 def numpy_borrows_without_owning():
     """numpy() of a uint8 tensor makes an array that owns no reference to the tensor."""
