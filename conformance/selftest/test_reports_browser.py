@@ -220,6 +220,17 @@ def test_hostile_text_does_nothing(show: Show, text_: str) -> None:
             assert "Evidence" in text(shown)
 
 
+def test_no_text_turns_the_words_around_it(show: Show) -> None:
+    """What changes the direction of writing is an escape in every view; it would mirror our own words."""
+    word = "right \u202eto left"
+    statement, cell = f"{word}.{word}", f"{word}.{word}[{word}-{word}]"
+    for place in ("", "#/matrix", f"#/behaviour/{quote(statement, safe='')}", f"#/cell/{quote(cell, safe='')}"):
+        shown = text(show(place, records.hostile(word), records.hostile("harmless")))
+
+        assert "right \\u202eto left" in shown, place
+        assert "\u202e" not in shown, place
+
+
 def test_the_page_is_drawn_under_its_own_policy(tmp_path: Path) -> None:
     """The policy blocks nothing that the page does: a browser has no complaint."""
     file = save(tmp_path, *three())

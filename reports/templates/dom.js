@@ -1,6 +1,8 @@
 // Elements. Text goes in as text and never as markup, so nothing of a run is ever parsed as HTML.
 
 const HTTP = /^https?:\/\//i;
+// they turn the words around them round, ours too
+const DIRECTIONS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
 /** Make an element: attributes, "on…" listeners and children; null and false are left out. */
 function h(tag, attributes, ...children) {
@@ -19,8 +21,13 @@ function append(element, children) {
   for (const child of children) {
     if (child === null || child === undefined || child === false) continue;
     if (Array.isArray(child)) append(element, child);
-    else element.append(child instanceof Node ? child : document.createTextNode(String(child)));
+    else element.append(child instanceof Node ? child : document.createTextNode(legible(child)));
   }
+}
+
+/** Text with escapes in the place of what changes the direction of writing. */
+function legible(value) {
+  return String(value).replace(DIRECTIONS, (sign) => `\\u${sign.codePointAt(0).toString(16).padStart(4, "0")}`);
 }
 
 /** Put the children in the place of whatever the element holds. */

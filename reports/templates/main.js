@@ -35,7 +35,7 @@ function render(focus) {
   const view = Object.hasOwn(VIEWS, where.view) ? VIEWS[where.view] : VIEWS[""];
   current = view.draw(where);
   fill(main, current.nodes);
-  document.title = `${current.title} · ${ownTitle}`;
+  document.title = legible(`${current.title} · ${ownTitle}`);
   if (document.activeElement !== box) box.value = where.q || "";
   for (const link of document.querySelectorAll("#views a")) {
     if (link.dataset.view === where.view) link.setAttribute("aria-current", "page");
