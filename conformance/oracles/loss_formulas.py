@@ -148,6 +148,8 @@ def sample_terms(live: LiveValued, numbers: list[Any]) -> Any:
         return multi_label_margin_terms(x, y)
     if name == "CosineEmbeddingLoss":
         squares = (x * x).sum(-1) * (y * y).sum(-1)
+        if not squares.value.all():
+            raise expect.Discard("the page has no cosine of an angle with a vector of zeros")
         # how much is added to a norm, lest it be 0, is not said
         squares = Bounded(squares.value, x.unit, squares.error + NORM_ROOM * (x * x + y * y).sum(-1).value)
         cosine = (x * y).sum(-1) / squares.sqrt()
