@@ -174,6 +174,36 @@ def prod_divides_by_its_zero() -> AbstractContextManager[Any]:
     return misleading("prod", lambda x: x.dim() == 3, lambda g, x, v: torch.where(x == 0, torch.zeros_like(g), g))
 
 
+@falsifies(f"{AREA}.differentiable-point-takes-the-derivative", subject="std-of-one-element")
+def std_of_one_element_divides_by_zero() -> AbstractContextManager[Any]:
+    """std without a correction has the gradient NaN where it is of one element."""
+
+    def make(original: Any) -> Any:
+        def other(x: torch.Tensor, *rest: Any, **options: Any) -> Any:
+            if options.get("correction") == 0 and x.numel() == 1 and x.requires_grad:
+                return Misled.apply(lambda *a: original(*a, **options), lambda g, x, v: g * torch.nan, x, *rest)
+            return original(x, *rest, **options)
+
+        return other
+
+    return patched(torch, "std", make)
+
+
+@falsifies(f"{AREA}.differentiable-point-takes-the-derivative", subject="var-of-one-element")
+def var_of_one_element_divides_by_zero() -> AbstractContextManager[Any]:
+    """var without a correction has the gradient NaN where it is of one element."""
+
+    def make(original: Any) -> Any:
+        def other(x: torch.Tensor, *rest: Any, **options: Any) -> Any:
+            if options.get("correction") == 0 and x.numel() == 1 and x.requires_grad:
+                return Misled.apply(lambda *a: original(*a, **options), lambda g, x, v: g * torch.nan, x, *rest)
+            return original(x, *rest, **options)
+
+        return other
+
+    return patched(torch, "var", make)
+
+
 @falsifies(f"{AREA}.undefined-point-spoils-no-other", subject="sqrt-of-a-negative")
 def a_negative_spoils_its_neighbour() -> AbstractContextManager[Any]:
     """sqrt of a vector with a negative element has the gradient NaN everywhere."""
