@@ -1129,6 +1129,13 @@ def test_embedding_gradient_may_be_sparse(case: Lookup) -> None:
     same_gradient(case.expected, found.to_dense(), case.plan.build(), "gradient of the weight")
 
 
+@cases(lookups.bounded_lookups)
+def test_embedding_within_max_norm_has_the_gradient_of_a_lookup(case: Lookup) -> None:
+    """With a max_norm that no row exceeds the gradient of an embedding is the one without it."""
+    found = expect.tensor(case.gradient(), "gradient of the weight").to_dense()
+    same_gradient(case.expected, found, case.plan.build(), "gradient of the weight")
+
+
 @cases(kinks.random_corners)
 def test_random_function_has_no_gradient(case: Kink) -> None:
     """Backward through a function that draws random numbers raises."""

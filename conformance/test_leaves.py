@@ -419,6 +419,15 @@ def test_retained_grad_is_by_the_value_after_writes_through_views(case: Retained
             has_gradient(case.gradient(name), tensor, f"the {name}")
 
 
+@cases(retained_writes.written_before_it_retains)
+def test_retain_grad_after_a_write_keeps_the_gradient(case: RetainedWrite) -> None:
+    """retain_grad of a tensor that was written, itself, through a view or its base, has backward leave its gradient."""
+    base, view = case.run()
+    for name, tensor in (("base", base), ("view", view)):
+        if name in case.kept and name == case.root:
+            has_gradient(case.gradient(name), tensor, f"the {name}")
+
+
 @cases(retained_writes.reframings)
 def test_retained_grad_has_the_shape_of_the_tensor(case: RetainedWrite) -> None:
     """A tensor whose shape changes in place after retain_grad retains the gradient by its value in the new shape."""

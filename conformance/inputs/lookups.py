@@ -39,11 +39,15 @@ class Lookup:
     padding: int | None = None
     frequency: bool = False
     sparse: bool = False
+    max_norm: float | None = None
 
     @property
     def options(self) -> dict[str, Any]:
         """Keyword arguments, without those that are not asked for."""
-        given = {"padding_idx": self.padding, "scale_grad_by_freq": self.frequency, "sparse": self.sparse}
+        given = {
+            "padding_idx": self.padding, "max_norm": self.max_norm, "scale_grad_by_freq": self.frequency,
+            "sparse": self.sparse,
+        }  # fmt: skip
         return {name: value for name, value in given.items() if value is not None and value is not False}
 
     def gradient(self) -> Any:
@@ -106,23 +110,25 @@ class Lookup:
 
 def make_lookup(
     device: str, indices: tuple[Any, ...], dtype: str, layout: str, width: int, counts: str, entry: str,
-    padding: int | None, frequency: bool, sparse: bool,
+    padding: int | None, frequency: bool, sparse: bool, max_norm: float | None,
 ) -> Lookup:  # fmt: skip
     """One case of one choice of each factor."""
     entry = "function" if entry == "bag" and not indices else entry
-    return Lookup(whole_numbers(dtype, (4, width), layout, device), indices, counts, entry, padding, frequency, sparse)
+    plan = whole_numbers(dtype, (4, width), layout, device)
+    return Lookup(plan, indices, counts, entry, padding, frequency, sparse, max_norm)
 
 
 def lookups(
     cell: Cell, padding: tuple[int | None, ...] = (None,), frequency: tuple[bool, ...] = (False,),
     sparse: tuple[bool, ...] = (False,), entries: tuple[str, ...] = ("function", "module"),
+    max_norms: tuple[float | None, ...] = (None,),
 ) -> Inputs:  # fmt: skip
     """Indices of each kind into weights of each type and layout, with each of these options."""
     # bags of bfloat16 came after 1.13
     types = ("float64", "float32", "float16", *(() if "bag" in entries else ("bfloat16",)))
     return enumerated(
         make_lookup, cell.target.device, LOOKUPS, types, ("contiguous", "transposed", "stepped"), (3, 1, 17),
-        ("int64", "int32"), entries, padding, frequency, sparse,
+        ("int64", "int32"), entries, padding, frequency, sparse, max_norms,
     )  # fmt: skip
 
 
@@ -144,3 +150,8 @@ def padded_lookups(cell: Cell) -> Inputs:
 def sparse_lookups(cell: Cell) -> Inputs:
     """Lookups whose gradient is to be sparse."""
     return lookups(cell, sparse=(True,))
+
+
+def bounded_lookups(cell: Cell) -> Inputs:
+    """Lookups with a ``max_norm`` that no row exceeds."""
+    return lookups(cell, padding=(None, 1), sparse=(False, True), max_norms=(1000.0,))

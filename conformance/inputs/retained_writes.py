@@ -37,7 +37,10 @@ WRITTEN_SHAPES = ((2, 3), (3, 1), (1, 2), (4, 4))
 
 @dataclass(frozen=True, eq=False)
 class RetainedWrite:
-    """``base = leaf * 1`` and a view; those ``kept`` retain, ``target`` is written, backward starts at ``root``."""
+    """``base = leaf * 1`` and a view; those ``kept`` retain, ``target`` is written, backward starts at ``root``.
+
+    They are told to retain before the write, or ``late``: after it.
+    """
 
     plan: Strided
     view: str
@@ -45,6 +48,7 @@ class RetainedWrite:
     target: str
     write: str
     root: str
+    late: bool = False
 
     def run(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Base and view after backward."""
@@ -52,12 +56,19 @@ class RetainedWrite:
         base = leaf * 1
         view = eval(self.view, {"base": base})
         tensors = {"base": base, "view": view}
-        for name in self.kept:
-            tensors[name].retain_grad()
+        if not self.late:
+            self.retain(tensors)
         eval(f"x.{self.write.format('x')}", {"torch": torch, "x": tensors[self.target]})
+        if self.late:
+            self.retain(tensors)
         root = tensors[self.root]
         root.backward(strided(self.plan.dtype, tuple(root.shape), "contiguous", CHAIN_SEED, self.plan.device).build())
         return base, view
+
+    def retain(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Tell those that are to retain their gradient."""
+        for name in self.kept:
+            tensors[name].retain_grad()
 
     def gradient(self, name: str) -> np.ndarray:
         """The gradient by the current value of the root itself: what backward started from."""
@@ -89,7 +100,9 @@ class RetainedWrite:
     def code(self) -> str:
         """The computation in plain torch."""
         lines = [f"leaf = {self.plan.code()}.requires_grad_()", "base = leaf * 1", f"view = {self.view}"]
-        lines += [f"{name}.retain_grad()" for name in self.kept] + [f"{self.target}.{self.write.format(self.target)}"]
+        told = [f"{name}.retain_grad()" for name in self.kept]
+        written = [f"{self.target}.{self.write.format(self.target)}"]
+        lines += written + told if self.late else told + written
         return "\n".join([*lines, f"{self.root}.backward({listings.repeated(CHAIN_SEED, self.root)})"])
 
 
@@ -100,7 +113,7 @@ def reshaped_array(array: np.ndarray, write: str) -> np.ndarray:
     return array.squeeze() if write == "squeeze_()" else array.swapaxes(0, 1)
 
 
-def writes_through_views(cell: Cell) -> Inputs:
+def writes_through_views(cell: Cell, late: bool = False) -> Inputs:
     """Base or view retains, base or view is written, and backward starts at the one that retains."""
     keeping = (("base",), ("view",), ("base", "view"))
     found = []
@@ -110,10 +123,21 @@ def writes_through_views(cell: Cell) -> Inputs:
         for root in kept:
             found.append(
                 RetainedWrite(
-                    planned(cell.target.device, dtype, (shape, "contiguous")), view, kept, target, write, root
+                    planned(cell.target.device, dtype, (shape, "contiguous")),
+                    view,
+                    kept,
+                    target,
+                    write,
+                    root,
+                    late,
                 )
             )
     return Inputs(found)
+
+
+def written_before_it_retains(cell: Cell) -> Inputs:
+    """The same with base or view told to retain once the write is done."""
+    return writes_through_views(cell, late=True)
 
 
 def reframings(cell: Cell) -> Inputs:

@@ -460,3 +460,25 @@ def frequencies_in_a_bag_of_int32_are_not_counted() -> AbstractContextManager[An
         return embedding_bag
 
     return patched(torch.nn.functional, "embedding_bag", make)
+
+
+@falsifies(f"{AREA}.embedding-within-max-norm-has-the-gradient-of-a-lookup")
+def a_norm_that_is_looked_at_doubles_the_gradient() -> AbstractContextManager[Any]:
+    """embedding of several rows with a max_norm has twice the gradient."""
+
+    def make(original: Any) -> Any:
+        def embedding(
+            indices: torch.Tensor,
+            weight: torch.Tensor,
+            padding: Any = None,
+            max_norm: Any = None,
+            *args: Any,
+            **options: Any,
+        ) -> torch.Tensor:
+            padding, max_norm = options.pop("padding_idx", padding), options.pop("max_norm", max_norm)
+            found: torch.Tensor = original(indices, weight, padding, max_norm, *args, **options)
+            return found * 2 - found.detach() if max_norm is not None and indices.numel() > 1 else found
+
+        return embedding
+
+    return patched(torch.nn.functional, "embedding", make)

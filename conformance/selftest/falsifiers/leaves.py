@@ -485,6 +485,17 @@ def a_view_retains_by_its_old_value() -> Break:
     return method("retain_grad", other)
 
 
+@falsifies(f"{AREA}.retain-grad-after-a-write-keeps-the-gradient")
+def a_written_view_does_not_retain() -> Break:
+    """retain_grad of a view that was written in place does nothing."""
+
+    def other(original: Any, x: Any) -> None:
+        if not (x._is_view() and not x.is_leaf and x._version):
+            original(x)
+
+    return method("retain_grad", other)
+
+
 @falsifies(f"{AREA}.retained-grad-has-the-shape-of-the-tensor")
 def a_matrix_does_not_retain() -> Break:
     """retain_grad of a complex64 matrix does nothing."""
