@@ -36,9 +36,11 @@ from conformance.inputs import (
     kinks,
     lookups,
     program_sources,
+    ranks,
     resetting,
     saved_tensors,
     stochastic,
+    unselected,
 )
 from conformance.inputs.anomalies import Anomaly
 from conformance.inputs.backward_streams import StreamedPass, StreamedWalk
@@ -101,6 +103,7 @@ from conformance.inputs.kinks import CumulativeTie, Division, Kink, Selection, T
 from conformance.inputs.lookups import Lookup
 from conformance.inputs.packings import PACKINGS, Packer
 from conformance.inputs.programs import Program
+from conformance.inputs.ranks import Ranking
 from conformance.inputs.regions import (
     REGIONS,
     detached_result,
@@ -180,7 +183,7 @@ from conformance.oracles.program_gradients import (
 )
 from conformance.oracles.recomputed import gradients_in, laid_out_as, operations_in, same_results
 from conformance.oracles.saved import derivatives, handles_in, same_derivatives, saved_for, saved_in
-from conformance.oracles.subgradients import only_where_used, shared_evenly, takes_one_of
+from conformance.oracles.subgradients import equals_get_together, only_where_used, shared_evenly, takes_one_of
 from conformance.oracles.told_passes import (
     accumulates_into_inputs_alone,
     gives_none_for_unused_inputs,
@@ -1102,6 +1105,30 @@ def test_cumulative_extreme_feeds_the_elements_that_it_names(case: CumulativeTie
     same_gradient(expected, found, leaf, f"gradient of {case.function}")
 
 
+@cases(ranks.rankings)
+def test_equal_elements_together_get_the_gradient_of_their_values(case: Ranking) -> None:
+    """What takes elements by their order hands to equal elements, taken together, the gradient of their values."""
+    leaf = case.leaf()
+    values, _ = case.taken(leaf)
+    incoming = case.incoming(tuple(values.shape))
+    (found,) = torch.autograd.grad(values, leaf, torch.from_numpy(incoming).to(values.device, values.dtype))
+    equals_get_together(leaf, values, incoming, case.along, found, f"gradient of {case.call}")
+
+
+@cases(ranks.rankings)
+def test_ranked_value_feeds_the_element_that_it_names(case: Ranking) -> None:
+    """sort, topk, kthvalue and median along a dimension hand the gradient to the elements whose indices they return."""
+    leaf = case.leaf()
+    values, indices = case.taken(leaf)
+    incoming = case.incoming(tuple(values.shape))
+    (found,) = torch.autograd.grad(values, leaf, torch.from_numpy(incoming).to(values.device, values.dtype))
+    at, expected = np.asarray(memory.contents(expect.tensor(indices, "indices"))), np.zeros(case.plan.shape)
+    if at.ndim < expected.ndim:
+        at, incoming = np.expand_dims(at, case.dim), np.expand_dims(incoming, case.dim)
+    np.put_along_axis(expected, at, incoming, case.dim)
+    same_gradient(expected, found, leaf, f"gradient of {case.call}")
+
+
 @cases(lookups.scaled_lookups)
 def test_embedding_scales_gradients_by_frequency(case: Lookup) -> None:
     """With scale_grad_by_freq an embedding divides the gradient of a row by how often its index occurs."""
@@ -1174,6 +1201,15 @@ def test_nan_gradient_reaches_what_is_selected_only(case: Selection) -> None:
     root = case.call(leaf)
     (found,) = torch.autograd.grad(root, leaf, torch.full_like(root, float("nan")))
     only_where_used(case.used, memory.contents(found), f"gradient of {case.name}")
+
+
+@cases(unselected.selections_beside_nan)
+def test_selection_beside_nan_has_its_gradient(case: Selection) -> None:
+    """The gradient of a selection is one at the elements selected and zero at others, which are NaN or infinite."""
+    leaf = case.leaf()
+    root = case.call(leaf)
+    (found,) = torch.autograd.grad(root, leaf, torch.ones_like(root))
+    same_gradient(case.used.astype(np.float64), found, leaf, f"gradient of {case.name}")
 
 
 @cases(kinks.divisions)

@@ -53,3 +53,30 @@ def only_where_used(used: np.ndarray, found: np.ndarray, what: str) -> None:
     if wrong.any():
         first = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise Mismatch(what, repr(expected[first].item()), repr(found[first].item()), f"index {first}")
+
+
+def equals_get_together(
+    leaf: torch.Tensor, values: torch.Tensor, incoming: np.ndarray, dim: int | None, found: object, what: str
+) -> None:
+    """Expect the gradient at equal elements, summed over them, to be what came in at the values equal to them."""
+    gradient = expect.tensor(found, what)
+    expect.equal(tuple(leaf.shape), tuple(gradient.shape), f"shape of {what}")
+    held, numbers_of_leaf, taken = contents_of_gradient(gradient), memory.contents(leaf), memory.contents(values)
+    name, tolerance = dtype_name(gradient.dtype), numbers.TOLERANCES["elementary"]
+    columns = [columns_along(x, held.ndim, dim) for x in (numbers_of_leaf, held, taken, incoming)]
+    for place, (elements, gradients, picked, given) in enumerate(zip(*columns, strict=True)):
+        for value in dict.fromkeys(elements.tolist()):
+            expected = np.array(given[picked == value].sum())
+            total = np.array(gradients[elements == value].astype(np.float64).sum())
+            if not (numbers.ulp_errors(expected, total, name) <= tolerance).all():
+                where = f"elements equal to {value!r} of row {place}"
+                raise Mismatch(f"sum of the {what}", repr(expected.item()), repr(total.item()), where)
+
+
+def columns_along(array: np.ndarray, dims: int, dim: int | None) -> np.ndarray:
+    """The rows along one dimension of an array, which may lack it; all elements in one row for None."""
+    if dim is None:
+        return array.reshape(1, -1)
+    array = array if array.ndim == dims else np.expand_dims(array, dim)
+    last = np.moveaxis(array, dim, -1)
+    return last.reshape(-1, last.shape[-1])
