@@ -43,6 +43,7 @@ def function_named(path: str) -> Any:
 class Kink:
     """``function`` at plans of its operands, of which ``permitted`` lists the derivatives for each element in turn.
 
+    A function with parentheses is a whole call of ``x`` and ``other``.
     Numbers that have no literal are written as text; ``None`` permits everything.
     """
 
@@ -60,6 +61,10 @@ class Kink:
 
     def call(self, *operands: Any) -> torch.Tensor:
         """Call the function."""
+        if "(" in self.function:
+            named = dict(zip(("x", "other"), operands, strict=False))
+            written: torch.Tensor = eval(self.function, {"torch": torch, **named})
+            return written
         args = [float(x) if isinstance(x, str) else x for x in self.args]
         found: torch.Tensor = function_named(self.function)(*operands, *args, **dict(self.keywords))
         return found
@@ -103,7 +108,7 @@ class Kink:
         args = [repr(float(x)) if isinstance(x, str) else repr(x) for x in self.args]
         args = [f"float('{x}')" if x.lstrip("-") in ("inf", "nan") else x for x in args]
         given = ", ".join([*names, *args, *(f"{k}={v!r}" for k, v in self.keywords)])
-        lines.append(f"y = {self.function}({given})")
+        lines.append(f"y = {self.function}" if "(" in self.function else f"y = {self.function}({given})")
         return "\n".join([*lines, f"y.backward({listings.repeated(KINK_WEIGHTS, 'y')})"])
 
 
@@ -127,7 +132,15 @@ def _row_written(row: Any) -> tuple[Any, ...]:
     args = tuple(written_number(x) for x in getattr(row, "args", ()))
     values = tuple(tuple(float(x) for x in column) for column in getattr(row, "operands", ()))
     keywords = tuple(getattr(row, "keywords", {}).items())
-    return row.function, values, permitted, args, keywords, getattr(row, "whole", False), getattr(row, "along", False)
+    return (
+        getattr(row, "call", None) or row.function,
+        values,
+        permitted,
+        args,
+        keywords,
+        getattr(row, "whole", False),
+        getattr(row, "along", False),
+    )
 
 
 def make_kink(device: str, shape: tuple[int, ...], layout: str, dtype: str, written: tuple[Any, ...]) -> Kink:

@@ -90,3 +90,22 @@ def softmax_divides_by_its_zero() -> AbstractContextManager[Any]:
     """softmax of a vector has the gradient NaN where its value is zero."""
     change = lambda g, x, v: torch.where(x.isneginf(), g / 0, g)  # noqa: E731
     return misleading("softmax", lambda x: x.dim() == 1, change, torch.nn.functional)
+
+
+@falsifies(f"{AREA}.tied-tensors-share-the-gradient", subject="scatter_reduce-amax")
+def scattered_equals_get_the_gradient_twice() -> AbstractContextManager[Any]:
+    """scatter_reduce to the largest hands the gradient twice to a source that has equal elements."""
+
+    def make(original: Any) -> Any:
+        def scatter_reduce(
+            x: torch.Tensor, dim: int, index: torch.Tensor, source: torch.Tensor, reduce: str, **options: Any
+        ) -> torch.Tensor:
+            if reduce == "amax" and source.requires_grad and len(set(source.tolist())) < source.numel():
+                source = source.view_as(source)
+                source.register_hook(lambda gradient: gradient * 2)
+            found: torch.Tensor = original(x, dim, index, source, reduce, **options)
+            return found
+
+        return scatter_reduce
+
+    return patched(torch.Tensor, "scatter_reduce", make)
