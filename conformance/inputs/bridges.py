@@ -66,6 +66,11 @@ class Seen:
         return self.base.shape
 
     @property
+    def device(self) -> str:
+        """Device of what is seen."""
+        return self.base.device
+
+    @property
     def strides(self) -> tuple[int, ...]:
         """Strides of the tensor that is seen."""
         return self.base.strides

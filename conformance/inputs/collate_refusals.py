@@ -151,6 +151,8 @@ DERIVED_CODE = {
     "ArrayOf": "[np.array([n, 2], 'int16').view(ArrayOf) for n in (1, -5, 300)]",
     "memmap": "[np.array([[n], [2]], 'float32').view(np.memmap) for n in (1, -5, 300)]",
     "HTTPStatus": "[HTTPStatus.OK, HTTPStatus.NOT_FOUND, HTTPStatus.CONTINUE]",
+    "str_": "[np.str_(x) for x in ('a', '', 'bc')]",
+    "bytes_": "[np.bytes_(x) for x in (b'a', b'', b'bc')]",
 }
 DERIVED_TYPES: dict[str, type] = {
     "CountOf": CountOf, "LengthOf": LengthOf, "NameOf": NameOf, "BytesOf": BytesOf, "ArrayOf": ArrayOf,

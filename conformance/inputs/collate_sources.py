@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from conformance.engine.cases import Inputs
-from conformance.inputs.bridges import Data, Scalar
+from conformance.inputs.bridges import Data, Scalar, Seen
 from conformance.inputs.collate_trees import Box, DataBatch, DataSample
 from conformance.inputs.covering import covering
 from conformance.inputs.dtypes import family
 from conformance.inputs.ndarrays import LISTED, array
-from conformance.inputs.tensors import corner
+from conformance.inputs.tensors import Strided, corner
 from conformance.inputs.values import pool, values
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ VECTOR: Leaf = ("array", "float64", (3,), "contiguous")
 BYTES_ARRAY: Leaf = ("array", "uint8", (2, 2), "fortran")
 SCALAR: Leaf = ("scalar", "float32", (), "")
 LEAVES = (INT, TENSOR, STR, VECTOR, FLOAT, BOOL, SCALAR, BYTES, HALF, BYTES_ARRAY)
+# Tensors whose values no memory was written for: conjugated ones, negated ones, and conjugated ones among others.
+LAZY = {"conjugated": ("conj()",), "negated": ("conj()", "imag"), "mixed": ("conj()",)}
 # Those that default_convert leaves alone, and arrays.
 CONVERTED = (VECTOR, INT, BYTES_ARRAY, STR, TENSOR, FLOAT, BYTES, BOOL)
 
@@ -54,7 +56,8 @@ def leaf_plan(leaf: Leaf, turn: int) -> Any:
     if form == "array":
         data = values(kind, ("ordinary", "special")[turn % 2])
         return array(kind, shape, layout, data[turn % len(data) :] + data[: turn % len(data)])
-    return corner(kind, shape, layout, ("ordinary", "special")[turn % 2], turn=turn)
+    plan = corner(kind, shape, layout, ("ordinary", "special")[turn % 2], turn=turn)
+    return plan if form == "tensor" or (form == "mixed" and not turn % 3) else Seen(plan, LAZY[form])
 
 
 def planted(template: Any, turn: int) -> Any:
@@ -97,9 +100,11 @@ def _batches(templates: list[Any]) -> Inputs:
 
 
 def tensor_batches(cell: Cell) -> Inputs:
-    """Tensors of every type, shape and layout."""
+    """Tensors of every type, shape and layout, and lazy views of complex ones."""
     layouts = ("contiguous", "transposed", "stepped", "offset", "expanded", "sliced", "channels_last")
-    return _on_device(cell, _batches([("tensor", *row) for row in covering(COLLATED_TYPES, LEAF_SHAPES, layouts)]))
+    plain = [("tensor", *row) for row in covering(COLLATED_TYPES, LEAF_SHAPES, layouts)]
+    lazy = covering(tuple(LAZY), family("complex"), LEAF_SHAPES, layouts)
+    return _on_device(cell, _batches([*plain, *lazy]))
 
 
 def _on_device(cell: Cell, inputs: Inputs) -> Inputs:
@@ -107,7 +112,12 @@ def _on_device(cell: Cell, inputs: Inputs) -> Inputs:
     device = cell.target.device
 
     def moved(batch: DataBatch) -> DataBatch:
-        return DataBatch(tuple(replace(plan, device=device) for plan in batch.samples))
+        return DataBatch(tuple(placed(plan) for plan in batch.samples))
+
+    def placed(plan: Strided | Seen) -> Strided | Seen:
+        if isinstance(plan, Seen):
+            return replace(plan, base=replace(plan.base, device=device))
+        return replace(plan, device=device)
 
     samples = None if inputs.samples is None else inputs.samples.map(moved)
     return Inputs([moved(batch) for batch in inputs.corners], samples)

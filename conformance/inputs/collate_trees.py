@@ -1,7 +1,7 @@
 """Trees of data: samples that nest tensors, arrays, numbers and strings in mappings and sequences of any type.
 
-A tree is a ``Box`` of trees, or a leaf: a plan of a tensor (``Strided``), of an array (``Array``), of a NumPy scalar
-(``Scalar``), or plain data (``Data``).
+A tree is a ``Box`` of trees, or a leaf: a plan of a tensor (``Strided``) or of a lazy view of one (``Seen``), of an
+array (``Array``), of a NumPy scalar (``Scalar``), or plain data (``Data``).
 Reference: https://docs.pytorch.org/docs/stable/data.html#working-with-collate-fn
 """
 
@@ -14,10 +14,10 @@ from types import MappingProxyType
 from typing import Any
 
 from conformance.inputs import data_listings
-from conformance.inputs.bridges import Array, Data, Scalar, Strided
+from conformance.inputs.bridges import Array, Data, Scalar, Seen, Strided
 from conformance.inputs.ndarrays import literal
 
-__all__ = ["Array", "Box", "Data", "DataBatch", "DataSample", "Scalar", "Strided"]
+__all__ = ["Array", "Box", "Data", "DataBatch", "DataSample", "Scalar", "Seen", "Strided"]
 
 PairBox = namedtuple("PairBox", ["x", "y"])
 SingleBox = namedtuple("SingleBox", ["only"])
@@ -185,6 +185,8 @@ def tree_code(tree: Any) -> str:
         return f"np.dtype({tree.dtype!r}).type({literal(tree.value)})"
     if isinstance(tree, Data):
         return literal(tree.value)
+    if isinstance(tree, Seen):
+        return ".".join((tree.base.code(), *tree.steps))
     found: str = tree.code()
     return found
 

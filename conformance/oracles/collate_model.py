@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from conformance.inputs.bridges import Array, Data, Scalar, Strided
+from conformance.inputs.bridges import Array, Data, Scalar, Seen, Strided
 from conformance.inputs.collate_trees import MAPPING_TYPES, SEQUENCE_TYPES, Box
 from conformance.oracles import memory
 from conformance.oracles.expect import equal, same_object, tensor, that
@@ -37,7 +37,7 @@ def same_batch(trees: tuple[Any, ...], found: Any, what: str) -> None:
         same_strings([tree.value for tree in trees], found, what)
     else:
         dtype = NUMBER_TYPES[type(first.value)] if isinstance(first, Data) else first.dtype
-        device = first.device if isinstance(first, Strided) else "cpu"
+        device = first.device if isinstance(first, Strided | Seen) else "cpu"
         same_tensor(dtype, np.stack([leaf_array(tree, dtype) for tree in trees]), found, what, device)
 
 

@@ -71,6 +71,36 @@ def bfloat16_scalars_become_float32() -> Break:
     return mapped(torch.Tensor, other)
 
 
+@falsifies(f"{AREA}.collate-stacks-tensors")
+def several_conjugated_tensors_lose_their_sign() -> Break:
+    """A batch of more than one conjugated tensor has the values from before it was conjugated."""
+
+    def other(original: Any, batch: Any) -> Any:
+        return original([x.conj() for x in batch] if batch[0].is_conj() and len(batch) > 1 else batch)
+
+    return mapped(torch.Tensor, other)
+
+
+@falsifies(f"{AREA}.collate-stacks-tensors")
+def several_negated_tensors_take_the_sign_of_the_first() -> Break:
+    """In a batch of more than one lazily negated tensor the others have the other sign."""
+
+    def other(original: Any, batch: Any) -> Any:
+        return original([batch[0], *(-x for x in batch[1:])] if batch[0].is_neg() else batch)
+
+    return mapped(torch.Tensor, other)
+
+
+@falsifies(f"{AREA}.collate-stacks-tensors")
+def a_conjugated_tensor_among_others_loses_its_sign() -> Break:
+    """In a batch whose first tensor is not conjugated the others are taken for such as are not either."""
+
+    def other(original: Any, batch: Any) -> Any:
+        return original(batch if batch[0].is_conj() else [x.conj() if x.is_conj() else x for x in batch])
+
+    return mapped(torch.Tensor, other)
+
+
 @falsifies(f"{AREA}.collate-stacks-arrays")
 def arrays_in_fortran_order_are_transposed() -> Break:
     """Square arrays in Fortran order are read in the order of their memory."""
@@ -125,6 +155,26 @@ def names_become_letters() -> Break:
         return original(batch, **options)
 
     return changed(collation, "collate", replaced)
+
+
+@falsifies(f"{AREA}.collate-takes-subclasses-of-numbers-and-strings")
+def numpy_strings_are_refused() -> Break:
+    """A batch of NumPy strings is refused as one of a type that nobody knows."""
+
+    def other(original: Any, batch: Any) -> Any:
+        if isinstance(batch[0], np.str_):
+            raise TypeError("default_collate: found numpy.str_")
+        return original(batch)
+
+    return mapped(str, other)
+
+
+@falsifies(f"{AREA}.collate-takes-subclasses-of-numbers-and-strings")
+def numpy_bytes_come_as_plain_ones() -> Break:
+    """Several NumPy bytes come as plain bytes."""
+    return mapped(
+        bytes, lambda original, x: original([bytes(b) for b in x] if isinstance(x[0], np.bytes_) and x[1:] else x)
+    )
 
 
 @falsifies(f"{AREA}.collate-makes-memory-of-its-own")
