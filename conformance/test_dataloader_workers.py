@@ -124,6 +124,12 @@ def test_workers_collate_as_the_main_process(case: CollatedPool) -> None:
     in_a_main_process("two epochs", alike_without_workers, case)
 
 
+@cases(collated_pools.lazy_pools)
+def test_workers_collate_lazy_tensors_too(case: CollatedPool) -> None:
+    """With workers the default collate_fn makes the batches of conjugated and lazily negated tensors that it makes without."""  # noqa: E501
+    in_a_main_process("two epochs", alike_without_workers, case)
+
+
 @cases(collated_pools.laid_out_pools)
 def test_workers_lay_batches_out_as_the_main_process(case: CollatedPool) -> None:
     """With workers the tensors of the default collate_fn have the strides that they have without."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
-from conformance.inputs.bridges import Array, Data, Scalar, Strided
+from conformance.inputs.bridges import Array, Data, Scalar, Seen, Strided
 from conformance.inputs.collate_sources import (
     BOOL,
     BYTES,
@@ -20,6 +20,7 @@ from conformance.inputs.collate_sources import (
     FLOAT,
     HALF,
     INT,
+    LAZY,
     SCALAR,
     STR,
     TENSOR,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from conformance.engine.cells import Cell
 
 # every plan that a case may name
-__all__ = ["Array", "Box", "CollatedPool", "Data", "Scalar", "Strided"]
+__all__ = ["Array", "Box", "CollatedPool", "Data", "Scalar", "Seen", "Strided"]
 
 
 class TreeSamples(torch.utils.data.Dataset):  # type: ignore[misc]
@@ -102,6 +103,7 @@ EVERYTHING = mapping(
     "dict", pair=box("pair", TENSOR, INT), single=box("single", STR), row=box("list", VECTOR, FLOAT),
     deep=mapping("dict", pair=box("pair", box("pair", BOOL, HALF), box("tuple", SCALAR, BYTES)), bytes=BYTES_ARRAY),
     none=("tensor", "int16", (0,), "contiguous"), zero=("tensor", "float64", (), "contiguous"),
+    hollow=("tensor", "float32", (2, 0, 3), "contiguous"),
 )  # fmt: skip
 LAID = box(
     "tuple", ("tensor", "float64", (2, 3), "transposed"), ("tensor", "complex64", (2, 3), "stepped"),
@@ -121,6 +123,11 @@ def collated_pools(cell: Cell) -> Inputs:
             pooled(EVERYTHING, 3, batch_size=None),
         ]
     )
+
+
+def lazy_pools(cell: Cell) -> Inputs:
+    """Batches of conjugated tensors, of negated ones, and of such as are conjugated and such as are not."""
+    return Inputs([pooled((form, "complex64", (2, 3), "contiguous"), 2, workers=1) for form in LAZY])
 
 
 def laid_out_pools(cell: Cell) -> Inputs:

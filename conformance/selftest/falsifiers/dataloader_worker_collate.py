@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
-from torch.utils.data._utils import fetch
+from torch.utils.data._utils import collate, fetch
 
 from conformance.selftest.falsifying import falsifies, patched
 
@@ -38,6 +38,18 @@ def fetched_in_a_worker(change: Callable[[Any], Any]) -> Break:
     return patched(fetch._MapDatasetFetcher, "fetch", broken)
 
 
+@contextmanager
+def replaced_in_the_map(kind: type, broken: Callable[[Any], Any]) -> Iterator[None]:
+    """The default collate_fn collates one type by ``broken(original)``."""
+    registry = collate.default_collate_fn_map
+    original = registry[kind]
+    registry[kind] = broken(original)
+    try:
+        yield
+    finally:
+        registry[kind] = original
+
+
 @falsifies(BEHAVIOUR)
 def a_namedtuple_of_a_worker_is_a_tuple() -> Break:
     """A worker makes a plain tuple of a namedtuple of one field."""
@@ -63,6 +75,29 @@ def a_worker_narrows_a_vector_of_doubles() -> Break:
     return fetched_in_a_worker(
         lambda part: part.float() if getattr(part, "dtype", None) == torch.float64 and part.dim() == 1 else part
     )
+
+
+@falsifies(BEHAVIOUR)
+def a_worker_flattens_batches_without_elements() -> Break:
+    """A worker makes two dimensions of the batches of tensors without elements that have more."""
+    return fetched_in_a_worker(
+        lambda part: part.flatten(1) if isinstance(part, torch.Tensor) and part.dim() > 2 and not part.numel() else part
+    )
+
+
+@falsifies("dataloader_workers.workers-collate-lazy-tensors-too")
+def a_worker_takes_negated_tensors_for_such_as_are_not() -> Break:
+    """A worker makes batches of negated tensors, several or one, of the values from before they were negated."""
+
+    def broken(original: Any) -> Any:
+        def collated(batch: Any, **options: Any) -> Any:
+            if torch.utils.data.get_worker_info() is None:
+                return original(batch, **options)
+            return torch.stack([-x if x.is_neg() else x.resolve_conj() for x in batch])
+
+        return collated
+
+    return replaced_in_the_map(torch.Tensor, broken)
 
 
 @falsifies("dataloader_workers.workers-lay-batches-out-as-the-main-process")
