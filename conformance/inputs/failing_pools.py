@@ -382,5 +382,5 @@ def survived_failures(cell: Cell) -> Inputs:
 
 
 def late_samples(cell: Cell) -> Inputs:
-    """The first batch late, a later one, the last, which is in the second epoch."""
-    return Inputs([Late(0), Late(4, Pool(3, 7, 1)), Late(4, Pool(2, 5, 2, persistent=True, epochs=2))])
+    """The first batch late, a later one of an iterable-style dataset, the last, which is in the second epoch."""
+    return Inputs([Late(0), Late(4, Pool(3, 7, 1, "sharded")), Late(4, Pool(2, 5, 2, persistent=True, epochs=2))])

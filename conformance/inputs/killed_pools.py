@@ -12,9 +12,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from conformance.engine.cases import Inputs
 from conformance.inputs import pool_listings
 from conformance.inputs.failing_pools import STREAM, Failure, run_to_failure
+from conformance.inputs.pool_endings import CHECKED
 from conformance.inputs.pools import Pool
 from conformance.inputs.witnesses import Journal
 from conformance.oracles.processes import child_processes
@@ -62,16 +65,29 @@ def end_this_process(way: str, wanted: int, key: int) -> None:
 
 def lose_a_worker(case: Killed, way: str) -> Failure:
     """One epoch, and the children that are left after it."""
+    if way == "0":
+        look_often()
     found = run_to_failure(case.pool.build(Journal(), partial(end_this_process, way, case.at)))
     found.children = child_processes()
     return found
+
+
+def look_often() -> None:
+    """Let the main process look sooner whether its workers are there: no signal tells it of a success.
+
+    Where torch does not know the names, it looks when it likes.
+    """
+    look: Any = getattr(torch.utils.data.dataloader._MultiProcessingDataLoaderIter, "_try_get_data", None)
+    seconds = getattr(torch.utils.data._utils, "MP_STATUS_CHECK_INTERVAL", None)
+    if getattr(look, "__defaults__", None) == (seconds,):  # they hold what was there when torch was imported
+        look.__defaults__ = (CHECKED,)
 
 
 def killed_workers(cell: Cell) -> Inputs:
     """Signals and a status, those of one case in processes side by side."""
     return Inputs(
         [
-            Killed(("SIGKILL", "SIGTERM", "SIGSEGV", "3"), 2),
+            Killed(("SIGKILL", "SIGTERM", "SIGSEGV", "3", "0"), 2),
             Killed(("SIGABRT",), 6, Pool(3, 7, 1)),
             Killed(("SIGKILL",), 4, STREAM),
         ]

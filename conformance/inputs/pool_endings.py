@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -287,7 +287,8 @@ def tensor_ends(cell: Cell) -> Inputs:
         Ended("exhausted", 0), Ended("deleted", 1, Pool(2, 8, 1)), Ended("exception", 0),
         Ended("deleted", 1, Pool(2, 8, 1, persistent=True, epochs=2)), Ended("exhausted", 1, Pool(2, 5, 2, "sharded")),
     ]  # fmt: skip
-    return Inputs([*ends, *(replace(ends[0], strategy=name) for name in strategies[1:])])
+    alone = Pool(1)  # by a strategy that has a manager process, each worker has one of its own
+    return Inputs([*ends, *(Ended("exhausted", 0, alone, name) for name in strategies[1:])])
 
 
 def dropped_segments(cell: Cell) -> Inputs:
@@ -298,7 +299,7 @@ def dropped_segments(cell: Cell) -> Inputs:
 def kept_batches(cell: Cell) -> Inputs:
     """Epochs of tensors that are kept, by each sharing strategy."""
     strategies = [name for name in STRATEGIES if name in torch.multiprocessing.get_all_sharing_strategies()]
-    kept = Ended("exhausted", 0, Pool(3, 4, 1, persistent=True), strategies[-1])
+    kept = Ended("exhausted", 0, Pool(1, 4, 1, persistent=True), strategies[-1])
     return Inputs([kept, *(Ended("exhausted", 0, Pool(2, 5, 2), strategy) for strategy in strategies)])
 
 

@@ -28,7 +28,8 @@ REUSED_POOLS = (
     Pool(persistent=True, epochs=3),
     Pool(persistent=True, epochs=3, workers=3, size=7, batch_size=1, taken=2, shuffle=True),
     Pool(persistent=True, epochs=2, style="sharded", size=5, prefetch=1, taken=1),
-    Pool(persistent=True, epochs=2, style="stream", workers=1, batch_size=None, size=3),
+    Pool(persistent=True, epochs=3, style="stream", workers=1, batch_size=None, size=3),
+    Pool(persistent=True, epochs=3, style="sharded", size=3),
 )
 SEEDED_POOLS = (
     Pool(seed=5), Pool(workers=3, size=7, batch_size=1, own_seed=6, epochs=2), Pool(style="stream", size=3, seed=7),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 import warnings
 from typing import Any
 
@@ -286,6 +287,24 @@ def a_dead_worker_is_waited_for() -> Break:
     return iterator_method("_get_data", broken)
 
 
+@falsifies(f"{AREA}.dead-worker-raises")
+def a_worker_that_exits_with_success_ends_the_epoch() -> Break:
+    """That a worker exits with the status 0 is taken for the end of the epoch."""
+
+    def broken(original: Any) -> Any:
+        def try_get_data(self: Any, timeout: float = original.__defaults__[0]) -> Any:
+            try:
+                return original(self, timeout)
+            except RuntimeError:
+                if any(worker.exitcode == 0 for worker in self._workers):
+                    raise StopIteration from None
+                raise
+
+        return try_get_data
+
+    return iterator_method("_try_get_data", broken)
+
+
 # --- what is left behind ----------------------------------------------------------------------------------------
 
 
@@ -351,6 +370,21 @@ def the_queue_of_an_iterator_that_was_broken_off_stays_open() -> Break:
         def shutdown(self: Any) -> None:
             if self._tasks_outstanding > 0 and not self._shutdown:
                 os.pipe()
+            original(self)
+
+        return shutdown
+
+    return iterator_method("_shutdown_workers", broken)
+
+
+@falsifies(f"{AREA}.nothing-stays-open")
+def a_lone_worker_leaves_a_thread() -> Break:
+    """The end of a single worker leaves a thread."""
+
+    def broken(original: Any) -> Any:
+        def shutdown(self: Any) -> None:
+            if self._num_workers == 1 and not self._shutdown:
+                threading.Thread(target=threading.Event().wait, daemon=True).start()
             original(self)
 
         return shutdown

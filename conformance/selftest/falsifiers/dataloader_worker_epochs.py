@@ -108,6 +108,24 @@ def kept_workers_keep_the_order() -> Break:
     return patched(dataloader._BaseDataLoaderIter, "_reset", broken)
 
 
+@falsifies(f"{AREA}.persistent-epochs-are-whole")
+def a_stream_of_the_second_worker_is_spent_in_the_third_epoch() -> Break:
+    """The second of the persistent workers goes on in the third epoch with the iterator of the second."""
+    made: list[Any] = []
+
+    def broken(original: Any) -> Any:
+        def create_fetcher(kind: Any, *args: Any) -> Any:
+            worker = torch.utils.data.get_worker_info()
+            if worker is not None and worker.id == 1 and kind == dataloader._DatasetKind.Iterable:
+                made.append(original(kind, *args) if len(made) != 2 else made[-1])
+                return made[-1]
+            return original(kind, *args)
+
+        return staticmethod(create_fetcher)
+
+    return patched(dataloader._DatasetKind, "create_fetcher", broken)
+
+
 @falsifies(f"{AREA}.prefetches-as-many-batches-as-told")
 def two_single_samples_are_prefetched_whatever_is_told() -> Break:
     """Without batches the prefetch factor is 2."""
@@ -350,6 +368,20 @@ def the_timeout_holds_for_the_first_epoch_only() -> Break:
         return reset
 
     return iterator_method("_reset", broken)
+
+
+@falsifies(f"{AREA}.late-batch-raises")
+def an_iterable_may_take_its_time() -> Break:
+    """The timeout does not hold for iterable-style datasets."""
+
+    def broken(original: Any) -> Any:
+        def get_data(self: Any) -> Any:
+            self._timeout = 0 if self._dataset_kind else self._timeout
+            return original(self)
+
+        return get_data
+
+    return iterator_method("_get_data", broken)
 
 
 @falsifies(f"{AREA}.prefetches-as-many-batches-as-told")
