@@ -41,7 +41,7 @@ BYTES_ARRAY: Leaf = ("array", "uint8", (2, 2), "fortran")
 SCALAR: Leaf = ("scalar", "float32", (), "")
 LEAVES = (INT, TENSOR, STR, VECTOR, FLOAT, BOOL, SCALAR, BYTES, HALF, BYTES_ARRAY)
 # Tensors whose values no memory was written for: conjugated ones, negated ones, and conjugated ones among others.
-LAZY = {"conjugated": ("conj()",), "negated": ("conj()", "imag"), "mixed": ("conj()",)}
+LAZY_LEAVES = {"conjugated": ("conj()",), "negated": ("conj()", "imag"), "mixed": ("conj()",)}
 # Those that default_convert leaves alone, and arrays.
 CONVERTED = (VECTOR, INT, BYTES_ARRAY, STR, TENSOR, FLOAT, BYTES, BOOL)
 
@@ -57,7 +57,7 @@ def leaf_plan(leaf: Leaf, turn: int) -> Any:
         data = values(kind, ("ordinary", "special")[turn % 2])
         return array(kind, shape, layout, data[turn % len(data) :] + data[: turn % len(data)])
     plan = corner(kind, shape, layout, ("ordinary", "special")[turn % 2], turn=turn)
-    return plan if form == "tensor" or (form == "mixed" and not turn % 3) else Seen(plan, LAZY[form])
+    return plan if form == "tensor" or (form == "mixed" and not turn % 3) else Seen(plan, LAZY_LEAVES[form])
 
 
 def planted(template: Any, turn: int) -> Any:
@@ -103,7 +103,7 @@ def tensor_batches(cell: Cell) -> Inputs:
     """Tensors of every type, shape and layout, and lazy views of complex ones."""
     layouts = ("contiguous", "transposed", "stepped", "offset", "expanded", "sliced", "channels_last")
     plain = [("tensor", *row) for row in covering(COLLATED_TYPES, LEAF_SHAPES, layouts)]
-    lazy = covering(tuple(LAZY), family("complex"), LEAF_SHAPES, layouts)
+    lazy = covering(tuple(LAZY_LEAVES), family("complex"), LEAF_SHAPES, layouts)
     return _on_device(cell, _batches([*plain, *lazy]))
 
 

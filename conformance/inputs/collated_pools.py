@@ -20,7 +20,7 @@ from conformance.inputs.collate_sources import (
     FLOAT,
     HALF,
     INT,
-    LAZY,
+    LAZY_LEAVES,
     SCALAR,
     STR,
     TENSOR,
@@ -127,7 +127,7 @@ def collated_pools(cell: Cell) -> Inputs:
 
 def lazy_pools(cell: Cell) -> Inputs:
     """Batches of conjugated tensors, of negated ones, and of such as are conjugated and such as are not."""
-    return Inputs([pooled((form, "complex64", (2, 3), "contiguous"), 2, workers=1) for form in LAZY])
+    return Inputs([pooled((form, "complex64", (2, 3), "contiguous"), 2, workers=1) for form in LAZY_LEAVES])
 
 
 def laid_out_pools(cell: Cell) -> Inputs:
