@@ -37,6 +37,7 @@ DRAWN_CALLS: tuple[tuple[str, tuple[tuple[str, Any], ...]], ...] = (
     ("trunc_normal_", ()), ("trunc_normal_", (("std", 2.0),)),
     ("trunc_normal_", (("mean", 0.5), ("a", 0.0), ("b", 3.0))),
     ("trunc_normal_", (("mean", -1.0), ("std", 0.5), ("a", -2.0), ("b", -1.0))),
+    ("trunc_normal_", (("mean", 1.0), ("a", 2.0), ("b", 5.0))),  # of which few draws are kept
 )  # fmt: skip
 DRAWN_SHAPES = ((120, 50), (60, 90), (16, 6, 7, 9), (80, 2, 35))
 FANNED = ("xavier", "kaiming")  # how the names of functions begin that look at the shape
@@ -193,8 +194,10 @@ def sparse_initials(cell: Cell) -> Inputs:
         ((10, 7), (7, 10), (1, 4), (9, 1), (64, 5)), (0.0, 0.1, 0.25, 0.9, 1.0), INIT_TYPES[:2], INIT_LAYOUTS[:3]
     )
     device = cell.target.device
+    laws = product(INIT_TYPES[:2], ((), (("std", 0.5),)))
     return Inputs([
-        planned_initial("sparse_", shape, dtype, layout, device, args=(share,)) for shape, share, dtype, layout in rows
+        *(planned_initial("sparse_", shape, dtype, layout, device, args=(share,)) for shape, share, dtype, layout in rows),
+        *(planned_initial("sparse_", (200, 150), dtype, "contiguous", device, args=(0.25,), options=x) for dtype, x in laws),
     ])  # fmt: skip
 
 

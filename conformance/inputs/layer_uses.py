@@ -159,10 +159,11 @@ def fill_state(module: torch.nn.Module, turn: int = 0) -> None:
 
 @cache
 def state_plan(dtype: str, shape: tuple[int, ...], domain: str, turn: int) -> Strided:
-    """Numbers for one parameter or buffer, each with a bit so low that a narrower type would lose it."""
+    """Numbers for one parameter or buffer, each with a bit so low that a narrower type would lose it, or round it up."""
     domain = "any" if ELEMENT_TYPES[dtype].kind == "complex" else domain
     plan = corner(dtype, shape, "contiguous", "ordinary", domain, "cpu", turn)
-    return replace(plan, data=tuple(x * (1 + 2.0 ** (4 - ELEMENT_TYPES[dtype].mantissa)) for x in plan.data))
+    low = 2.0 ** (4 - ELEMENT_TYPES[dtype].mantissa)
+    return replace(plan, data=tuple(x * (1 - low if n % 2 else 1 + low) for n, x in enumerate(plan.data)))
 
 
 def operand_plan(kind: str, shape: tuple[int, ...], dtype: str, layout: str, device: str, turn: int) -> Strided:

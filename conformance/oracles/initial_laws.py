@@ -13,7 +13,7 @@ import torch
 
 from conformance.inputs.initials import Gain, Initial
 from conformance.oracles import expect, memory, numbers
-from conformance.oracles.ranges import DOUBT, Law, follows, normal_law, slack_of_mean, uniform_law, within
+from conformance.oracles.ranges import DOUBT, Law, follows, normal_law, slack_of_mean, uniform_law, unrelated, within
 from conformance.oracles.writes import kept_outside, same_frame
 
 STRIPS = 1000  # of a truncated law, whose moments they give to six digits
@@ -118,6 +118,7 @@ def draws_from_its_law(case: Initial) -> None:
     law, low, high = law_of(case)
     within(low, high, found, f"elements after {case.call}")
     follows(law, found.ravel(), case.plan.dtype, f"elements after {case.call}")
+    unrelated(law, found, f"elements after {case.call}")
     if isinstance(law, TruncatedLaw):
         spread_within(law, found, f"mean square after {case.call}")
         return
@@ -163,9 +164,15 @@ def spread_as_drawn(case: Initial, found: np.ndarray, low: float, high: float) -
         mean, slack, kind = 1 / 3, slack_of_mean(4 / 45, count), "half of the range"
     else:
         middle, half = case.asked("mean", 0.0), deviation_of(case)
-        mean, slack, kind = 1.0, 2 * sqrt(doubt / count) + 2 * doubt / count, "the deviation"
+        mean, slack, kind = 1.0, slack_of_squares(count), "the deviation"
     square = float((((found - middle) / half) ** 2).mean())
     within(mean - slack - 1e-5, mean + slack + 1e-5, square, f"mean square after {case.call}, by {kind}")
+
+
+def slack_of_squares(count: int) -> float:
+    """How far the mean of so many squares of standard normal draws is from 1 (Laurent and Massart, 2000)."""
+    each = log(2 / DOUBT) / count
+    return 2 * sqrt(each) + 2 * each
 
 
 def deviation_of(case: Initial) -> float:
@@ -203,8 +210,13 @@ def is_orthogonal(case: Initial) -> None:
 
 
 def has_its_zeros(case: Initial) -> None:
-    """Expect so many zeros in each column, and small numbers drawn elsewhere."""
+    """Expect so many zeros in each column, and elsewhere draws of the normal distribution that is asked for."""
     found = filled(case)
     zeros = ceil(case.args[0] * case.shape[0])
     expect.equal([zeros] * case.shape[1], (found == 0).sum(0).tolist(), f"zeros in each column after {case.call}")
-    within(-0.1, 0.1, found, f"elements after {case.call}, of deviation 0.01")
+    std, others, what = case.asked("std", 0.01), found[found != 0], f"elements other than 0 after {case.call}"
+    within(-10 * std, 10 * std, found, f"elements after {case.call}, of deviation {std}")
+    follows(normal_law(0.0, std), others, case.plan.dtype, what)
+    if others.size:
+        slack = slack_of_squares(others.size)
+        within(1 - slack, 1 + slack, float(((others / std) ** 2).mean()), f"mean square of {what}, by the deviation")

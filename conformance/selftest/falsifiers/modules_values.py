@@ -205,6 +205,41 @@ def a_truncated_deviation_is_wider() -> Break:
     return method("trunc_normal_", other, init)
 
 
+@falsifies(f"{AREA}.init-draws-from-the-law")
+def few_draws_of_a_normal_law_are_uniform() -> Break:
+    """trunc_normal_ draws uniformly between bounds that keep less than a third of a normal law."""
+
+    def other(original: Any, x: Any, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0) -> Any:
+        low, high = (torch.special.ndtr(torch.tensor((bound - mean) / std)) for bound in (a, b))
+        return init.uniform_(x, a, b) if high - low < 0.3 else original(x, mean, std, a, b)
+
+    return method("trunc_normal_", other, init)
+
+
+@falsifies(f"{AREA}.init-draws-from-the-law")
+def every_second_draw_is_the_one_before() -> Break:
+    """normal_ of many elements draws half of them, each for two neighbours."""
+
+    def other(original: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
+        found = original(x, *args, **kwargs)
+        if x.numel() > 1000:
+            with torch.no_grad():
+                x.copy_(x.flatten()[::2].repeat_interleave(2)[: x.numel()].view(x.shape))
+        return found
+
+    return method("normal_", other, init)
+
+
+@falsifies(f"{AREA}.sparse-zeroes-its-share")
+def the_deviation_of_sparse_numbers_is_doubled() -> Break:
+    """sparse_ draws with twice the deviation where it is given one."""
+
+    def other(original: Any, x: Any, sparsity: float, std: float = 0.01) -> Any:
+        return original(x, sparsity, std if std == 0.01 else 2 * std)
+
+    return method("sparse_", other, init)
+
+
 @falsifies(f"{AREA}.trunc-normal-stays-within")
 def one_element_lies_on_a_far_bound() -> Break:
     """trunc_normal_ puts an element at the upper bound in bfloat16."""
