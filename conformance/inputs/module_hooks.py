@@ -217,10 +217,10 @@ def prepended_hooks(cell: Cell) -> Inputs:
         for kinds in (("pre",) * 4, ("post",) * 4, ("pre", "post", "post", "pre")):
             does = {"pre": ("tuple", "kwargs"), "post": ("output", "output")}
             told = [(n + len(found)) % 3 == 0 for n in range(4)]  # which of them get keyword arguments
-            rows = zip(kinds, flags, told, strict=True)
-            found.append(
-                [ModuleHook(kind, does[kind][more], prepend=flag, with_kwargs=more) for kind, flag, more in rows]
-            )
+            always = [kind == "post" and n % 2 == 1 for n, kind in enumerate(kinds)]
+            rows = zip(kinds, flags, told, always, strict=True)
+            found.append([ModuleHook(kind, does[kind][more], prepend=x, with_kwargs=more, always=y)
+                          for kind, x, more, y in rows])  # fmt: skip
     return hooked(found, cell, SEVERAL_CALLS[1:2])
 
 
