@@ -298,7 +298,10 @@ def _lines(node: Node, name: str, device: str) -> list[str]:
             )
         elif slot.kind in ("parameter", "frozen"):
             flag = ", requires_grad=False" if slot.kind == "frozen" else ""
-            lines.append(f"setattr({name}, {slot.name!r}, nn.Parameter({plan}{flag}))")
+            made = f"nn.Parameter({plan}{flag})"
+            lines.append({
+                "ParameterList()": f"{name}.append({made})", "ParameterDict()": f"{name}[{slot.name!r}] = {made}",
+            }.get(node.kind, f"setattr({name}, {slot.name!r}, {made})"))  # fmt: skip
         elif slot.kind == "no-parameter":
             lines.append(f"{name}.register_parameter({slot.name!r}, None)")
         else:
