@@ -194,10 +194,10 @@ def sparse_initials(cell: Cell) -> Inputs:
         ((10, 7), (7, 10), (1, 4), (9, 1), (64, 5)), (0.0, 0.1, 0.25, 0.9, 1.0), INIT_TYPES[:2], INIT_LAYOUTS[:3]
     )
     device = cell.target.device
-    laws = product(INIT_TYPES[:2], ((), (("std", 0.5),)))
+    many = product(((200, 150),), (0.25,), INIT_TYPES[:2], ("contiguous",), ((), (("std", 0.5),)))  # to tell laws by
     return Inputs([
-        *(planned_initial("sparse_", shape, dtype, layout, device, args=(share,)) for shape, share, dtype, layout in rows),
-        *(planned_initial("sparse_", (200, 150), dtype, "contiguous", device, args=(0.25,), options=x) for dtype, x in laws),
+        planned_initial("sparse_", shape, dtype, layout, device, args=(share,), options=options)
+        for shape, share, dtype, layout, options in (*((*row, ()) for row in rows), *many)
     ])  # fmt: skip
 
 

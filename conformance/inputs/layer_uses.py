@@ -159,7 +159,7 @@ def fill_state(module: torch.nn.Module, turn: int = 0) -> None:
 
 @cache
 def state_plan(dtype: str, shape: tuple[int, ...], domain: str, turn: int) -> Strided:
-    """Numbers for one parameter or buffer, each with a bit so low that a narrower type would lose it, or round it up."""
+    """Numbers for one parameter or buffer, each with a bit so low that a narrower type loses it, or rounds it up."""
     domain = "any" if ELEMENT_TYPES[dtype].kind == "complex" else domain
     plan = corner(dtype, shape, "contiguous", "ordinary", domain, "cpu", turn)
     low = 2.0 ** (4 - ELEMENT_TYPES[dtype].mantissa)

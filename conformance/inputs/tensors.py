@@ -121,14 +121,19 @@ class Strided:
             made = f"torch.tensor({nested}, dtype={dtype}{device})"
             return made if prod(self.shape) else f"torch.empty({self.shape}, dtype={dtype}{device})"
         count = prod(self.shape) if self.size is None else self.size
-        if prod(self.shape) > 64:
+        spots = f"({self.shape}, {self.strides}, {self.offset})"
+        if prod(self.shape) > 64 and len(np.unique(self.places)) == prod(self.shape):
             filled = f"torch.tensor({_literal(self.data)}, dtype={dtype}{device})"
-            return f"{filled}.repeat({count})[:{count}].as_strided({self.shape}, {self.strides}, {self.offset})"
+            times = -(-prod(self.shape) // len(self.data))
+            numbers = f"{filled}.repeat({times})[:{prod(self.shape)}].reshape({self.shape})"
+            base = f"torch.zeros({count}, dtype={dtype}{device})"
+            # not copy_, after which the version would not be 0
+            return f"torch.as_strided_scatter({base}, {numbers}, {spots[1:-1]}).as_strided{spots}"
         flat: list[Any] = [0] * count
         for index, value in zip(self.places.tolist(), self.array.ravel().tolist(), strict=True):
             flat[index] = value
         base = f"torch.tensor({_nested(flat)}, dtype={dtype}{device})"
-        return f"{base}.as_strided({self.shape}, {self.strides}, {self.offset})"
+        return f"{base}.as_strided{spots}"
 
     def facets(self) -> dict[str, str]:
         """What evidence counts of this plan."""

@@ -126,11 +126,11 @@ def parameters_listed(case: ContainerProgram) -> None:
         wanted = [(str(key), id(thing)) for key, thing in items if isinstance(thing, torch.nn.Parameter)]
         found = [(name, id(parameter)) for name, parameter in container.named_parameters()]
         places = dict(wanted)
-        expect.equal([], [name for name, thing in found if places.get(name) != thing],
-                     f"names in named_parameters() after {line} under which the list has no such Parameter")  # fmt: skip
+        wrong = [name for name, thing in found if places.get(name) != thing]
+        expect.equal([], wrong, f"names in named_parameters() after {line} under which the list has no such Parameter")
         listed = [thing for _, thing in found]
-        expect.equal([], [place for place, thing in wanted if listed.count(thing) != 1],
-                     f"places of Parameters that named_parameters() does not give once, after {line}")  # fmt: skip
+        wrong = [place for place, thing in wanted if listed.count(thing) != 1]
+        expect.equal([], wrong, f"places of Parameters that named_parameters() does not give once, after {line}")
 
 
 def tensors_converted(case: ContainerProgram) -> None:

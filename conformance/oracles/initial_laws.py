@@ -155,10 +155,9 @@ def spread_within(law: TruncatedLaw, found: np.ndarray, what: str) -> None:
 def spread_as_drawn(case: Initial, found: np.ndarray, low: float, high: float) -> None:
     """Expect the mean square of the draws to be that of the law, as near as all but one of 1e12 samples have it.
 
-    The sum of n squares of standard normal draws is within 2 sqrt(n t) + 2 t of n but for exp(-t) on either side
-    (Laurent and Massart, 2000). The square of a uniform draw between -1 and 1 has a variance of 4 / 45.
+    The square of a uniform draw between -1 and 1 has a variance of 4 / 45.
     """
-    count, doubt = found.size, log(2 / DOUBT)
+    count = found.size
     if np.isfinite(low):
         middle, half = (low + high) / 2, (high - low) / 2
         mean, slack, kind = 1 / 3, slack_of_mean(4 / 45, count), "half of the range"
@@ -170,7 +169,10 @@ def spread_as_drawn(case: Initial, found: np.ndarray, low: float, high: float) -
 
 
 def slack_of_squares(count: int) -> float:
-    """How far the mean of so many squares of standard normal draws is from 1 (Laurent and Massart, 2000)."""
+    """How far the mean of so many squares of standard normal draws is from 1 in all but DOUBT cases.
+
+    Laurent and Massart (2000): the sum of n of them is within 2 sqrt(n t) + 2 t of n but for exp(-t) on either side.
+    """
     each = log(2 / DOUBT) / count
     return 2 * sqrt(each) + 2 * each
 
