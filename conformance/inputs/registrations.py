@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.inputs.dtypes import ELEMENT_TYPES
 from conformance.inputs.looks import looked_at
 from conformance.oracles.module_model import ModuleModel
 
@@ -85,11 +86,7 @@ class Registration:
         return made
 
     def _part(self, number: int, dtype: str) -> torch.Tensor:
-        kind = getattr(torch, dtype)
-        data: Any = [[number + 1, 0, 2]] if number % 2 else [number + 0.5, 1.25]
-        if not (kind.is_floating_point or kind.is_complex):
-            data = [3, number]
-        return torch.tensor(data, dtype=kind, device=self.device)
+        return torch.tensor(part_numbers(number, dtype), dtype=getattr(torch, dtype), device=self.device)
 
     def facets(self) -> dict[str, Any]:
         """What evidence counts of this case."""
@@ -102,8 +99,13 @@ class Registration:
 
     def code(self) -> str:
         """The same in plain torch."""
-        parts = [f"torch.ones(2, dtype=torch.{dtype}, device={self.device!r})" for dtype in self.parameters]
-        tensors = [f"torch.ones(2, dtype=torch.{dtype}, device={self.device!r})" for dtype in self.tensors]
+        parts, tensors = (
+            [
+                f"torch.tensor({part_numbers(number, dtype)}, dtype=torch.{dtype}, device={self.device!r})"
+                for number, dtype in enumerate(dtypes)
+            ]
+            for dtypes in (self.parameters, self.tensors)
+        )
         return "\n".join([
             f"m = [torch.nn.Module() for _ in range({MODULE_COUNT})]",
             f"p = [{', '.join(f'torch.nn.Parameter({part})' for part in parts)}]",
@@ -111,6 +113,13 @@ class Registration:
             *self.lines(),
             self.look,
         ])  # fmt: skip
+
+
+def part_numbers(number: int, dtype: str) -> Any:
+    """What a parameter or a tensor holds: a row, two numbers, or one number without dimensions."""
+    if ELEMENT_TYPES[dtype].kind not in ("floating", "complex"):
+        return [3, number]
+    return ([number + 0.5, 1.25], [[number + 1, 0, 2]], number + 0.25)[number % 3]
 
 
 @dataclass

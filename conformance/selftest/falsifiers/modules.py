@@ -467,6 +467,21 @@ def a_parameter_of_a_shared_module_keeps_its_flag() -> Break:
 
 
 @falsifies(f"{AREA}.zero-grad-resets-every-gradient")
+def a_number_keeps_its_gradient() -> Break:
+    """zero_grad leaves the gradient of a parameter without dimensions as it is."""
+
+    def other(original: Any, self: Any, set_to_none: bool = True) -> None:
+        kept = [(parameter, parameter.grad) for parameter in self.parameters() if not parameter.dim()]
+        for parameter, _ in kept:
+            parameter.grad = None
+        original(self, set_to_none)
+        for parameter, gradient in kept:
+            parameter.grad = gradient
+
+    return method("zero_grad", other, Module)
+
+
+@falsifies(f"{AREA}.zero-grad-resets-every-gradient")
 def zeros_are_new_tensors_in_submodules() -> Break:
     """zero_grad(set_to_none=False) puts new zeros into the parameters of submodules."""
 
