@@ -48,6 +48,7 @@ from conformance.oracles.archives import documented_order, entries_of, mapped_fr
 from conformance.oracles.children import outlives
 from conformance.oracles.damage import each_is_loaded_or_told, each_raises, load_or_error
 from conformance.oracles.stored import (
+    flags_come_back,
     hand_made_bits,
     hand_made_values,
     not_refused,
@@ -107,12 +108,7 @@ def test_saving_changes_nothing(case: Stored) -> None:
 @cases(stored_tensors.stored_flags)
 def test_requires_grad_comes_back(case: Stored) -> None:
     """A loaded tensor requires grad as the saved one did, is a leaf, and is a Parameter where that was one."""
-    x = case.build()
-    for found in (case.route.carry(x), case.route.carry(x, map_location=x.device)):
-        expect.equal(type(x), type(found), "type of the loaded tensor")
-        expect.equal(x.requires_grad, found.requires_grad, "requires_grad of the loaded tensor")
-        leaf = (found.is_leaf, found.grad_fn)
-        expect.equal((True, None), leaf, "whether the loaded tensor is a leaf, and its grad_fn")
+    flags_come_back(case)
 
 
 @cases(stored_tensors.stored_patterns)
@@ -670,6 +666,35 @@ def test_mapped_tensors_are_equal(case: Stored) -> None:
     """A tensor of a mapped file has the element type, the shape and the bits that were saved."""
     x = case.build()
     same_stored(x, case.route.carry(x), "the loaded tensor")
+
+
+@cases(stored_trees.mapped_views)
+def test_mapped_views_share(case: StoredViews) -> None:
+    """Tensors of a mapped file lie in one storage, in the same places, where they did so when they were saved."""
+    tensors = case.tensors()
+    found = tensors_in(case.route.carry(case.boxed(tensors)))
+    same_sharing(tensors, found, "loaded tensor")
+    for number, (expected, got) in enumerate(zip(tensors, found, strict=True)):
+        same_stored(expected, got, f"loaded tensor {number}")
+
+
+@cases(stored_tensors.mapped_flags)
+def test_mapped_tensors_keep_their_flags(case: Stored) -> None:
+    """A tensor of a mapped file requires grad as the saved one did, is a leaf, and is a Parameter where that was one."""  # noqa: E501
+    flags_come_back(case)
+
+
+@cases(stored_places.mapped_places)
+def test_mapped_tensors_go_where_they_are_sent(case: Placed) -> None:
+    """With mmap=True every tensor is loaded to where map_location sends it, with its values if that has a memory."""
+    tensors = case.things.tensors()
+    sent = case.location([])
+    if isinstance(sent, dict):
+        sent = sent.get(tag_of(str(tensors[0].device)), tensors[0].device)
+    place = torch.device("cpu" if callable(sent) else sent)
+    found = tensors_in(case.things.route.carry(case.things.boxed(tensors), map_location=case.location([])))
+    for number, (expected, got) in enumerate(zip(tensors, found, strict=True)):
+        same_stored(expected.detach().to(place), got, f"loaded tensor {number}")
 
 
 @cases(

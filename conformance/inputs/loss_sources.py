@@ -72,17 +72,18 @@ def smooth_losses(cell: Cell) -> Inputs:
     found = []
     for dtypes in ("float64", "float32"):
         for number, case in enumerate(loss_calls(cell, mark="smooth").corners):
-            if case.dtype == dtypes and not all_ignored(case):
+            if case.dtype == dtypes and not mean_of_nothing(case):
                 floats = tuple(n for n, plan in enumerate(case.inputs) if plan.dtype == dtypes)
                 wanted = floats[:1] if number % 2 or cell.subject.name in ONE_GRADIENT else floats
                 found.append(replace(as_images(case), requires=wanted))
     return Inputs(found)
 
 
-def all_ignored(case: ValuedCall) -> bool:
-    """Whether every target is one to be ignored, as an expanded one may be: a mean is NaN then and has no slope."""
-    ignored = dict(case.options).get("ignore_index")
-    return ignored is not None and bool((case.inputs[1].array == ignored).all())
+def mean_of_nothing(case: ValuedCall) -> bool:
+    """Whether it is a mean and every target is ignored, as an expanded one may be: that is NaN and has no slope."""
+    options = dict(case.options)
+    ignored, mean = options.get("ignore_index"), options.get("reduction", "mean") == "mean"
+    return mean and ignored is not None and bool((case.inputs[1].array == ignored).all())
 
 
 def weighted_elements(cell: Cell, means: bool = False) -> Inputs:

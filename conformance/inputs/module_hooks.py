@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from conformance.engine.cases import Inputs
+from conformance.engine.versions import out_of_range
 from conformance.inputs.module_listings import hooked_module
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Affine(torch.nn.Module):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class ModuleHook:
-    """One hook. ``does``: look (return None), single, list, tuple, kwargs (return changed ones too), output, raise.
+    """One hook. ``does``: look (return None), single, list, tuple, kwargs (with changed ones), output, pair, raise.
 
     ``removed`` is the number of the call before which it is removed; before each later one its handle is told so again.
     """
@@ -167,18 +168,21 @@ class ActingHook:
         if hook.does == "kwargs":
             changed = {name: x + step for name, x in kwargs.items()} if kwargs else {"factor": args[0] * 0 + step}
             return tuple(x + step for x in args), changed
+        if hook.does == "pair":
+            return output * 10 + step, output
         return output * 10 + step if hook.does == "output" else None
 
 
 def plain_number(value: Any) -> Any:
-    """A tensor of one element as a number, in a list too."""
-    if isinstance(value, list):
-        return [plain_number(one) for one in value]
+    """A tensor of one element as a number, in a list or a tuple too."""
+    if type(value) in (list, tuple):
+        return type(value)(map(plain_number, value))
     return value.item() if isinstance(value, torch.Tensor) and value.numel() == 1 else value
 
 
 # --- sources ----------------------------------------------------------------------------------------------------
 
+TAKES_ALWAYS = out_of_range(torch.__version__, "2.1", None) is None  # whether always_call is an argument
 ONE_CALL: tuple[Any, ...] = (((3.0,), ()),)
 SEVERAL_CALLS: tuple[Any, ...] = (
     ((3.0,), ()), ((2.0, 5.0), ()), ((4.0,), (("factor", 3.0),)), ((1.0,), (("factor", 2.0), ("y", 7.0))),
@@ -199,9 +203,10 @@ def plain_pre_hooks(cell: Cell) -> Inputs:
 
 
 def plain_post_hooks(cell: Cell) -> Inputs:
-    """One to three forward hooks, one pre-hook among them."""
+    """One to three forward hooks, one pre-hook among them, of which the last may return a tuple."""
     kinds = [ModuleHook("post", "look"), ModuleHook("post", "output"), ModuleHook("pre", "single")]
-    return hooked([hooks for count in (1, 2, 3) for hooks in product(kinds, repeat=count)], cell)
+    plain = [hooks for count in (1, 2, 3) for hooks in product(kinds, repeat=count)]
+    return hooked([*plain, *((*hooks, ModuleHook("post", "pair"), kinds[0]) for hooks in plain[:3])], cell)
 
 
 def ordered_hooks(cell: Cell) -> Inputs:
@@ -217,7 +222,7 @@ def prepended_hooks(cell: Cell) -> Inputs:
         for kinds in (("pre",) * 4, ("post",) * 4, ("pre", "post", "post", "pre")):
             does = {"pre": ("tuple", "kwargs"), "post": ("output", "output")}
             told = [(n + len(found)) % 3 == 0 for n in range(4)]  # which of them get keyword arguments
-            always = [kind == "post" and n % 2 == 1 for n, kind in enumerate(kinds)]
+            always = [TAKES_ALWAYS and kind == "post" and n % 2 == 1 for n, kind in enumerate(kinds)]
             rows = zip(kinds, flags, told, always, strict=True)
             found.append([ModuleHook(kind, does[kind][more], prepend=x, with_kwargs=more, always=y)
                           for kind, x, more, y in rows])  # fmt: skip

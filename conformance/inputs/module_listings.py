@@ -64,7 +64,7 @@ def _deed(number: int, hook: ModuleHook) -> str:
     return {
         "raise": f"raise ArithmeticError('hook {number}')", "single": f"return args[0] + {step}",
         "list": f"return [args[0] + {step}]", "tuple": f"return tuple(x + {step} for x in args)",
-        "output": f"return output * 10 + {step}",
+        "output": f"return output * 10 + {step}", "pair": f"return output * 10 + {step}, output",
     }.get(hook.does, "return None")  # fmt: skip
 
 

@@ -18,7 +18,7 @@ import torch
 from conformance.engine.cases import Inputs
 from conformance.inputs.covering import covering
 from conformance.inputs.stored_archives import map_places
-from conformance.inputs.stored_files import OPEN_ROUTES, PLAIN, ROUTES, Route
+from conformance.inputs.stored_files import MAPPED, OPEN_ROUTES, PLAIN, ROUTES, Route
 from conformance.inputs.stored_objects import StoredObject
 from conformance.inputs.stored_trees import STORED_BOXES, StoredViews, make_stored_views
 
@@ -83,23 +83,37 @@ def _placed(device: str, places: tuple[str, ...], routes: tuple[Route, ...] = RO
     )
 
 
-def everywhere(cell: Cell) -> Inputs:
-    """Strings and devices."""
-    names = map_places(cell.target.device)
-    return _placed(cell.target.device, (*map(repr, names), *(f"torch.device({name!r})" for name in names)))
+def _devices(device: str) -> tuple[str, ...]:
+    names = map_places(device)
+    return (*map(repr, names), *(f"torch.device({name!r})" for name in names))
 
 
-def remapped(cell: Cell) -> Inputs:
-    """Dictionaries with the tag, without it, and with others beside it."""
-    tag = tag_of(cell.target.device)
-    places = (
+def _dictionaries(device: str) -> tuple[str, ...]:
+    tag = tag_of(device)
+    return (
         f"{{{tag!r}: 'meta'}}",
         f"{{{tag!r}: 'cpu'}}",
         "{}",
         "{'cuda:63': 'cpu'}",
         f"{{'cuda:62': 'cuda:63', {tag!r}: 'meta'}}",
     )
-    return _placed(cell.target.device, places)
+
+
+def everywhere(cell: Cell) -> Inputs:
+    """Strings and devices."""
+    return _placed(cell.target.device, _devices(cell.target.device))
+
+
+def remapped(cell: Cell) -> Inputs:
+    """Dictionaries with the tag, without it, and with others beside it."""
+    return _placed(cell.target.device, _dictionaries(cell.target.device))
+
+
+def mapped_places(cell: Cell) -> Inputs:
+    """Strings, devices, dictionaries, and a callable that returns the storage, for tensors of a mapped file."""
+    device = cell.target.device
+    places = (*_devices(device), *_dictionaries(device), "logged(log, lambda storage, tag: storage)")
+    return _placed(device, places, routes=(MAPPED,))
 
 
 def asked(cell: Cell) -> Inputs:

@@ -88,6 +88,15 @@ def stored_youngest(cell: Cell) -> Inputs:
 
 def stored_flags(cell: Cell) -> Inputs:
     """Tensors that require grad and that do not, leaves and parameters."""
+    return _flagged(cell.target.device, DIFFERENTIABLE_TYPES, STORED_FORMS, ROUTE_DRAWS)
+
+
+def mapped_flags(cell: Cell) -> Inputs:
+    """The same in mapped files, which take longer."""
+    return _flagged(cell.target.device, DIFFERENTIABLE_TYPES[::2], STORED_FORMS[::3], (MAPPED,))
+
+
+def _flagged(device: str, types: tuple[str, ...], forms: tuple[Form, ...], routes: Any) -> Inputs:
     expressions = (
         "x.requires_grad_()",
         "x",
@@ -96,9 +105,7 @@ def stored_flags(cell: Cell) -> Inputs:
         "x.requires_grad_() * 2",
         "x.requires_grad_()[None]",
     )
-    return crossed(
-        make_stored, cell.target.device, expressions, DIFFERENTIABLE_TYPES, STORED_FORMS, ROUTE_DRAWS, passes=1
-    )
+    return crossed(make_stored, device, expressions, types, forms, routes, passes=1)
 
 
 # Bit patterns that arithmetic would not keep: quiet and signalling NaNs with payloads, either sign, and zeros.

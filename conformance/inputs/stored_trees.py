@@ -15,7 +15,7 @@ import torch
 
 from conformance.engine.cases import Inputs
 from conformance.inputs.covering import crossed, enumerated
-from conformance.inputs.stored_files import PLAIN, ROUTES, Route
+from conformance.inputs.stored_files import MAPPED, PLAIN, ROUTES, Route
 from conformance.inputs.stored_tensors import ROUTE_DRAWS
 from conformance.inputs.tensors import Strided, corner
 
@@ -112,15 +112,24 @@ def make_stored_views(
 
 def stored_views(cell: Cell) -> Inputs:
     """Groups of three views in every order, and longer ones."""
+    return _stored_views(cell.target.device, ORDERS, STORED_BOXES, ROUTE_DRAWS)
+
+
+def mapped_views(cell: Cell) -> Inputs:
+    """The same in mapped files, which take longer."""
+    return _stored_views(cell.target.device, ORDERS[::5], STORED_BOXES[::2], (MAPPED,))
+
+
+def _stored_views(device: str, orders: tuple[tuple[str, ...], ...], boxes: tuple[str, ...], routes: Any) -> Inputs:
     types = ("float32", "bool", "complex64", "bfloat16")
-    groups = (*ORDERS, STORED_VIEWS, STORED_VIEWS[::-1], STORED_VIEWS[1:], ("x", "x"), ("x.detach()", "x.t()"))
+    groups = (*orders, STORED_VIEWS, STORED_VIEWS[::-1], STORED_VIEWS[1:], ("x", "x"), ("x.detach()", "x.t()"))
     return crossed(
         make_stored_views,
-        cell.target.device,
+        device,
         groups,
-        STORED_BOXES,
+        boxes,
         types,
-        ROUTE_DRAWS,
+        routes,
         ("contiguous", "offset", "transposed"),
         passes=1,
     )

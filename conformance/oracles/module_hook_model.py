@@ -49,7 +49,8 @@ def _call(case: HookedModule, turn: int, args: tuple[Any, ...], kwargs: dict[str
         hook = case.hooks[number]
         shown = tuple(sorted(kwargs.items())) if hook.with_kwargs else None
         said.append(HookCall(number, args, shown, output))
-        output = output * 10 + number + 1 if hook.does == "output" else output
+        more = output * 10 + number + 1 if hook.does in ("output", "pair") else output
+        output = (more, output) if hook.does == "pair" else more
     return output
 
 

@@ -77,6 +77,16 @@ def sharing_of(tensors: list[torch.Tensor]) -> list[tuple[int, int]]:
     ]
 
 
+def flags_come_back(case: Any) -> None:
+    """Expect what is loaded to require grad as what was saved, to be a leaf, and of the same type."""
+    x = case.build()
+    for found in (case.route.carry(x), case.route.carry(x, map_location=x.device)):
+        expect.equal(type(x), type(found), "type of the loaded tensor")
+        expect.equal(x.requires_grad, found.requires_grad, "requires_grad of the loaded tensor")
+        leaf = (found.is_leaf, found.grad_fn)
+        expect.equal((True, None), leaf, "whether the loaded tensor is a leaf, and its grad_fn")
+
+
 def same_sharing(expected: list[torch.Tensor], found: list[torch.Tensor], what: str) -> None:
     """Expect the tensors to lie in common storages, or in their own, as the expected ones do."""
     expect.equal(len(expected), len(found), f"number of {what}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ import torch
 
 from conformance.engine.subjects import rows
 from conformance.engine.versions import out_of_range
+from conformance.inputs.loss_sources import smooth_losses
+from conformance.inputs.valued_calls import tensors_in
 
 # Classes that are no loss of their own.
 EXCLUDED = {"NLLLoss2d": "a deprecated name of NLLLoss without a page"}
@@ -60,3 +63,11 @@ def test_every_argument_of_a_loss_has_a_call(row: Any) -> None:
 def test_older_arguments_are_told(row: Any) -> None:
     """A row says whether there are size_average and reduce."""
     assert row.older == ("size_average" in inspect.signature(getattr(torch.nn, row.name)).parameters)
+
+
+@pytest.mark.parametrize("row", here(), ids=lambda row: row.name)
+def test_what_is_differentiated_is_finite(row: Any) -> None:
+    """No case whose gradients are compared is a mean of nothing, which is NaN."""
+    cell: Any = SimpleNamespace(subject=row, target=SimpleNamespace(device="cpu"))
+    for case in smooth_losses(cell).corners:
+        assert bool(torch.isfinite(tensors_in(case.build().call())[-1]).all()), case.code()

@@ -45,6 +45,11 @@ def of_pool(when: Condition) -> Condition:
     return lambda x, kernel, stride=None, padding=0, up=False, counts=True, divisor=None: when(x, up, counts, divisor)
 
 
+def of_bag(when: Condition) -> Condition:
+    """A condition on the mode, the weights, whether the last offset is included, and the padding of a sum of rows."""
+    return lambda x, table, offsets, most, p, scale, mode, sparse, w, last, pad: when(mode, w, last, pad)
+
+
 def of_norm(when: Condition) -> Condition:
     """A condition on the input and the further arguments of a normalisation."""
     return lambda x, *args, **kwargs: when(x, *args)
@@ -110,6 +115,12 @@ DENTED: tuple[tuple[str, str, str, str, Condition], ...] = (
     (BAGS, "EmbeddingBag", "embedding_bag", "short_indices", lambda x, *args: x.dtype == torch.int32),
     (BAGS, "EmbeddingBag", "embedding_bag", "an_empty_last_bag",
         lambda x, w, offsets, *args: offsets is not None and int(offsets[-1]) == len(x)),
+    (BAGS, "EmbeddingBag", "embedding_bag", "weights_beside_padding", of_bag(lambda mode, w, last, pad: w is not None
+        and pad is not None)),
+    (BAGS, "EmbeddingBag", "embedding_bag", "a_maximum_with_its_last_offset", of_bag(
+        lambda mode, w, last, pad: mode == "max" and last)),
+    (BAGS, "EmbeddingBag", "embedding_bag", "a_mean_with_its_last_offset", of_bag(
+        lambda mode, w, last, pad: mode == "mean" and last)),
     (PRODUCTS, "functional.scaled_dot_product_attention", "scaled_dot_product_attention", "causal_of_two_lengths",
         lambda q, k, v, is_causal=False, **kw: is_causal and q.shape[-2] != k.shape[-2]),
     (PRODUCTS, "functional.scaled_dot_product_attention", "scaled_dot_product_attention", "a_scale_with_a_mask",
@@ -204,6 +215,17 @@ def the_second_layer_by_tanh() -> Break:
     def change(call: Any, self: Any, x: Any, state: Any = None) -> Any:
         found, last = call(self, x, state)
         return (found.tanh() if self.nonlinearity == "relu" and self.num_layers > 1 else found), last
+
+    return method("forward", change, torch.nn.RNN)
+
+
+@falsifies(f"{AREA}.recurrence-follows-its-formula", subject="RNN")
+def a_state_of_one_sequence_by_relu_is_forgotten() -> Break:
+    """An RNN of relu starts from zeros where a sequence without a batch comes with a state."""
+
+    def change(call: Any, self: Any, x: Any, state: Any = None) -> Any:
+        alone = isinstance(x, torch.Tensor) and x.dim() == 2 and state is not None and self.nonlinearity == "relu"
+        return call(self, x, state * 0 if alone else state)
 
     return method("forward", change, torch.nn.RNN)
 

@@ -143,6 +143,24 @@ def a_bag_of_halves_stays_in_single_precision():
     return patched(nn.EmbeddingBag, "_apply", afterwards(change))
 
 
+@falsifies("layers.follows-named-casts", subject="Linear")
+def halves_are_cut_off():
+    """half() cuts the numbers of a Linear off in the place of rounding them up."""
+
+    def make(original: Any) -> Any:
+        def half(self: Any) -> Any:
+            before = [x.detach().clone() for x in self.parameters()]
+            original(self)
+            for parameter, wide in zip(self.parameters(), before, strict=True):
+                above = parameter.data.to(wide.dtype).abs() > wide.abs()
+                parameter.data = torch.where(above, parameter.data.nextafter(parameter.data * 0), parameter.data)
+            return self
+
+        return half
+
+    return patched(nn.Linear, "half", make)
+
+
 @falsifies("layers.follows-to-a-device", subject="Embedding")
 def an_embedding_frozen_on_its_way():
     """to(device) freezes an Embedding that has a padding index."""

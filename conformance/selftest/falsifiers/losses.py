@@ -307,6 +307,17 @@ def one_sample_by_its_features() -> Break:
     return loses("cosine_embedding_loss", change)
 
 
+@falsifies(f"{AREA}.unbatched-inputs-are-one-sample", subject="NLLLoss")
+def weight_of_one_sample_counts_more() -> Break:
+    """nll_loss of one sample that has a weight is larger by half where it is no mean."""
+
+    def change(call: Any, x: Any, y: Any, weight: Any = None, **kwargs: Any) -> Any:
+        found = call(x, y, weight, **kwargs)
+        return found * 1.5 if x.dim() == 1 and weight is not None and kwargs.get("reduction") != "mean" else found
+
+    return loses("nll_loss", change)
+
+
 @falsifies(f"{AREA}.margin-shifts-the-hinge", subject="CosineEmbeddingLoss")
 def a_negative_margin_is_none() -> Break:
     """cosine_embedding_loss takes a negative margin for 0."""

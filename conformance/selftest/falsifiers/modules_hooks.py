@@ -71,6 +71,20 @@ def what_the_third_hook_returns_is_ignored() -> Break:
     return hooked("forward_hook", lambda n, hook: hook if n < 2 else lambda *seen: (hook(*seen), None)[1])
 
 
+@falsifies(f"{AREA}.forward-hooks-may-replace-the-output")
+def a_tuple_for_the_output_becomes_a_list() -> Break:
+    """A tuple that a forward hook returns is a list for the hooks after it and for the caller."""
+
+    def change(number: int, hook: Any) -> Any:
+        def changed(*seen: Any) -> Any:
+            found = hook(*seen)
+            return list(found) if isinstance(found, tuple) else found
+
+        return changed
+
+    return hooked("forward_hook", change)
+
+
 @falsifies(f"{AREA}.forward-hooks-run-in-order")
 def the_fourth_hook_runs_first() -> Break:
     """The fourth forward hook of a module runs first."""
@@ -83,6 +97,15 @@ def a_second_prepended_hook_comes_second() -> Break:
     return registered(
         "forward_pre_hook",
         lambda hooks, options: {k: v for k, v in options.items() if k != "prepend" or len(hooks) != 3},
+    )
+
+
+@falsifies(f"{AREA}.prepended-hooks-run-first")
+def a_hook_that_is_always_called_is_not_prepended() -> Break:
+    """A forward hook with always_call=True comes last, also with prepend=True."""
+    return registered(
+        "forward_hook",
+        lambda hooks, options: {k: v for k, v in options.items() if k != "prepend" or "always_call" not in options},
     )
 
 

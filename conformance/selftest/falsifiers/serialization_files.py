@@ -461,6 +461,47 @@ def a_mapped_offset_is_lost() -> Break:
     )
 
 
+@falsifies(f"{AREA}.mapped-views-share")
+def mapped_views_are_copies() -> Break:
+    """Every tensor of a mapped file that is no matrix is a copy."""
+    return loaded_when(mapped, when(lambda x: x.dim() != 2, lambda x: x.clone()))
+
+
+@falsifies(f"{AREA}.mapped-tensors-keep-their-flags")
+def a_mapped_tensor_requires_no_grad() -> Break:
+    """A tensor of a mapped file that requires grad is detached."""
+    return loaded_when(mapped, when(lambda x: x.requires_grad and type(x) is torch.Tensor, lambda x: x.detach()))
+
+
+@falsifies(f"{AREA}.mapped-tensors-keep-their-flags")
+def a_mapped_parameter_is_a_tensor() -> Break:
+    """A Parameter of a mapped file is a tensor that requires grad as it did."""
+    return loaded_when(
+        mapped,
+        when(lambda x: isinstance(x, torch.nn.Parameter), lambda x: x.detach().requires_grad_(x.requires_grad)),
+    )
+
+
+@falsifies(f"{AREA}.mapped-tensors-go-where-they-are-sent")
+def mapped_tensors_that_are_sent_are_zeros() -> Break:
+    """Whole numbers of a mapped file are zeros where map_location is a string or a device."""
+    return loaded_when(
+        lambda kw: mapped(kw) and isinstance(kw.get("map_location"), str | torch.device),
+        when(lambda x: x.dtype is torch.int64, torch.zeros_like),
+    )
+
+
+@falsifies(f"{AREA}.mapped-tensors-go-where-they-are-sent")
+def mapped_tensors_stay_where_they_are() -> Break:
+    """A dictionary as map_location is left out of account for a mapped file."""
+
+    def change(original: Any, file: Any, *args: Any, **kw: Any) -> Any:
+        ignored = mapped(kw) and isinstance(kw.get("map_location"), dict)
+        return original(file, *args, **({**kw, "map_location": None} if ignored else kw))
+
+    return read(change)
+
+
 @falsifies(f"{AREA}.mapped-file-is-mapped")
 def a_mapped_scalar_is_a_copy() -> Break:
     """A 0-d tensor of a mapped file is read at once."""
