@@ -9,6 +9,7 @@ import torch
 from conformance.engine.cases import cases
 from conformance.inputs import layer_sources, layer_trees
 from conformance.inputs.layer_uses import LayerUse
+from conformance.inputs.looks import looked_at
 from conformance.inputs.module_trees import Tree
 from conformance.oracles import expect, layer_calls, layer_gradients, layer_state, layer_statistics, layer_tree_state
 from conformance.oracles.layer_calls import counterpart_result, flat_results
@@ -87,7 +88,12 @@ def test_follows_to(case: LayerUse) -> None:
     layer_state.result_types(case, results_of(case, module))
 
 
-@cases(layer_sources.built_modules)
+@cases(
+    looked_at(
+        "for word in ('half', 'double', 'bfloat16', 'float'):\n    print(getattr(m, word)() is m, m.state_dict())",
+        layer_sources.built_modules,
+    )
+)
 def test_follows_named_casts(case: LayerUse) -> None:
     """half, bfloat16, double and float return the module itself with its floating parameters and buffers rounded to that type, and the others as they were."""  # noqa: E501
     module = case.new().to(case.device)

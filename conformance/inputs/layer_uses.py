@@ -44,6 +44,7 @@ class LayerUse:
     bound: tuple[tuple[str, Any], ...] = ()
     expected: str = ""
     device: str = "cpu"
+    look: str = ""  # what the listing does in the end
 
     def new(self, more: str = "") -> torch.nn.Module:
         """The module as it is constructed; the generators are as before afterwards."""
@@ -114,7 +115,7 @@ class LayerUse:
 
     def code(self) -> str:
         """The call in plain torch."""
-        return "\n".join(self.lines())
+        return "\n".join([*self.lines(), *self.look.splitlines()])
 
     def lines(self) -> list[str]:
         """The lines that construct and call the module."""
