@@ -110,10 +110,12 @@ def remapped(cell: Cell) -> Inputs:
 
 
 def mapped_places(cell: Cell) -> Inputs:
-    """Strings, devices, dictionaries, and a callable that returns the storage, for tensors of a mapped file."""
+    """Strings, devices, dictionaries, and a callable that returns the storage, for mapped tensors in a box or alone."""
     device = cell.target.device
     places = (*_devices(device), *_dictionaries(device), "logged(log, lambda storage, tag: storage)")
-    return _placed(device, places, routes=(MAPPED,))
+    alone = make_stored_views(device, ("x",), "v[0]", "float32", MAPPED)
+    boxed = _placed(device, places, routes=(MAPPED,)).corners
+    return Inputs([*boxed, *(Placed(alone, place) for place in places)])
 
 
 def asked(cell: Cell) -> Inputs:

@@ -492,6 +492,18 @@ def mapped_tensors_that_are_sent_are_zeros() -> Break:
 
 
 @falsifies(f"{AREA}.mapped-tensors-go-where-they-are-sent")
+def a_mapped_tensor_alone_that_is_sent_is_zeros() -> Break:
+    """A mapped file that holds one tensor and no box is loaded as zeros where there is a map_location."""
+
+    def change(original: Any, file: Any, *args: Any, **kw: Any) -> Any:
+        found = original(file, *args, **kw)
+        sent = mapped(kw) and kw.get("map_location") is not None and isinstance(found, torch.Tensor)
+        return torch.zeros_like(found) if sent else found
+
+    return read(change)
+
+
+@falsifies(f"{AREA}.mapped-tensors-go-where-they-are-sent")
 def mapped_tensors_stay_where_they_are() -> Break:
     """A dictionary as map_location is left out of account for a mapped file."""
 
