@@ -527,8 +527,12 @@ def long_tensors_are_shared() -> Break:
     def change(original: Any, file: Any, *args: Any, **kw: Any) -> Any:
         found = original(file, *args, **kw)
         if found.dtype is torch.int64 and mapped(kw):
-            with torch.serialization.set_default_mmap_options(mmap.MAP_SHARED):
+            kept = torch.serialization.get_default_mmap_options()
+            torch.serialization.set_default_mmap_options(mmap.MAP_SHARED)
+            try:
                 return original(file, *args, **kw)
+            finally:
+                torch.serialization.set_default_mmap_options(kept)  # 2.4 has no block that ends
         return found
 
     return read(change)
