@@ -1110,8 +1110,7 @@ def test_equal_elements_together_get_the_gradient_of_their_values(case: Ranking)
     """What takes elements by their order hands to equal elements, taken together, the gradient of their values."""
     leaf = case.leaf()
     values, _ = case.taken(leaf)
-    incoming = case.incoming(tuple(values.shape))
-    (found,) = torch.autograd.grad(values, leaf, torch.from_numpy(incoming).to(values.device, values.dtype))
+    incoming, found = case.pulled_back(values, leaf)
     equals_get_together(leaf, values, incoming, case.along, found, f"gradient of {case.call}")
 
 
@@ -1120,8 +1119,7 @@ def test_ranked_value_feeds_the_element_that_it_names(case: Ranking) -> None:
     """sort, topk, kthvalue and median along a dimension hand the gradient to the elements whose indices they return."""
     leaf = case.leaf()
     values, indices = case.taken(leaf)
-    incoming = case.incoming(tuple(values.shape))
-    (found,) = torch.autograd.grad(values, leaf, torch.from_numpy(incoming).to(values.device, values.dtype))
+    incoming, found = case.pulled_back(values, leaf)
     at, expected = np.asarray(memory.contents(expect.tensor(indices, "indices"))), np.zeros(case.plan.shape)
     if at.ndim < expected.ndim:
         at, incoming = np.expand_dims(at, case.dim), np.expand_dims(incoming, case.dim)

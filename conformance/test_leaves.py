@@ -410,22 +410,24 @@ def test_retain_grad_needs_a_gradient(case: Applied) -> None:
     expect.equal(False, x.retains_grad, "retains_grad")
 
 
-@cases(retained_writes.writes_through_views)
-def test_retained_grad_is_by_the_value_after_writes_through_views(case: RetainedWrite) -> None:
-    """A tensor written through a view, its base or itself retains the gradient by the value that it then has."""
+def retains_its_gradient(case: RetainedWrite) -> None:
+    """Expect the tensor from which backward started to have its gradient, if it was told to retain it."""
     base, view = case.run()
     for name, tensor in (("base", base), ("view", view)):
         if name in case.kept and name == case.root:
             has_gradient(case.gradient(name), tensor, f"the {name}")
+
+
+@cases(retained_writes.writes_through_views)
+def test_retained_grad_is_by_the_value_after_writes_through_views(case: RetainedWrite) -> None:
+    """A tensor written through a view, its base or itself retains the gradient by the value that it then has."""
+    retains_its_gradient(case)
 
 
 @cases(retained_writes.written_before_it_retains)
 def test_retain_grad_after_a_write_keeps_the_gradient(case: RetainedWrite) -> None:
     """retain_grad of a tensor that was written, itself, through a view or its base, has backward leave its gradient."""
-    base, view = case.run()
-    for name, tensor in (("base", base), ("view", view)):
-        if name in case.kept and name == case.root:
-            has_gradient(case.gradient(name), tensor, f"the {name}")
+    retains_its_gradient(case)
 
 
 @cases(retained_writes.reframings)

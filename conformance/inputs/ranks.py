@@ -54,9 +54,11 @@ class Ranking:
         found = eval(self.call, {"torch": torch, "x": x})
         return (found, None) if isinstance(found, torch.Tensor) else (found[0], found[1])
 
-    def incoming(self, shape: tuple[int, ...]) -> np.ndarray:
-        """The gradient that the values are given."""
-        return np.resize(np.array(RANK_WEIGHTS), prod(shape)).reshape(shape)
+    def pulled_back(self, values: torch.Tensor, leaf: torch.Tensor) -> tuple[np.ndarray, Any]:
+        """The gradient that the values are given, and what the leaf gets of it."""
+        incoming = np.resize(np.array(RANK_WEIGHTS), prod(values.shape)).reshape(tuple(values.shape))
+        (found,) = torch.autograd.grad(values, leaf, torch.from_numpy(incoming).to(values.device, values.dtype))
+        return incoming, found
 
     def facets(self) -> dict[str, Any]:
         """What evidence counts of this case."""

@@ -174,9 +174,8 @@ def prod_divides_by_its_zero() -> AbstractContextManager[Any]:
     return misleading("prod", lambda x: x.dim() == 3, lambda g, x, v: torch.where(x == 0, torch.zeros_like(g), g))
 
 
-@falsifies(f"{AREA}.differentiable-point-takes-the-derivative", subject="std-of-one-element")
-def std_of_one_element_divides_by_zero() -> AbstractContextManager[Any]:
-    """std without a correction has the gradient NaN where it is of one element."""
+def spread_of_one_element(name: str) -> AbstractContextManager[Any]:
+    """The function without a correction has the gradient NaN where it is of one element."""
 
     def make(original: Any) -> Any:
         def other(x: torch.Tensor, *rest: Any, **options: Any) -> Any:
@@ -186,22 +185,19 @@ def std_of_one_element_divides_by_zero() -> AbstractContextManager[Any]:
 
         return other
 
-    return patched(torch, "std", make)
+    return patched(torch, name, make)
+
+
+@falsifies(f"{AREA}.differentiable-point-takes-the-derivative", subject="std-of-one-element")
+def std_of_one_element_divides_by_zero() -> AbstractContextManager[Any]:
+    """std without a correction has the gradient NaN where it is of one element."""
+    return spread_of_one_element("std")
 
 
 @falsifies(f"{AREA}.differentiable-point-takes-the-derivative", subject="var-of-one-element")
 def var_of_one_element_divides_by_zero() -> AbstractContextManager[Any]:
     """var without a correction has the gradient NaN where it is of one element."""
-
-    def make(original: Any) -> Any:
-        def other(x: torch.Tensor, *rest: Any, **options: Any) -> Any:
-            if options.get("correction") == 0 and x.numel() == 1 and x.requires_grad:
-                return Misled.apply(lambda *a: original(*a, **options), lambda g, x, v: g * torch.nan, x, *rest)
-            return original(x, *rest, **options)
-
-        return other
-
-    return patched(torch, "var", make)
+    return spread_of_one_element("var")
 
 
 @falsifies(f"{AREA}.undefined-point-spoils-no-other", subject="sqrt-of-a-negative")
