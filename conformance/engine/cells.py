@@ -11,7 +11,7 @@ import torch
 
 from conformance.engine.documentation import missing_capability
 from conformance.engine.specs import Behaviour, LoadedArea
-from conformance.engine.subjects import select
+from conformance.engine.subjects import subjects_of
 from conformance.engine.targets import COUNTED, Target
 from conformance.engine.versions import out_of_range
 
@@ -73,8 +73,6 @@ class Cell:
 
 def cells_of(loaded: LoadedArea, behaviour: Behaviour, targets: tuple[Target, ...]) -> Iterator[Cell]:
     """Every cell of one behaviour, targets within subjects; raises SpecError for a subject that no catalogue has."""
-    wanted = behaviour.subjects
-    subjects = select(wanted, loaded.where(behaviour.id), loaded.path.parent) if wanted else [None]
-    for subject in subjects:
+    for subject in subjects_of(loaded, behaviour) or [None]:
         for target in targets:
             yield Cell(loaded.area.area, behaviour, subject, target)

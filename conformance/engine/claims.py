@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from conformance.engine.specs import SPECS, Model, Sentence, VersionText, area_names, load_area
-from conformance.engine.subjects import select
+from conformance.engine.subjects import subjects_of
 from conformance.engine.yamlfile import Fault, Faults, load, worded
 
 SHIPPED = SPECS / "claims.yaml"
@@ -114,7 +114,5 @@ def _subjects(specs: Path) -> dict[str, frozenset[str]]:
     for name in area_names(specs):
         loaded = load_area(name, specs)
         for behaviour in loaded.area.behaviours:
-            wanted = behaviour.subjects
-            rows = select(wanted, loaded.where(behaviour.id), specs) if wanted else []
-            found[f"{name}.{behaviour.id}"] = frozenset(str(row.name) for row in rows)
+            found[f"{name}.{behaviour.id}"] = frozenset(str(row.name) for row in subjects_of(loaded, behaviour))
     return found

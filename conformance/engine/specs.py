@@ -208,6 +208,10 @@ class LoadedArea:
         """``specs/inplace.yaml:12`` of a behaviour."""
         return f"{shown(self.path)}:{self.lines.get(behaviour, 1)}"
 
+    def number(self, behaviour: Behaviour) -> int:
+        """Place of a behaviour among those of the file, from 0."""
+        return [each.id for each in self.area.behaviours].index(behaviour.id)
+
 
 def load_area(name: str, specs: Path = SPECS) -> LoadedArea:
     """The area of ``specs/<name>.yaml``, read once for as long as the file stays as it is; raises SpecError."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from conformance.engine.documentation import MISSING, resolve
 from conformance.engine.specs import Behaviour, LoadedArea
-from conformance.engine.subjects import select
+from conformance.engine.subjects import subjects_of
 from conformance.engine.yamlfile import SpecError
 
 PLACES = (
@@ -86,7 +86,7 @@ def _paths(behaviour: Behaviour, loaded: LoadedArea) -> Iterator[str]:
     if docs.section and docs.section.startswith("torch."):
         yield docs.section
     try:
-        rows = select(wanted, loaded.where(behaviour.id), loaded.path.parent) if wanted else []
+        rows = subjects_of(loaded, behaviour)
     except SpecError:
         rows = []  # said by the collection, where it matters
     for row in rows:

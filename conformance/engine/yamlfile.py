@@ -74,7 +74,12 @@ class _Loader(_Base):  # type: ignore[misc]
         try:
             return super().construct_object(node, deep)
         except (ValueError, TypeError, LookupError, AttributeError) as error:
-            # the safe constructors let these out: a date of 2026-13-45, !!int of a word
+            # the safe constructors let these out
+            if isinstance(node, yaml.ScalarNode) and node.tag == self.resolve(
+                yaml.ScalarNode, node.value, (True, False)
+            ):
+                return node.value  # it only looks like one, such as 2026-13-45: its key says better what it takes
+            # !!int of a word
             text = f"{str(node.value)[:40]!r}, which is no {node.tag.rpartition(':')[2]} ({error})"
             raise yaml.constructor.ConstructorError(None, None, text, node.start_mark) from None
 
@@ -108,6 +113,7 @@ def load(path: Path, model: type[ModelT], shown_as: str | None = None) -> ModelT
 
 def _parsed(text: str, name: str) -> tuple[Any, yaml.Node | None]:
     """The content of a YAML text and its nodes; raises SpecError."""
+    root = None
     try:
         _check_depth(text)
         loader = _Loader(text)
@@ -121,10 +127,27 @@ def _parsed(text: str, name: str) -> tuple[Any, yaml.Node | None]:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise SpecError(f"{name}:{line}: expected valid YAML, found: {_problem(text, error)}") from None
+        keys = ".".join(map(str, _keys_at(root, error.problem_mark, set()) or ()))
+        place = f"{name}:{line}: {keys}: " if keys else f"{name}:{line}: "
+        raise SpecError(f"{place}expected valid YAML, found: {_problem(text, error)}") from None
     except yaml.YAMLError as error:
         line = text.count("\n", 0, getattr(error, "position", 0) or 0) + 1
         raise SpecError(f"{name}:{line}: expected valid YAML, found: {str(error).splitlines()[0]}") from None
+
+
+def _keys_at(node: yaml.Node | None, mark: Any, seen: set[int]) -> tuple[str | int, ...] | None:
+    """The keys that lead to the plain value that begins at a mark; each node of ``seen``, by its id, is done with."""
+    if node is None or mark is None or id(node) in seen:  # no YAML so far, or an alias
+        return None
+    seen.add(id(node))
+    if isinstance(node, yaml.ScalarNode):
+        return () if node.start_mark.index == mark.index else None
+    mapping = isinstance(node, yaml.MappingNode)
+    for key, value in [(key.value, value) for key, value in node.value] if mapping else enumerate(node.value):
+        inner = _keys_at(value, mark, seen)
+        if inner is not None:
+            return (key, *inner)
+    return None
 
 
 def _problem(text: str, error: yaml.MarkedYAMLError) -> str:
@@ -180,6 +203,13 @@ def behaviour_lines(path: Path, key: str) -> dict[str, int]:
                     if k.value in ("id", "name"):
                         lines[str(v.value)] = entry.start_mark.line + 1
     return lines
+
+
+def fault_at(path: Path, keys: Sequence[str | int], expected: str, found: str) -> SpecError:
+    """What is wrong with a part of a file that reads well by itself, at the line of the last of ``keys``."""
+    root = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=_Loader)
+    place = f"{shown(path)}:{_line(root, tuple(keys))}: {'.'.join(map(str, keys))}"
+    return SpecError(f"{place}: expected: {expected}; found: {found}")
 
 
 def entry_lines(path: Path, key: str) -> list[int]:

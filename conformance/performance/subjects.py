@@ -56,7 +56,7 @@ def blocks(specs: Path = SPECS) -> Iterator[tuple[LoadedArea, int, Timing]]:
 
 def chosen(loaded: LoadedArea, number: int, timing: Timing) -> list[Any]:
     """The rows of a block, in the order of the catalogue; raises SpecError."""
-    return select(timing.subjects, f"{loaded.where('')}: performance[{number}]", loaded.path.parent)
+    return select(timing.subjects, loaded.path, ("performance", number, "subjects"))
 
 
 def subjects(targets: tuple[Target, ...], areas: frozenset[str] | None = None) -> list[Subject]:

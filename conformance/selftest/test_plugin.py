@@ -336,7 +336,7 @@ def test_a_bad_expression_is_a_usage_error_with_workers_too(
         ),
         (
             {"rows": {"passes": 1}, "spec": lambda text: text.replace("names: [t0]", "names: [axe]")},
-            ["specs/demo.yaml:5: subjects: expected: a name of catalogue 'tools'; found: 'axe'"],
+            ["specs/demo.yaml:9: behaviours.0.subjects.names.0: expected: a name of catalogue 'tools'; found: 'axe'"],
         ),
         (
             {"spec": lambda text: text.replace("level: must", "level: most", 1)},

@@ -54,21 +54,57 @@ def test_conditions_choose_rows(tmp_path: Path, subjects: str, expected: list[st
 
 
 @pytest.mark.parametrize(
-    ("subjects", "expected"),
+    ("subjects", "line", "key", "expected", "found"),
     [
-        ("{catalogue: tools, names: [axe]}", "subjects: expected: a name of catalogue 'tools'; found: 'axe'"),
-        ("{catalogue: tools, except: {axe: sharp}}", "subjects: expected: a name of catalogue 'tools'; found: 'axe'"),
-        ("{catalogue: tools, where: {size: 3}}", "subjects.where: expected: an attribute of the rows; found: 'size'"),
-        ("{catalogue: tools, where: {loud: 3}}", "subjects: expected: at least one row that fits; found: none"),
-        ("{catalogue: toys}", "subjects.catalogue: "),
+        ("{catalogue: tools, names: [pen, axe]}", 9, "names.1", "a name of catalogue 'tools'", "'axe'"),
+        ("{catalogue: tools, names: [saws]}", 9, "names.0", "a name of catalogue 'tools' (nearest: 'saw')", "'saws'"),
+        ("{catalogue: tools, except: {axe: sharp}}", 9, "except.axe", "a name of catalogue 'tools'", "'axe'"),
+        (
+            "{catalogue: tools,\n      where: {size: 3}}",
+            10,
+            "where.size",
+            "an attribute of every row (kind, loud, name, since, until)",
+            "'size', which 'saw' lacks",
+        ),
+        (
+            "{catalogue: tools,\n      where: {loud: true,\n              kind: blunt}}",
+            11,
+            "where.kind",
+            "a value that a row has: 'hand', 'sharp'",
+            "'blunt'",
+        ),
     ],
 )
-def test_subjects_that_are_not_there_are_faults(tmp_path: Path, subjects: str, expected: str) -> None:
-    """A name, an attribute or a catalogue that is not there is a fault at the behaviour's line."""
+def test_subjects_that_are_not_there_are_faults(
+    tmp_path: Path, subjects: str, line: int, key: str, expected: str, found: str
+) -> None:
+    """A name, an attribute or a value that is not there is a fault at its own line and keys, with what there is."""
     with pytest.raises(SpecError) as caught:
         ids(tmp_path, subjects)
 
-    assert f"demo.yaml:5: {expected}" in str(caught.value)
+    assert f"{tmp_path}/demo.yaml:{line}: behaviours.0.subjects.{key}: expected: {expected}; found: {found}" == str(
+        caught.value
+    )
+
+
+def test_a_catalogue_that_is_not_there_is_a_fault_that_names_those_that_are(tmp_path: Path) -> None:
+    """The catalogues beside the file and those that are shipped are the choice."""
+    with pytest.raises(SpecError) as caught:
+        ids(tmp_path, "{catalogue: toys}")
+
+    assert f"{tmp_path}/demo.yaml:9: behaviours.0.subjects.catalogue: expected: one of activations, " in str(
+        caught.value
+    )
+    assert ", tools; found: 'toys'" in str(caught.value)
+
+
+def test_conditions_that_no_row_meets_at_once_are_a_fault(tmp_path: Path) -> None:
+    """Where each condition fits some row, what is wrong is all of them."""
+    with pytest.raises(SpecError) as caught:
+        ids(tmp_path, "{catalogue: tools, where: {kind: sharp, loud: false}}")
+
+    expected = "expected: at least one row of catalogue 'tools' that fits all that is asked; found: none for "
+    assert f"{tmp_path}/demo.yaml:9: behaviours.0.subjects: {expected}" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -120,8 +120,6 @@ def test_a_fault_of_content_names_its_key(
         ("area: [", 2, "node content"),
         ("area: !!python/object/apply:os.system [ls]", 1, "no constructor"),
         ("a: 1\n---\nb: 2\n", 2, "another document"),
-        ("a: 1\nb: 2026-13-45\n", 2, "'2026-13-45', which is no timestamp"),
-        ("a: !!int word", 1, "'word', which is no int"),
         ("? [a, list]\n: b", 1, "no text"),
         ("a: 1\nb: \x00", 2, "control characters"),
         ("a: &a [*a]", 1, "an alias inside"),
@@ -137,6 +135,20 @@ def test_what_is_no_yaml_names_its_line(tmp_path: Path, content: str, line: int,
 
     assert fault.startswith(f"demo.yaml:{line}: expected valid YAML, found: ")
     assert found in fault.replace("could not determine a constructor", "no constructor")
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        ("a: !!int word", "demo.yaml:1: a: expected valid YAML, found: 'word', which is no int ("),
+        ("a: 1\nb:\n- {c: &it 1}\n- c: !!timestamp now", "demo.yaml:4: b.1.c: expected valid YAML, found: 'now', "),
+    ],
+)
+def test_a_tag_that_does_not_fit_names_its_key(tmp_path: Path, content: str, place: str) -> None:
+    """A value that is not what its own tag says is told with its line and its keys."""
+    (fault,) = faults(tmp_path, content)
+
+    assert fault.startswith(place)
 
 
 def test_what_is_not_utf8_names_its_line(tmp_path: Path) -> None:
@@ -168,7 +180,9 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
         load(tmp_path / "huge.yaml", Area)
 
 
-@pytest.mark.parametrize("text", ["yesterday", "20260101", "2026-01-01 10:00:00", "''", "[2026]"])
+@pytest.mark.parametrize(
+    "text", ["yesterday", "2026-13-21", "2026-02-30", "20260101", "2026-01-01 10:00:00", "''", "[2026]"]
+)
 def test_a_date_is_one(tmp_path: Path, text: str) -> None:
     """What is no date is told as YAML has it, beside one that is."""
     entry = f"deviations:\n- {{cells: a.b, reason: an accepted one, issue: unreported, date: {text}}}\n"
