@@ -156,7 +156,8 @@ LAID_OUT_KINDS = {
 }  # fmt: skip
 PRICED_SIZES = {"in-place": SIZES_COMPUTED, "out": SIZES_COMPUTED, "copy": SIZES_COMPUTED}
 WRITTEN_NAMES = ("o", "x", "i", "z")
-LARGE_COMPUTED = {"in-place": MOST_COMPUTED, "out": 1 << 22}  # those with an out have twice as many operands
+LARGE_COMPUTED = ("in-place", "out")
+FURTHER_LARGE = 1 << 20
 FEWER_SAMPLES = 50  # since each takes as long as some dozens of corners
 SAMPLED_KINDS = ("shared", "copy")  # of the others, what is allocated hangs on no size
 
@@ -305,7 +306,7 @@ def priced(cell: Cell) -> Inputs:
     from hypothesis import strategies as st
 
     if kind in LARGE_COMPUTED and not getattr(row, "dear", False):
-        most = 1 << 20 if getattr(row, "further", False) else LARGE_COMPUTED[kind]
+        most = FURTHER_LARGE if getattr(row, "further", False) else MOST_COMPUTED
         large = replace(plain, forms=((most, "contiguous"),))
         return Inputs([plain, *others], st.just(large), share=FEWER_SAMPLES)
     if kind not in SAMPLED_KINDS or getattr(row, "further", False):
