@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -181,8 +182,11 @@ def _gaps(records: Sequence[Record]) -> list[str]:
     for record, (_, of) in zip(records, parts, strict=True):
         if of != total:
             return [*found, f"{record.path}: expected a shard of {total}, found shard {record.run.settings.shard}"]
-    missing = sorted(set(range(1, total + 1)) - {part for part, _ in parts})
-    return found + [f"shard {part}/{total} is missing" for part in missing]
+    there = {part for part, _ in parts}
+    missing = islice((part for part in range(1, total + 1) if part not in there), MOST_FAULTS)
+    found += [f"shard {part}/{total} is missing" for part in missing]
+    more = total - len(there) - MOST_FAULTS
+    return [*found, f"{counted(more, 'more shard')} {'is' if more == 1 else 'are'} missing"] if more > 0 else found
 
 
 def _moved(record: Record, into: Path) -> list[dict[str, Any]]:

@@ -91,7 +91,7 @@ class Settings(Part):
     seed: int | None = None
     level: Level | None = None
     fail_on: Literal["must", "should", "none"] | None = None
-    shard: Annotated[str, Field(pattern=r"^[1-9]\d*/[1-9]\d*$")] | None = None
+    shard: Annotated[str, Field(pattern=r"^[1-9]\d{0,8}/[1-9]\d{0,8}$")] | None = None
     expectations: list[str] = []
     timeout: Seconds | None = None
     arguments: list[str] = []

@@ -159,7 +159,7 @@ def _version(path: Path, document: Any) -> None:
     suite = document["suite"] if isinstance(document.get("suite"), dict) else {}
     maker = f", as torch-conformance {suite['version']} writes it" if isinstance(suite.get("version"), str) else ""
     if isinstance(found, int) and not isinstance(found, bool) and found > SCHEMA:
-        refuse(path, "schema", known, f"{found}{maker}", "read it with that release of the suite or a newer one")
+        refuse(path, "schema", known, f"{shown(found)}{maker}", "read it with that release of the suite or a newer one")
     told = shown(found) if "schema" in document else "no such key"
     refuse(path, "schema", known, told, "make the run again with this release: no release has written such a record")
 
@@ -239,7 +239,12 @@ def _sense(path: Path, run: Run) -> Iterator[Fault]:
             yield Fault(
                 file, f"cells[{number}] ({cell.id}).level", f"{shown(level)}, as of {behaviour_id}", shown(cell.level)
             )
+    if (shard := run.settings.shard) is not None:
+        part, of = map(int, shard.split("/"))
+        if part > of:
+            yield Fault(file, "settings.shard", "I/N with I up to N", shown(shard))
+    planned = shown(run.planned)
     if len(run.cells) > run.planned:
-        yield Fault(file, "cells", f"at most the {run.planned} planned", str(len(run.cells)))
+        yield Fault(file, "cells", f"at most the {planned} planned", str(len(run.cells)))
     elif run.complete and len(run.cells) < run.planned:
-        yield Fault(file, "cells", f"the {run.planned} planned, as the record is complete", str(len(run.cells)))
+        yield Fault(file, "cells", f"the {planned} planned, as the record is complete", str(len(run.cells)))

@@ -86,7 +86,7 @@ def limit(run: Run) -> Limit | None:
 
 def missing_shards(arguments: Iterable[str]) -> list[tuple[int, int]]:
     """The shards that a merged run lacks: it keeps the arguments of those that it has, where it has not all."""
-    found = [re.fullmatch(r"--shard=([1-9]\d*)/([1-9]\d*)", argument) for argument in arguments]
+    found = [re.fullmatch(r"--shard=([1-9]\d{0,8})/([1-9]\d{0,8})", argument) for argument in arguments]
     parts = {(int(match[1]), int(match[2])) for match in found if match}
     return sorted({(part, of) for _, of in parts for part in range(1, min(of, MOST_SHARDS) + 1)} - parts)
 

@@ -250,6 +250,19 @@ def test_merge_refuses_parts_of_different_runs(
     assert f"{paths[1]}: {expected}" in capsys.readouterr().err
 
 
+def test_merge_of_one_shard_of_very_many_is_quick_and_short(tmp_path: Path, capsys: Capture) -> None:
+    """Shards beyond counting are not counted one by one: the first are named, and how many more there are."""
+    of = 999_999_999
+    one = records.save(tmp_path, records.small("pass", settings=records.settings(shard=f"2/{of}")))
+
+    status = main(arguments("merge", one, "-o", tmp_path / "whole.json"))
+
+    lines = capsys.readouterr().err.splitlines()
+    assert (status, len(lines)) == (2, 21)
+    assert lines[:2] == [f"shard 1/{of} is missing", f"shard 3/{of} is missing"]
+    assert lines[-1] == "999,999,978 more shards are missing"
+
+
 @pytest.mark.parametrize(
     ("before", "after", "kind", "status"),
     [

@@ -107,6 +107,10 @@ def test_lone_surrogates_become_replacement_characters(tmp_path: Path) -> None:
         (with_cell(evidence={"dtypes": "float32"}), 'evidence.dtypes: expected a valid list, found "float32"'),
         (with_cell(evidence={"largest_error_ulp": float("inf")}), "expected JSON, which has neither NaN nor Infinity"),
         (changed(cells=[*records.small("pass")["cells"]] * 2), "cells[1]: expected each id once, found"),
+        (changed(settings=records.settings(shard="5/4")), 'settings.shard: expected I/N with I up to N, found "5/4"'),
+        (changed(settings=records.settings(shard="1/" + "9" * 5000)), "settings.shard: expected match pattern"),
+        (changed(planned=10**400), f"cells: expected the 1{'0' * 79}… planned, as the record is complete, found 2"),
+        (changed(schema=10**400), f"knows no other), found 1{'0' * 79}…, as torch-conformance"),
     ],
 )  # fmt: skip
 def test_a_fault_says_place_expected_and_found(tmp_path: Path, record: records.Json, expected: str) -> None:
