@@ -285,6 +285,45 @@ def test_a_gone_phrase_is_told_from_a_gone_documentation(hands: Hands, tmp_path:
     assert "documentation changed in 2.13.0+cpu not documented in 2.14.0" in hands.text("main")
 
 
+def test_a_gap_of_some_cells_is_not_of_all(hands: Hands, tmp_path: Path) -> None:
+    """Where a build leaves out some subjects of a behaviour, the list does not say that it leaves out the behaviour."""
+    some, every = records.small("pass", "pass"), records.small("pass", "pass")
+    every["environment"] = records.environment("2.14.0", ["cpu"])
+    for cell in (some["cells"][0], *every["cells"]):
+        cell["evidence"]["documentation"] = "missing"
+    hands.open(save(tmp_path, some, every), "#/matrix")
+
+    assert "must some cells not documented in 2.13.0+cpu not documented in 2.14.0" in hands.text("main")
+
+    some["cells"][1]["evidence"]["documentation"] = "missing"
+    hands.open(save(tmp_path, some, every), "#/matrix")
+
+    assert "must not documented in any run" in hands.text("main")
+
+
+@pytest.mark.parametrize("view", ["#/matrix", "#/differences", "#/deviations", "#/claims", "#/surface"])
+def test_a_very_long_word_leaves_the_page_as_wide_as_its_window(hands: Hands, tmp_path: Path, view: str) -> None:
+    """On a desk too: a word without end is broken, and the columns of the runs stay in sight."""
+    hands.open(save(tmp_path, records.hostile("word" * 600), records.hostile("short")), view)
+
+    assert hands.run("return document.documentElement.scrollWidth") <= 1280
+
+
+def test_no_answer_counts_runs_that_say_little_as_good(hands: Hands, tmp_path: Path) -> None:
+    """Beside a selection, a run that was cut off, one that the suite broke in and one without a test are named."""
+    some = [
+        records.small("pass", available=9),
+        records.small("pass", complete=False, planned=3),
+        records.small("pass", errors=["no such catalogue"]),
+        records.small("unsupported"),
+    ]
+    hands.open(save(tmp_path, *some))
+
+    assert hands.text("main .answer") == (
+        "No must fails in any of 4 runs 1 of them is of a part of the suite, 1 incomplete, 1 undecided, 1 not tested"
+    )
+
+
 def test_claims_that_nothing_decides_are_not_called_decided(hands: Hands, tmp_path: Path) -> None:
     """A run of something else decides no claim, and the first words say so."""
     run = records.small("pass", claims=[each for each in records.claims() if each["id"].startswith("old.e")])

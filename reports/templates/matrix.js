@@ -111,13 +111,16 @@ function toGravest(behaviour, r, cells) {
 
 /** A mark where a build no longer documents the behaviour in the words that the specification quotes, or at all. */
 function documentationOf(item) {
-  const left = new Set(runs.keys());
-  return [["c", "documentation changed"], ["m", "not documented"]].map(([letter, words]) => {
-    const some = [...left].filter((r) => item.cells.some((cell) => index.documentation[r][cell] === letter));
-    some.forEach((r) => left.delete(r)); // one thing is said of each build
-    if (!some.length) return null;
-    return h("span", { class: "documentation changed" }, ` ${words}${runs.length > 1 ? ` in ${namesOf(some.map((r) => runs[r]))}` : ""}`);
-  });
+  const found = [["c", "documentation changed", "every"], ["m", "not documented", "any"]].flatMap(([letter, words, every]) =>
+    [["some cells ", true], ["", false]].map(([share, part]) => ({ letter, part, words: ` ${share}${words}`, every, some: [] })));
+  for (const [r, run] of runs.entries()) {
+    const letters = new Set(item.cells.map((cell) => index.documentation[r][cell]));
+    const said = ["c", "m"].find((letter) => letters.delete(letter)); // one thing is said of each build
+    letters.delete("."); // a cell that it has not, or that does not speak of it
+    found.find(({ letter, part }) => letter === said && part === letters.size > 0)?.some.push(run);
+  }
+  return found.filter(({ some }) => some.length).map(({ words, every, some }) => h("span", { class: "documentation changed" },
+    runs.length === 1 ? words : some.length === runs.length ? `${words} in ${every} run` : `${words} in ${namesOf(some)}`));
 }
 
 /** What the gravest verdict of the cell has to say, in a line. */

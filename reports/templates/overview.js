@@ -62,8 +62,10 @@ function answer() {
     return [`${conform} of ${counted(runs.length, "run")} conform${conform === 1 ? "s" : ""}`, but && h("small", {}, but)];
   }
   const broken = of("broken"), listed = runs.some((run) => run.levels.must.known);
+  const others = [[runs.filter((run) => run.limit && run.limit.kind === "incomplete").length, "incomplete"], [of("undecided"), "undecided"], [of("untested"), "not tested"]]
+    .filter(([number]) => number).map(([number, words]) => `, ${number} ${words}`).join("");
   return [broken ? `${broken} of ${runs.length} runs break${broken === 1 ? "s" : ""} a must` : `No must fails in any of ${runs.length} runs`,
-    h("small", {}, listed ? `${broken ? " not counting" : " but for"} listed deviations;` : null, parts === runs.length ? " none of them is of the whole suite" : ` ${parts} of them ${parts === 1 ? "is" : "are"} of a part of the suite`)];
+    h("small", {}, listed ? `${broken ? " not counting" : " but for"} listed deviations;` : null, parts === runs.length ? " none of them is of the whole suite" : ` ${parts} of them ${parts === 1 ? "is" : "are"} of a part of the suite`, others)];
 }
 
 /** Several runs: a row for each. */
