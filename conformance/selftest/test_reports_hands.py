@@ -36,6 +36,7 @@ VIEWS = {
     "claims": "#/claims",
     "surface": "#/surface",
     "nowhere": "#/cell/none",
+    "lost": "#/nowhere",
 }
 
 
@@ -299,6 +300,86 @@ def test_a_gap_of_some_cells_is_not_of_all(hands: Hands, tmp_path: Path) -> None
     hands.open(save(tmp_path, some, every), "#/matrix")
 
     assert "must not documented in any run" in hands.text("main")
+
+
+def test_what_is_typed_at_once_is_all_searched_for(hands: Hands, tmp_path: Path) -> None:
+    """Letters that come before the browser has told of the new address are searched for, and one step leads back."""
+    hands.open(save(tmp_path, *pair()))
+    hands.run(
+        """const box = document.getElementById("query");
+        box.focus();
+        for (const letter of "status:fail") { box.value += letter; box.dispatchEvent(new Event("input")); }"""
+    )
+
+    hands.until("return location.hash === '#/matrix?q=status:fail'")
+    assert "1 behaviour and 1 cell match" in hands.text("#found")
+    hands.driver.back()
+    hands.until("return document.getElementById('found') === null")
+    assert hands.run("return location.hash") == ""
+
+
+@pytest.mark.parametrize(
+    ("place", "asked"),
+    [("#/nowhere", "nowhere"), ("#/Matrix?q=x", "Matrix"), ("#/constructor", "constructor"), ("#rows", "rows")],
+)
+def test_an_address_without_a_view_says_so_above_the_overview(
+    hands: Hands, tmp_path: Path, place: str, asked: str
+) -> None:
+    """The reader of a mistyped or foreign address sees that this is not what it asked for; the next view does not."""
+    hands.open(save(tmp_path, *pair()), place)
+
+    assert hands.text("main .lost") == f"This report has no view “{asked}”. This is the overview."
+    assert hands.text("#status") == f"This report has no view “{asked}”. This is the overview."
+    assert hands.text("#views [aria-current]") == "Overview"
+    assert hands.all("main .runs")
+
+    hands.click("#views a:nth-child(2)")
+
+    assert not hands.all("main .lost")
+
+
+def test_a_view_that_this_report_lacks_is_told_like_one_that_none_has(hands: Hands, tmp_path: Path) -> None:
+    """One run has no differences: a link that was made in a report of two says so, and a plain address does not."""
+    file = save(tmp_path, records.small("pass"))
+    for place in ("#/differences", "#/claims", "#/surface"):
+        hands.open(file, place)
+        assert hands.text("main .lost") == f"This report has no view “{place[2:]}”. This is the overview."
+    for place in ("", "#", "#/", "#/overview", "#main"):
+        hands.open(file, place)
+        assert not hands.all("main .lost")
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("#/cell/inplace.returns-self[add_-cpu]?run=F", "This report has no run F. What follows is of another run."),
+        ("#/differences?a=A&b=F", "This report has no run F. What follows is of another run."),
+        ("#/differences?a=G&b=F", "This report has no run G and no run F. What follows is of other runs."),
+    ],
+)
+def test_a_run_that_this_report_lacks_is_not_taken_for_another(
+    hands: Hands, tmp_path: Path, place: str, words: str
+) -> None:
+    """The letters of a link that was made in a larger report are not silently those of other runs."""
+    hands.open(save(tmp_path, *pair()), place)
+
+    assert hands.text("main .lost") == words
+
+
+def test_the_chosen_run_is_in_sight_on_a_telephone(hands: Hands, tmp_path: Path) -> None:
+    """Where the runs of a cell scroll sideways, the verdict below is that of a run that is seen."""
+    several = [records.record(areas=1, seed=seed, torch=f"2.1{seed}.0") for seed in range(6)]
+    file = save(tmp_path, *several)
+    hands.window(360)
+
+    for letter in "FA":
+        hands.open(file, f"#/cell/{several[0]['cells'][0]['id']}?run={letter}")
+        left, right = hands.run(
+            """const { left, right } = document.querySelector(".tabs [aria-current]").getBoundingClientRect();
+            return [left, right]"""
+        )
+        assert left >= 0
+        assert right <= 360
 
 
 @pytest.mark.parametrize("view", ["#/matrix", "#/differences", "#/deviations", "#/claims", "#/surface"])

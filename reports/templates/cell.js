@@ -29,9 +29,8 @@ function cellView(where) {
 
 /** The run that the address names; else the one with the gravest verdict. */
 function chosenRun(where, cell) {
-  const named = runs.findIndex((run) => run.letter === where.run);
-  if (named >= 0) return named;
-  return gravest(cell);
+  const named = numberOf(where.run);
+  return named >= 0 ? named : gravest(cell);
 }
 
 /** The cell before and the cell after, among those that match the search. */

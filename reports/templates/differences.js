@@ -32,7 +32,7 @@ function apart(a, b) {
 }
 
 function differencesView(where) {
-  const chosen = (letter, otherwise) => { const at = runs.findIndex((run) => run.letter === letter); return at < 0 ? otherwise : at; };
+  const chosen = (letter, otherwise) => { const at = numberOf(letter); return at < 0 ? otherwise : at; };
   const a = chosen(where.a, 0), b = chosen(where.b, Math.min(1, runs.length - 1));
   const { cells, faults } = search(where.q || "");
   const kinds = Object.fromEntries(Object.keys(index.kinds).map((kind) => [kind, []]));

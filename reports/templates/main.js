@@ -28,23 +28,36 @@ const box = h("input", {
 const ownTitle = document.title;
 const scrolled = new Map();
 let current = null;
+let coming = false; // typing has set the address, and the browser has yet to tell of it
+
+/** What the address asks for and this report has not, in a line; null where it has all of it. */
+function lost(where, view) {
+  if (view.draw === overview && where.view) return `This report has no view “${where.view}”. This is the overview.`;
+  const letters = view.draw === cellView ? [where.run] : view.draw === differencesView ? [where.a, where.b] : [];
+  const unknown = letters.filter((letter) => letter && numberOf(letter) < 0);
+  if (!unknown.length) return null;
+  return `This report has no run ${unknown.join(" and no run ")}. What follows is of ${unknown.length > 1 ? "other runs" : "another run"}.`;
+}
 
 /** Draw the view of the address. The focus goes to what is named, or stays where it is. */
 function render(focus) {
   const where = place();
   const view = Object.hasOwn(VIEWS, where.view) ? VIEWS[where.view] : VIEWS[""];
   current = view.draw(where);
-  fill(main, current.nodes);
+  const gap = lost(where, view);
+  fill(main, gap && h("p", { class: "notice lost" }, gap), current.nodes);
+  const tab = main.querySelector(".tabs [aria-current]");
+  if (tab) tab.parentElement.scrollLeft = tab.offsetLeft - tab.parentElement.offsetLeft; // on a telephone they scroll
   document.title = legible(`${current.title} · ${ownTitle}`);
   if (document.activeElement !== box) box.value = where.q || "";
   for (const link of document.querySelectorAll("#views a")) {
-    if (link.dataset.view === where.view) link.setAttribute("aria-current", "page");
+    if (link.dataset.view === (view.draw === overview ? "" : where.view)) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   for (const chip of document.querySelectorAll("#search .chip")) chip.setAttribute("aria-pressed", String(words(where.q).includes(chip.dataset.term)));
   if (document.getElementById("found")) box.setAttribute("aria-describedby", "found");
   else box.removeAttribute("aria-describedby");
-  if (current.announce) document.getElementById("status").textContent = current.announce;
+  if (gap || current.announce) document.getElementById("status").textContent = legible(gap || current.announce);
   if (focus) document.getElementById(focus)?.focus();
 }
 
@@ -57,6 +70,7 @@ function ask(query) {
     amend({ q: query });
     render();
   } else {
+    coming = true;
     location.hash = address({ view: "matrix", q: query });
   }
 }
@@ -70,7 +84,8 @@ function toggleTerm(term) {
 
 /** Another address: another view, from its top; back again: where the reader was. */
 function moved(event) {
-  forget();
+  if (!coming) forget(); // else what has been typed since is still to be shown
+  coming = false;
   scrolled.set(new URL(event.oldURL).hash, { y: scrollY, rows: current?.rows?.shown() });
   const typing = document.activeElement === box;
   render();

@@ -52,6 +52,11 @@ function namesOf(some) {
   return some.length > FEW ? `${some.length} runs` : some.map(nameOf).join(runs.length > FEW ? " " : " and ");
 }
 
+/** The run of a letter, as an address or a search has it; -1 where there is none. */
+function numberOf(letter) {
+  return runs.findIndex((run) => run.letter === (letter || "").toUpperCase());
+}
+
 /** The heading of a run's column. */
 function runHeading(run, more) {
   return h("span", { class: "heading-of-run" }, runs.length > 1 ? h("span", { class: "letter" }, run.letter) : null, h("span", {}, torchName(run.torch), h("small", {}, detailName(run.detail)), more));

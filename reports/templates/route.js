@@ -14,12 +14,13 @@ function address({ view = "", id = "", ...rest }) {
 
 let pending = null, timer = 0; // a place that the bar does not show yet
 
-/** Where the reader is. What cannot be read leads to the overview. */
+/** Where the reader is. The overview has no name, and answers to its own. */
 function place() {
   if (pending) return { ...pending };
   const [path, query = ""] = location.hash.slice(1).split(/\?(.*)/s);
-  const [, view = "", ...rest] = path.split("/");
-  const found = { view: decoded(view), id: decoded(rest.join("/")) };
+  const [anchor, view = "", ...rest] = path.split("/");
+  const asked = decoded(anchor && !document.getElementById(anchor) ? anchor : view);
+  const found = { view: asked === "overview" ? "" : asked, id: decoded(rest.join("/")) };
   for (const part of query.split("&").filter(Boolean)) {
     const [key, value = ""] = part.split(/=(.*)/s);
     if (key !== "view" && key !== "id" && key !== "__proto__") found[key] = decoded(value.replace(/\+/g, " "));
