@@ -315,7 +315,7 @@ def test_what_is_typed_at_once_is_all_searched_for(hands: Hands, tmp_path: Path)
     assert "1 behaviour and 1 cell match" in hands.text("#found")
     hands.driver.back()
     hands.until("return document.getElementById('found') === null")
-    assert hands.run("return location.hash") == ""
+    assert hands.run("return [location.hash, document.getElementById('query').value]") == ["", ""]
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,10 @@ function toggleTerm(term) {
 
 /** Another address: another view, from its top; back again: where the reader was. */
 function moved(event) {
-  if (!coming) forget(); // else what has been typed since is still to be shown
+  if (!coming) { // else what has been typed since is still to be shown
+    forget();
+    box.value = place().q || "";
+  }
   coming = false;
   scrolled.set(new URL(event.oldURL).hash, { y: scrollY, rows: current?.rows?.shown() });
   const typing = document.activeElement === box;

@@ -111,16 +111,17 @@ function toGravest(behaviour, r, cells) {
 
 /** A mark where a build no longer documents the behaviour in the words that the specification quotes, or at all. */
 function documentationOf(item) {
-  const found = [["c", "documentation changed", "every"], ["m", "not documented", "any"]].flatMap(([letter, words, every]) =>
-    [["some cells ", true], ["", false]].map(([share, part]) => ({ letter, part, words: ` ${share}${words}`, every, some: [] })));
+  const found = new Map(); // what is said, and of which runs
   for (const [r, run] of runs.entries()) {
-    const letters = new Set(item.cells.map((cell) => index.documentation[r][cell]));
-    const said = ["c", "m"].find((letter) => letters.delete(letter)); // one thing is said of each build
-    letters.delete("."); // a cell that it has not, or that does not speak of it
-    found.find(({ letter, part }) => letter === said && part === letters.size > 0)?.some.push(run);
+    const letters = index.documentation[r], has = (letter) => item.cells.some((cell) => letters[cell] === letter);
+    const said = ["c", "m"].find(has); // one thing is said of each build
+    if (!said) continue;
+    const part = item.cells.some((cell) => letters[cell] !== said && letters[cell] !== "."); // a dot: it says nothing of the cell
+    const words = `${part ? " some cells" : ""} ${said === "c" ? "documentation changed" : "not documented"}`;
+    found.set(words, [...(found.get(words) || []), run]);
   }
-  return found.filter(({ some }) => some.length).map(({ words, every, some }) => h("span", { class: "documentation changed" },
-    runs.length === 1 ? words : some.length === runs.length ? `${words} in ${every} run` : `${words} in ${namesOf(some)}`));
+  return [...found].map(([words, some]) => h("span", { class: "documentation changed" }, words,
+    runs.length === 1 ? null : some.length < runs.length ? ` in ${namesOf(some)}` : ` in ${words.endsWith("not documented") ? "any" : "every"} run`));
 }
 
 /** What the gravest verdict of the cell has to say, in a line. */
