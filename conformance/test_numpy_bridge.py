@@ -1466,6 +1466,13 @@ def test_view_as_another_type_shares(case: Applied) -> None:
         expect.that(tensor.data_ptr() == found.data_ptr(), f"address of {case.expression}", "that of x", "another")
 
 
+@cases(casts.unfit_for_reinterpretation)
+def test_view_as_another_type_refuses(case: Applied) -> None:
+    """view as a type of another size raises for no dimension, a last stride but 1, and what the sizes do not divide."""
+    tensor = case.build()
+    expect.raises(RuntimeError, lambda: case.on(tensor), case.expression)
+
+
 # ---- files and shared memory ----
 
 

@@ -6,6 +6,7 @@ https://docs.pytorch.org/docs/stable/generated/torch.clone.html
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import zip_longest
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -355,8 +356,23 @@ def reinterpreted(cell: Cell) -> Inputs:
         if same or turn % 2:
             form = alike[turn % len(alike)] if same else ((3, 16), "contiguous")
             plan = make_tensor(cell.target.device, source, form, "special")
+            if not same and turn % 4 == 1:  # rows with gaps between them, from the middle of a storage on
+                plan = replace(plan, stride=(32, 1), offset=16, size=96, layout="sliced")
             cases.append(Applied(plan, f"x.view(torch.{target})", target, exact=True))
     return listed(*cases)
+
+
+def unfit_for_reinterpretation(cell: Cell) -> Inputs:
+    """view as an element type of another size, of tensors that miss one of the conditions that it has."""
+    scattered = [((), "offset", "int16"), ((2, 4), "transposed", "int16"), ((4,), "stepped", "int16")]
+    apart = [((4,), "offset", "int32"), ((2, 3), "contiguous", "int32"), ((2, 2), "contiguous", "float64")]
+    plans = [(make_tensor(cell.target.device, "int32", (shape, layout)), to) for shape, layout, to in scattered]
+    for source in ("int16", "float16", "bfloat16"):
+        plans += [(make_tensor(cell.target.device, source, (shape, layout)), to) for shape, layout, to in apart]
+        odd = make_tensor(cell.target.device, source, ((2, 2), "contiguous"))
+        plans.append((replace(odd, stride=(3, 1), size=6, layout="sliced"), "float32"))
+        plans.append((make_tensor(cell.target.device, source, ((), "contiguous")), "float32"))
+    return listed(*(Applied(plan, f"x.view(torch.{to})", to, exact=True) for plan, to in plans))
 
 
 def ordered(cell: Cell, *calls: str) -> Inputs:
