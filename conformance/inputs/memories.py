@@ -85,8 +85,12 @@ def sealed_buffers(cell: Cell) -> Inputs:
 def cut_buffers(cell: Cell) -> Inputs:
     """Parts of a buffer: offsets in whole elements, counts short of the end, and all that is left."""
     cases = []
-    for dtype in ALL:
+    for turn, dtype in enumerate(ALL):
         size = ELEMENT_TYPES[dtype].itemsize
+        for step, kind in enumerate(("words", BUFFERS[turn % len(BUFFERS)])):  # offsets count bytes in all of them
+            offset, count = (2 - step) * size, -1 if step else 1
+            call = f"torch.frombuffer(x, dtype=torch.{dtype}, offset={offset}, count={count})"
+            cases.append(Excerpt(Buffer(kind, _memory(dtype, 6)), call, dtype, offset=offset, count=count))
         for total, skipped, count in (
             (5, 1, 2), (5, 0, 1), (5, 3, -1), (5, 0, -1), (5, 4, -1), (5, 2, -7), (17, 15, 1), (17, 1, -1), (4, 2, 1),
         ):  # fmt: skip

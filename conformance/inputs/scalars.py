@@ -51,6 +51,8 @@ def single_elements(cell: Cell, expression: str) -> Inputs:
             plan = strided(dtype, shape, layout, (value,), cell.target.device)
             plans += [plan, Seen(plan, LAZY[turn % len(LAZY)])] if dtype in COMPLEX else [plan]
         plans += [strided(dtype, *form, data=(1,), device=cell.target.device) for form in forms]
+        if dtype == "int64":  # and what no double holds
+            plans += [strided(dtype, *form, data=(2**53 + 1,), device=cell.target.device) for form in forms]
         if dtype in COMPLEX:  # in every form through every view
             plain = [strided(dtype, *form, data=(2 - 3j,), device=cell.target.device) for form in forms]
             plans += [Seen(plan, steps) for plan in plain for steps in LAZY]

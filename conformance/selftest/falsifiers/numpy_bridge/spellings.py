@@ -94,6 +94,45 @@ def half_seen_as_integers_is_a_copy():
     )  # fmt: skip
 
 
+@falsifies(f"{AREA}.view-as-another-type-shares")
+def a_part_of_a_storage_seen_as_smaller_elements_is_a_copy():
+    """view as a type of fewer bytes copies what begins in the middle of its storage."""
+    return altered(
+        torch.Tensor, "view",
+        then(lambda t, self, *a: t.clone() if t.itemsize < self.itemsize and self.storage_offset() else t),
+    )  # fmt: skip
+
+
+@falsifies(f"{AREA}.view-as-another-type-refuses")
+def what_begins_between_elements_is_copied():
+    """view as a type of more bytes copies what begins at no multiple of them."""
+
+    def alter(original: Any, self: Any, *args: Any) -> Any:
+        try:
+            return original(self, *args)
+        except RuntimeError:
+            if self.storage_offset() and self.is_contiguous() and self.dim():
+                return original(self.clone(), *args)
+            raise
+
+    return altered(torch.Tensor, "view", alter)
+
+
+@falsifies(f"{AREA}.view-as-another-type-refuses")
+def rows_an_odd_number_of_elements_apart_are_copied():
+    """view as a type of more bytes copies rows whose distance is no multiple of them."""
+
+    def alter(original: Any, self: Any, *args: Any) -> Any:
+        try:
+            return original(self, *args)
+        except RuntimeError:
+            if self.dim() == 2 and self.stride(0) % 2:
+                return original(self.clone(memory_format=torch.contiguous_format), *args)
+            raise
+
+    return altered(torch.Tensor, "view", alter)
+
+
 @falsifies(f"{AREA}.frombuffer-offset-and-count")
 def odd_offsets_are_copied():
     """frombuffer of int32 from an offset that is no multiple of 4 copies."""
@@ -176,4 +215,25 @@ def parameters_stay_where_they_are():
     return altered(
         torch.Tensor, "share_memory_",
         lambda original, self: self if isinstance(self, torch.nn.Parameter) else original(self),
+    )  # fmt: skip
+
+
+@falsifies(f"{AREA}.frombuffer-offset-and-count")
+def the_offset_into_words_counts_words():
+    """frombuffer of a buffer of two-byte elements skips as many elements as it should skip bytes."""
+
+    def alter(original: Any, x: Any, **k: Any) -> Any:
+        view = memoryview(x)
+        further = k.get("offset", 0) * view.itemsize
+        return original(x, **(k | {"offset": further} if view.itemsize == 2 and further < view.nbytes else k))
+
+    return altered(torch, "frombuffer", alter)
+
+
+@falsifies(f"{AREA}.item-gives-number")
+def a_long_integer_with_a_dimension_goes_through_a_double():
+    """item of int64 with a dimension gives the nearest number that float64 holds."""
+    return altered(
+        torch.Tensor, "item",
+        then(lambda n, self: int(float(n)) if self.dtype is torch.int64 and self.dim() and abs(n) < 2**62 else n),
     )  # fmt: skip
