@@ -132,6 +132,7 @@ ONE, TWO = Strided("int64", (), (1,)), Strided("int32", (), (2,))
 BASIC: tuple[tuple[tuple[int, ...], tuple[Any, ...]], ...] = (
     ((), (Ellipsis,)),
     ((), ()),
+    ((2, 3), ()),
     ((0,), (EVERY,)),
     ((1,), (0,)),
     ((17,), (-1,)),
@@ -204,6 +205,9 @@ ADVANCED: tuple[tuple[tuple[int, ...], tuple[Any, ...]], ...] = (
     ((2, 3), (long_index(1, 0), slice(1, None))),
     ((2, 3), (mask((2,), True, True), mask((3,), True, False, True))),
     ((2, 3), (None, mask((2,), False, True))),
+    ((2, 3, 4), (Ellipsis, mask((4,), False, True, True, False))),
+    ((2, 3), (1, mask((3,), True, False, True))),
+    ((2, 3), (mask((), True),)),
     ((3, 4), (Strided("int64", (2, 2), (0, 2, 1, 0)), Strided("int64", (2, 2), (3, 0, -1, 1)))),
 )
 # Index tensors of int32.

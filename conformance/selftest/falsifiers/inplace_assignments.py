@@ -95,6 +95,30 @@ def a_number_with_a_fraction_is_rounded_down() -> AbstractContextManager[Any]:
     return patched(torch.Tensor, "__setitem__", make)
 
 
+@falsifies(BASIC)
+def an_index_without_a_part_writes_nothing() -> AbstractContextManager[Any]:
+    """x[()] = v writes nothing to a matrix."""
+    return lost(lambda x, parts, v: not parts and x.dim() > 1)
+
+
+@falsifies(ADVANCED)
+def a_mask_behind_an_ellipsis_writes_nothing() -> AbstractContextManager[Any]:
+    """x[..., mask] = v writes nothing."""
+    return lost(lambda x, parts, v: len(parts) == 2 and parts[0] is Ellipsis and is_mask(parts[1]))
+
+
+@falsifies(ADVANCED)
+def a_mask_behind_an_integer_writes_nothing() -> AbstractContextManager[Any]:
+    """x[1, mask] = v writes nothing."""
+    return lost(lambda x, parts, v: len(parts) == 2 and isinstance(parts[0], int) and is_mask(parts[1]))
+
+
+@falsifies(ADVANCED)
+def a_mask_without_dimensions_writes_nothing() -> AbstractContextManager[Any]:
+    """x[torch.tensor(True)] = v writes nothing to a matrix."""
+    return lost(lambda x, parts, v: x.dim() > 1 and len(parts) == 1 and is_mask(parts[0]) and not parts[0].dim())
+
+
 @falsifies(ADVANCED)
 def a_list_of_bools_is_read_as_numbers() -> AbstractContextManager[Any]:
     """x[[True, False]] = v writes what x[[1, 0]] = v does, where the list stands alone."""
