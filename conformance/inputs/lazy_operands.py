@@ -109,8 +109,14 @@ def _candidates(cell: Cell) -> list[Call]:
     row, device = cell.subject, cell.target.device
     known = [call for call in corners_of(row, device) if call.reference is not None and _able(call.self_)]
     shown = [call for call in known if 1 < call.self_.array.size < 100 and call.kind == "ordinary"]
+    if row.kind == "matrix":  # of whose many sizes few are shown with such numbers
+        shown += [call for call in known if call.self_.array.size > 1 and call.kind == "special" and _summed(call)]
     single = [call for call in known if call.self_.array.size == 1]
     return [*spread(shown, FEW_LAZY, _lazy_traits), *spread(single, 4, _lazy_traits)]
+
+
+def _summed(call: Call) -> bool:
+    return all(plan.array.size for plan in call.args if isinstance(plan, Strided))
 
 
 def _lazy_traits(call: Call) -> list[Any]:

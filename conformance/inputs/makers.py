@@ -157,7 +157,7 @@ def _argument(
 
 
 _FITTING = {
-    **dict.fromkeys(("any", "finite", "moderate", "not-nan", "not-lowest", "rounding"), "coarse"),
+    **dict.fromkeys(("any", "finite", "long", "moderate", "not-nan", "not-lowest", "rounding"), "coarse"),
     "nonzero": "coarse-nonzero", "rounding-divisor": "coarse-nonzero",
 }  # fmt: skip
 

@@ -18,6 +18,8 @@ KINDS = ("ordinary", "special", "zeros")
 
 LOWEST = frozenset(-(2 ** (bits - 1)) for bits in (8, 16, 32, 64))
 
+LONG = 94906267  # its square is odd and above 2 ** 53
+
 # A domain says which values a subject's operand may take; NaN passes only where ``any`` says so.
 DOMAINS: dict[str, Callable[[Any], bool]] = {
     "any": lambda x: True,
@@ -33,6 +35,8 @@ DOMAINS: dict[str, Callable[[Any], bool]] = {
     "small-positive": lambda x: 2**-10 <= x <= 8,
     "small-complex": lambda x: bool(np.isfinite(x)) and x.imag == 0 and 0 <= x.real <= 6,
     "coarse": lambda x: bool(np.isfinite(x)) and abs(x) <= 8 and _whole(16 * x),
+    # sums of a few products of such integers fit int64, and no double holds them
+    "long": lambda x: abs(x) <= 8 or x == LONG,
     "moderate": lambda x: not np.isfinite(x) or (abs(x) <= 8 and _whole(16 * x)),
     "coarse-positive": lambda x: 0 < x <= 8 and _whole(16 * x),
     "coarse-nonzero": lambda x: bool(np.isfinite(x)) and 0 < abs(x) <= 8 and _whole(16 * x),
@@ -67,7 +71,7 @@ _TYPICAL: dict[str, tuple[Any, ...]] = {
 }
 
 # Its square is no double, nor is the number after a power of two; both fit the type.
-_BEYOND_DOUBLE = {"int64": (94906267, 2**53 + 1)}
+_BEYOND_DOUBLE = {"int64": (LONG, 2**53 + 1)}
 
 
 def _whole(x: Any) -> bool:

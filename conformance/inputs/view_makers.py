@@ -88,7 +88,7 @@ metadata_factors, metadata_call = unary_factors, unary_call
 
 def python_factors(row: Operator, wide: bool) -> Factors:
     """Shape, layout, values, and how the operands broadcast."""
-    return shapes_of(row, wide), DISJOINT, ("ordinary",), ("same", "lower-rank", "one", "0-d")
+    return shapes_of(row, wide), DISJOINT, ("ordinary", "special"), ("same", "lower-rank", "one", "0-d")
 
 
 def python_call(row: Operator, choice: Sequence[Any], plans: Any) -> Call:

@@ -1,4 +1,4 @@
-"""Breaks for values and outs that are rarely met: scalars of NumPy, values that require grad, lazy outs."""
+"""Breaks for values and outs that are rarely met: NumPy scalars, values that require grad, lazy ones, long integers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from conformance.selftest.falsifiers.inplace_indexed import AREA, strided
+from conformance.selftest.falsifiers.inplace_indexed import AREA, instead, strided
 from conformance.selftest.falsifiers.inplace_outs import with_out
 from conformance.selftest.falsifying import falsifies, patched
 
@@ -85,3 +85,64 @@ def bytes_saturate_under_a_negative_factor() -> AbstractContextManager[Any]:
         return sub_
 
     return patched(torch.Tensor, "sub_", broken)
+
+
+def through_doubles(name: str) -> AbstractContextManager[Any]:
+    """A method that computes what it does to int64 in float64."""
+
+    def other(original: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.dtype is not torch.int64:
+            return original(self, *args, **kwargs)
+        given = [x.double() if isinstance(x, torch.Tensor) and x.dtype is torch.int64 else x for x in args]
+        return self.copy_(original(self.double(), *given, **kwargs))
+
+    return instead(name, other)
+
+
+@falsifies(f"{AREA}.computes-the-documented-values", subject="addmm_")
+def a_matrix_product_of_long_integers_is_one_of_doubles() -> AbstractContextManager[Any]:
+    """addmm_ of int64 computes in float64."""
+    return through_doubles("addmm_")
+
+
+@falsifies(f"{AREA}.computes-the-documented-values", subject="addr_")
+def an_outer_product_of_long_integers_is_one_of_doubles() -> AbstractContextManager[Any]:
+    """addr_ of int64 computes in float64."""
+    return through_doubles("addr_")
+
+
+@falsifies(f"{AREA}.computes-the-documented-values", subject="addcmul_")
+def a_product_of_long_integers_is_added_as_a_double() -> AbstractContextManager[Any]:
+    """addcmul_ of int64 computes in float64."""
+    return through_doubles("addcmul_")
+
+
+@falsifies(f"{AREA}.computes-the-documented-values", subject="map_")
+def a_function_of_long_integers_is_stored_as_a_single() -> AbstractContextManager[Any]:
+    """map_ of int64 stores what float32 holds of the function's values."""
+
+    def other(original: Any, self: Any, tensor: Any, function: Any) -> Any:
+        found = original(self, tensor, function)
+        return self.copy_(self.float()) if self.dtype is torch.int64 else found
+
+    return instead("map_", other)
+
+
+@falsifies(f"{AREA}.lazy-operand-is-read-as-its-numbers", subject="baddbmm_")
+def the_second_batch_is_not_conjugated() -> AbstractContextManager[Any]:
+    """baddbmm_ by a second batch that is conjugated lazily multiplies by what lies in memory."""
+
+    def other(original: Any, self: Any, first: Any, second: Any, **kwargs: Any) -> Any:
+        return original(self, first, second.conj() if second.is_conj() else second, **kwargs)
+
+    return instead("baddbmm_", other)
+
+
+@falsifies(f"{AREA}.lazy-operand-is-read-as-its-numbers", subject="fill_")
+def a_conjugated_value_is_filled_in_as_it_lies() -> AbstractContextManager[Any]:
+    """fill_ with a value that is conjugated lazily fills in what lies in memory."""
+
+    def other(original: Any, self: Any, value: Any) -> Any:
+        return original(self, value.conj() if isinstance(value, torch.Tensor) and value.is_conj() else value)
+
+    return instead("fill_", other)
