@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ from conformance.inputs import (
 from conformance.inputs.collated_pools import CollatedPool
 from conformance.inputs.failing_pools import Failing, Failure, Late
 from conformance.inputs.killed_pools import Killed
-from conformance.inputs.loader_streams import Falsy
+from conformance.inputs.loader_streams import Endless, Falsy
 from conformance.inputs.loaders import Loading
 from conformance.inputs.parcels import Parcels, ParcelSeen
 from conformance.inputs.pinned_pools import Pinned
@@ -100,6 +101,14 @@ def test_workers_load_what_is_asked_for(case: Loading) -> None:
     expected = [loader_model.plain_batch(case, yielded.keys) for yielded in loader_model.epoch(case)]
     found = in_a_main_process("an epoch", pool_programs.load_plainly, case)
     expect.equal(expected, found, f"batches with {case.workers} workers")
+
+
+@cases(loader_streams.endless_samplers_of_workers)
+def test_workers_need_no_length(case: Endless) -> None:
+    """With workers too a map-style dataset and a sampler or batch_sampler need no length, and the latter no end."""
+    keys = range(case.drawn * (case.batch_size or 1))
+    found = in_a_main_process("the first batches", pool_programs.draw_endless, case)
+    expect.equal(loader_model.batches_of(keys, case.batch_size, False), found, "the first batches")
 
 
 @cases(loader_streams.falsy_samples_in_workers)
@@ -329,7 +338,9 @@ def test_epochs_have_seeds_of_their_own(case: Pool) -> None:
 @cases(pool_sources.reproduced_pools)
 def test_one_seed_gives_one_run(case: Pool) -> None:
     """For one seed of the main process, or of the generator given, two runs load and draw the same in each worker."""
-    first, second = (pool_model.run_in_short(run_of(case)) for _ in range(2))
+    # of a generator that is given all follows, whatever the main process was seeded with
+    again = case if case.own_seed is None else replace(case, seed=case.seed + 1)
+    first, second = (pool_model.run_in_short(run_of(pool)) for pool in (case, again))
     for epoch, (one, two) in enumerate(zip(first, second, strict=True)):
         expect.equal(one, two, f"batches, and the draws of each worker, in epoch {epoch}")
 

@@ -121,6 +121,7 @@ def collated_pools(cell: Cell) -> Inputs:
             pooled(LAID, 9, workers=1),
             pooled(DERIVED, 4, batch_size=1),
             pooled(EVERYTHING, 3, batch_size=None),
+            pooled(box("pair", VECTOR, STR), 2, batch_size=None, workers=1),
         ]
     )
 

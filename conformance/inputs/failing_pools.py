@@ -305,6 +305,7 @@ def failing_datasets(cell: Cell) -> Inputs:
             Failing("StopIteration", 2), Failing("MessageError", 4, pool=STREAM), Failing("IndexError", 0, pool=STREAM),
             Failing("NotImplementedError", 2, pool=Pool(1, 3, None, persistent=True)),
             Failing("FileNotFoundError", 4, pool=Pool(3, 5, 2)), Failing("ValueError", 1, "iter", STREAM),
+            Failing("ValueError", 2, pool=Pool(1, 3, None, "stream")),
         ]
     )  # fmt: skip
 
@@ -382,5 +383,5 @@ def survived_failures(cell: Cell) -> Inputs:
 
 
 def late_samples(cell: Cell) -> Inputs:
-    """The first batch late, a later one of an iterable-style dataset, the last, which is in the second epoch."""
-    return Inputs([Late(0), Late(4, Pool(3, 7, 1, "sharded")), Late(4, Pool(2, 5, 2, persistent=True, epochs=2))])
+    """The first batch late, a later sample of an iterable-style dataset, the last batch, in the second epoch."""
+    return Inputs([Late(0), Late(4, Pool(3, 7, None, "sharded")), Late(4, Pool(2, 5, 2, persistent=True, epochs=2))])

@@ -19,7 +19,7 @@ from conformance.inputs import pool_listings
 from conformance.inputs.failing_pools import STREAM, Failure, run_to_failure
 from conformance.inputs.pool_endings import CHECKED
 from conformance.inputs.pools import Pool
-from conformance.inputs.witnesses import Journal
+from conformance.inputs.witnesses import HELD, Journal
 from conformance.oracles.processes import child_processes
 
 if TYPE_CHECKING:
@@ -31,11 +31,15 @@ __all__ = ["Killed", "Pool"]
 
 @dataclass(frozen=True)
 class Killed:
-    """A pool in which the worker that loads a sample ends, by a signal or by leaving with a status."""
+    """A pool in which the worker that loads a sample ends, by a signal or by leaving with a status.
+
+    A ``timeout`` of the loader is one that nothing takes.
+    """
 
     ways: tuple[str, ...]
     at: int = 2
     pool: Pool = field(default_factory=Pool)
+    timeout: float = 0
 
     def facets(self) -> dict[str, Any]:
         """What evidence counts of this case."""
@@ -67,7 +71,8 @@ def lose_a_worker(case: Killed, way: str) -> Failure:
     """One epoch, and the children that are left after it."""
     if way == "0":
         look_often()
-    found = run_to_failure(case.pool.build(Journal(), partial(end_this_process, way, case.at)))
+    ended = partial(end_this_process, way, case.at)
+    found = run_to_failure(case.pool.build(Journal(), ended, timeout=case.timeout))
     found.children = child_processes()
     return found
 
@@ -90,5 +95,6 @@ def killed_workers(cell: Cell) -> Inputs:
             Killed(("SIGKILL", "SIGTERM", "SIGSEGV", "3", "0"), 2),
             Killed(("SIGABRT",), 6, Pool(3, 7, 1)),
             Killed(("SIGKILL",), 4, STREAM),
+            Killed(("SIGKILL",), timeout=HELD),
         ]
     )

@@ -31,11 +31,15 @@ class EndlessStream(torch.utils.data.IterableDataset):  # type: ignore[misc]
         return count()
 
 
-class EndlessMap(torch.utils.data.Dataset):  # type: ignore[misc]
-    """Any integer as it is."""
+class UncountedMap(torch.utils.data.Dataset):  # type: ignore[misc]
+    """Any integer as it is, and no length."""
 
     def __getitem__(self, key: int) -> int:
         return key
+
+
+class EndlessMap(UncountedMap):
+    """Any integer as it is, and a length that leads astray."""
 
     def __len__(self) -> int:
         return 3
@@ -109,36 +113,46 @@ class Falsy:
 
 @dataclass(frozen=True)
 class Endless:
-    """A loader over an endless stream, or by an endless sampler, of which some batches are drawn."""
+    """A loader over an endless stream, or by an endless sampler, of which some batches are drawn.
+
+    Where there are workers, a map-style dataset has no length.
+    """
 
     kind: str
     batch_size: int | None
     drop_last: bool
     drawn: int
+    workers: int = 0
 
     def build(self) -> Any:
         """The loader."""
+        keyed: Any = UncountedMap() if self.workers else EndlessMap()
+        common: dict[str, Any] = {"collate_fn": listed_samples, "num_workers": self.workers}
         if self.kind == "batch_sampler":
-            batches = EndlessBatches(self.batch_size or 1)
-            return torch.utils.data.DataLoader(EndlessMap(), batch_sampler=batches, collate_fn=listed_samples)
-        dataset, more = (EndlessStream(), {}) if self.kind == "stream" else (EndlessMap(), {"sampler": EndlessStream()})
+            return torch.utils.data.DataLoader(keyed, batch_sampler=EndlessBatches(self.batch_size or 1), **common)
+        dataset, more = (EndlessStream(), {}) if self.kind == "stream" else (keyed, {"sampler": EndlessStream()})
         options: dict[str, Any] = {"batch_size": self.batch_size, "drop_last": self.drop_last, **more}
-        return torch.utils.data.DataLoader(dataset, collate_fn=listed_samples, **options)
+        return torch.utils.data.DataLoader(dataset, **options, **common)
 
     def facets(self) -> dict[str, Any]:
         """What evidence counts of this case."""
-        return {"endless": self.kind, "batching": f"batch_size={self.batch_size}"}
+        return {"endless": self.kind, "batching": f"batch_size={self.batch_size}", "workers": str(self.workers)}
 
     def code(self) -> str:
         """The loader in plain torch."""
-        kinds: dict[str, list[type]] = {"stream": [EndlessStream], "sampler": [EndlessMap, EndlessStream]}
+        keyed: list[type] = [UncountedMap] if self.workers else [UncountedMap, EndlessMap]
+        kinds: dict[str, list[type]] = {"stream": [EndlessStream], "sampler": [*keyed, EndlessStream]}
         options = {
             "batch_sampler": [f"batch_sampler=EndlessBatches({self.batch_size})"],
             "sampler": [f"batch_size={self.batch_size}", f"drop_last={self.drop_last}", "sampler=EndlessStream()"],
         }.get(self.kind, [f"batch_size={self.batch_size}", f"drop_last={self.drop_last}"])
         return data_listings.program(
-            *data_listings.needed(kinds.get(self.kind, [EndlessMap, EndlessBatches])),
-            data_listings.loader("EndlessStream()" if self.kind == "stream" else "EndlessMap()", *options),
+            *data_listings.needed(kinds.get(self.kind, [*keyed, EndlessBatches])),
+            data_listings.loader(
+                "EndlessStream()" if self.kind == "stream" else f"{keyed[-1].__name__}()",
+                *options,
+                f"num_workers={self.workers}" if self.workers else "",
+            ),
             data_listings.several(self.drawn),
         )
 
@@ -156,6 +170,11 @@ def endless_samplers(cell: Cell) -> Inputs:
 def _endless(kind: str) -> Inputs:
     return Inputs([Endless(kind, size, drop and size is not None, drawn) for size in (None, 1, 3)
                    for drop in (False, True) for drawn in (1, 4)])  # fmt: skip
+
+
+def endless_samplers_of_workers(cell: Cell) -> Inputs:
+    """An endless sampler and an endless batch sampler of two workers, over what has no length."""
+    return Inputs([Endless("sampler", 3, False, 4, workers=2), Endless("batch_sampler", 2, False, 3, workers=2)])
 
 
 def falsy_samples(cell: Cell) -> Inputs:

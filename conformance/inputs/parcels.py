@@ -109,7 +109,7 @@ def send_parcels(case: Parcels) -> tuple[list[ParcelSeen], list[ParcelSeen]]:
 
 
 def tensor_parcels(cell: Cell) -> Inputs:
-    """Every element type and every form, by each sharing strategy; leaves that require gradients, and parameters."""
+    """Every element type and form, by each sharing strategy; leaves, parameters, and a tensor of many elements."""
     forms = (*TENSOR_FORMS, *REPEATED)
     plans = tuple(
         make_tensor("cpu", ALL[number % len(ALL)], forms[number % len(forms)], "special")
@@ -118,8 +118,10 @@ def tensor_parcels(cell: Cell) -> Inputs:
     strategies = [name for name in STRATEGIES if name in torch.multiprocessing.get_all_sharing_strategies()]
     floats = tuple(plan for plan in plans if plan.dtype in ("float32", "float64", "complex64", "bfloat16"))
     flags = ("x.requires_grad_()", "torch.nn.Parameter(x)")
+    large = Parcels(floats[:1], expression="x.flatten()[:1].repeat(150_000)")
     return Inputs(
         [
+            large,
             *(Parcels(plans, strategy) for strategy in strategies),
             *(Parcels(floats[number::2], expression=flag) for number, flag in enumerate(flags)),
         ]

@@ -132,7 +132,8 @@ def ended_process(way: str, process: str = "os.getpid()") -> str:
 def killed(case: Any) -> str:
     """A pool one worker of which ends at a sample."""
     before = [f"if key == {case.at}:", f"    {ended_process(case.ways[0])}"]
-    return pool(unwatched(case.pool), UNTIL_IT_RAISES, CHILDREN, imports=["os", "signal"], before=before)
+    others: dict[str, Any] = {"timeout": repr(case.timeout)} if case.timeout else {}
+    return pool(unwatched(case.pool), UNTIL_IT_RAISES, CHILDREN, imports=["os", "signal"], before=before, **others)
 
 
 def overtaken(case: Any) -> str:

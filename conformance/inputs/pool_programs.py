@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from conformance.inputs import data_listings, pool_listings
-from conformance.inputs.loader_streams import Falsy
+from conformance.inputs.loader_streams import Endless, Falsy
 from conformance.inputs.loaders import Loading
 from conformance.inputs.pools import Pool
 from conformance.inputs.witnesses import HELD, Gate, Journal, WatchedSampler
@@ -133,6 +133,11 @@ def take_in_turns(case: Pool) -> tuple[list[list[Any]], list[int], list[dict[str
             else:
                 found[number].append(batch)
     return found, processes, journal.notes()
+
+
+def draw_endless(case: Endless) -> list[Any]:
+    """The first batches."""
+    return [batch for _, batch in islice(case.build(), case.drawn)]
 
 
 def load_falsy(case: Falsy) -> list[str]:

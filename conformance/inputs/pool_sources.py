@@ -57,9 +57,9 @@ def few_pools(cell: Cell) -> Inputs:
 
 
 def told_pools(cell: Cell) -> Inputs:
-    """The same, and pools whose workers are kept for a second epoch."""
+    """The same, pools whose workers are kept for a second epoch, and one of many workers."""
     kept = (Pool(workers=3, size=7, persistent=True, epochs=2), Pool(style="sharded", persistent=True, epochs=2))
-    return Inputs([*FEW_POOLS, *kept])
+    return Inputs([*FEW_POOLS, *kept, Pool(workers=6, size=6, batch_size=1)])
 
 
 def bare_pools(cell: Cell) -> Inputs:
@@ -211,6 +211,8 @@ LOADINGS = (
     Loading(workers=2, size=5, order=BATCH_SAMPLER, keys=((4, 0), (), (1,), (3, 2, 1)), collate="list"),
     Loading(workers=1, size=0, batch_size=2),
     Loading(workers=4, size=9, batch_size=1, form="text", collate="list"),
+    Loading(workers=2, size=300, batch_size=1, collate="list"),  # more batches than a byte counts
+    Loading(workers=1, size=300, batch_size=300, collate="list"),
 )
 
 
@@ -267,6 +269,7 @@ def unordered_pools(cell: Cell) -> Inputs:
     pools = [
         Pool(style="sharded", workers=3, size=5, batch_size=1, in_order=False),
         Pool(style="stream", size=3, prefetch=1, in_order=False),
+        Pool(batch_size=None, in_order=False),
         Pool(size=9, batch_size=1, persistent=True, epochs=3, taken=2, in_order=False),
         Pool(style="sharded", size=5, batch_size=1, persistent=True, epochs=3, taken=3, in_order=False),
     ]
