@@ -104,7 +104,9 @@ def tensor_batches(cell: Cell) -> Inputs:
     layouts = ("contiguous", "transposed", "stepped", "offset", "expanded", "sliced", "channels_last")
     plain = [("tensor", *row) for row in covering(COLLATED_TYPES, LEAF_SHAPES, layouts)]
     lazy = covering(tuple(LAZY_LEAVES), family("complex"), LEAF_SHAPES, layouts)
-    return _on_device(cell, _batches([*plain, *lazy]))
+    found = _batches([*plain, *lazy])
+    many = planted_batch(("tensor", "int64", (2,), "contiguous"), 300)  # more than a byte counts
+    return _on_device(cell, Inputs([*found.corners, many], found.samples))
 
 
 def _on_device(cell: Cell, inputs: Inputs) -> Inputs:
@@ -280,7 +282,7 @@ def drawn_templates(leaves: tuple[Leaf, ...], kinds: tuple[str, ...]) -> Any:
 
 
 def nested_batches(cell: Cell) -> Inputs:
-    """Three containers deep, each kind in each kind in each kind."""
+    """Three containers deep, each kind in each kind in each kind, and each kind around two rounds of all."""
     from hypothesis import strategies as st
 
     rows = covering(PUBLIC_KINDS, PUBLIC_KINDS, PUBLIC_KINDS, LEAVES, LEAVES, BATCH_COUNTS)
@@ -289,6 +291,11 @@ def nested_batches(cell: Cell) -> Inputs:
         deepest = _filled(inner, first, second)
         corners.append(planted_batch(_filled(outer, _filled(middle, second, deepest), first), count, turn))
         corners.append(planted_batch(_filled(outer, second, _filled(middle, deepest, deepest)), count, turn + 1))
+    for turn, kind in enumerate(PUBLIC_KINDS):
+        deep: Any = box("list", VECTOR, INT)
+        for outer in (*PUBLIC_KINDS * 2, kind):
+            deep = _filled(outer, deep, STR)
+        corners.append(planted_batch(deep, 2, turn))
     drawn = st.builds(planted_batch, drawn_templates(LEAVES, PUBLIC_KINDS), st.integers(1, 5), st.integers(0, 20))
     return Inputs(corners, drawn)
 

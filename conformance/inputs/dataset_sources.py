@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # Empty parts at the front, in the middle, at the end and side by side; parts of one sample.
 PART_SIZES = (
     (3,), (1, 1), (2, 3), (3, 1, 2), (0, 2), (2, 0), (1, 0, 2), (0, 0, 1), (2, 0, 0, 3), (1, 0, 1, 0), (4, 1, 0, 2, 3),
-    (0,), (0, 0), (17, 16), (1, 1, 1, 1, 1, 1, 1),
+    (0,), (0, 0), (17, 16), (1, 1, 1, 1, 1, 1, 1), (70, 80),
 )  # fmt: skip
 
 

@@ -116,7 +116,8 @@ def any_number(size: int) -> list[Any]:
 
 def permutations(cell: Cell) -> Inputs:
     """Without replacement, as many as there are."""
-    return _random_draws(False, all_of_them)
+    found = _random_draws(False, all_of_them)
+    return Inputs([*found.corners, RandomDraw(1100, False)], found.samples)
 
 
 def partial_draws(cell: Cell) -> Inputs:

@@ -211,7 +211,8 @@ def shardings(
         st.sampled_from([None, 2]),
     )
     drawn = st.builds(Sharding, st.integers(0, 40), st.integers(1, 9), *flags)
-    return Inputs([Sharding(*row) for row in rows], drawn)
+    many = [Sharding(100, 33, shuffles[-1], drop) for drop in drops]
+    return Inputs([*(Sharding(*row) for row in rows), *many], drawn)
 
 
 def padded_shardings(cell: Cell) -> Inputs:

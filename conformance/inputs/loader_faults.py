@@ -50,9 +50,15 @@ class FaultySamples(MapSamples):
 
 
 class FaultyBulks(FaultySamples):
-    """The same for batches."""
+    """A map-style dataset that raises at the batch with one key, and has each sample by itself."""
+
+    def __init__(self, size: int, at: int, error: BaseException) -> None:
+        super().__init__(size, -1, error)
+        self.missing = at
 
     def __getitems__(self, keys: list[int]) -> list[Any]:
+        if self.missing in keys:
+            raise self.error
         return [self[key] for key in keys]
 
 
@@ -130,6 +136,8 @@ class FaultyLoading:
         """The name of the function in which the exception is raised."""
         if self.place == "collate_fn":
             return "__call__"
+        if self.place == "__getitems__":
+            return "__getitems__"
         return "__iter__" if self.place == "sampler" or self.style == "iterable" else "__getitem__"
 
     @property
@@ -151,11 +159,12 @@ class FaultyLoading:
     def code(self) -> str:
         """The loader in plain torch."""
         faults = {place: self.fault if place == self.place else "" for place in FAULT_PLACES}
-        item = data_listings.raising("key", self.at, faults["dataset"] or faults["__getitems__"])
+        item = data_listings.raising("key", self.at, faults["dataset"])
         if self.style == "iterable":
             dataset = data_listings.streamed(self.size, "3 * key + 1", *item)
         else:
-            bulk = data_listings.method("__getitems__(self, keys)", "return [self[key] for key in keys]")
+            missing = [f"if {self.at} in keys:", f"    raise {self.fault}"]
+            bulk = data_listings.method("__getitems__(self, keys)", *missing, "return [self[key] for key in keys]")
             more = [bulk] if self.place == "__getitems__" else []
             dataset = data_listings.mapped(self.size, "3 * key + 1", *item, more=more)
         options = [f"batch_size={self.batch_size}", "collate_fn=collate"]

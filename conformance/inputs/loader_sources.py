@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 LOADED_SIZES = (0, 1, 2, 3, 5, 6, 7, 12)
 LOADED_BATCHES = (1, 2, 3, 4, 7)
 COLLATES = ("default", "listed")
+MANY = 300  # samples, batches of one, or a batch: more than a byte counts
 # Keys that a sampler yields: none, one, all, some twice, backwards; and batches of them, empty ones too.
 SAMPLED_KEYS: tuple[tuple[int, ...], ...] = ((), (4,), (0, 1, 2, 3, 4), (2, 2, 0, 4, 2, 1), (4, 3, 2, 1, 0), (1, 3, 0))
 SAMPLED_BATCHES: tuple[tuple[tuple[int, ...], ...], ...] = (
@@ -66,11 +67,12 @@ def _batched_of(style: str) -> Inputs:
     from hypothesis import strategies as st
 
     rest = ((False, True), FORMS, COLLATES)
-    return _inputs(
+    found = _inputs(
         _batched,
         ((style,), LOADED_SIZES, LOADED_BATCHES, *rest),
         ((style,), st.integers(0, 40), st.integers(1, 12), *rest),
     )
+    return Inputs([*found.corners, *(Loading(style, "number", MANY, size) for size in (1, MANY))], found.samples)
 
 
 def unsaid_batches(cell: Cell) -> Inputs:
@@ -125,9 +127,8 @@ def converted_singles(cell: Cell) -> Inputs:
 def _singles_of(styles: tuple[str, ...], collates: tuple[str, ...]) -> Inputs:
     from hypothesis import strategies as st
 
-    return _inputs(
-        _single, (styles, LOADED_SIZES, FORMS, collates), (styles, st.integers(0, 20), FORMS, collates)
-    )  # fmt: skip
+    found = _inputs(_single, (styles, LOADED_SIZES, FORMS, collates), (styles, st.integers(0, 20), FORMS, collates))
+    return Inputs([*found.corners, *(_single(style, MANY, "number", collates[0]) for style in styles)], found.samples)
 
 
 def any_loadings(cell: Cell) -> Inputs:
@@ -216,7 +217,7 @@ def sized_streams(cell: Cell) -> Inputs:
     from hypothesis import strategies as st
 
     rest = ((None, *LOADED_BATCHES), (False, True), (0, 0, 1, 2))
-    return _inputs(_sized_stream, (LOADED_SIZES, *rest), (st.integers(0, 99), *rest))
+    return _inputs(_sized_stream, ((*LOADED_SIZES, 1001, 2**31 + 1), *rest), (st.integers(0, 99), *rest))
 
 
 def _sized_stream(size: int, batch_size: int | None, drop_last: bool, workers: int) -> Loading:

@@ -77,6 +77,7 @@ class RandomSplit:
 SPLIT_LENGTHS = (
     (5,), (2, 3), (3, 2), (1, 1), (0, 4), (4, 0), (2, 0, 3), (0, 0, 7), (7, 0, 0), (0,), (0, 0), (1, 2, 3), (3, 2, 1),
     (1, 0, 1, 0, 1), (5, 5, 5), (33,), (16, 17), (1, 31, 1), (1, 1, 1, 1, 1, 1, 1), (64, 65), (100, 0, 1), (50, 25, 24),
+    (200, 150), (2,) * 20,
 )  # fmt: skip
 
 # Fractions of which no product with a size has to be rounded, and decimal ones as people write them.
