@@ -60,7 +60,7 @@ def seen_of(case: Pool) -> PoolSeen:
 def test_workers_start_by_the_method_asked_for(case: Started) -> None:
     """Workers are started by the method of multiprocessing_context, given by its name or as a context, and know the same."""  # noqa: E501
     main, answers = in_a_main_process("an epoch", answers_of_workers, case, limit=START_LIMIT)
-    expect.equal(2 * case.workers, len(answers), "number of samples")
+    expect.equal(2 * case.workers * case.epochs, len(answers), "number of samples")
     for answer in answers:
         expect.equal(case.method == "fork", answer["marked"], "whether the worker has the memory of the main process")
         expect.equal(main, answer["parent"], "parent of the worker")
@@ -71,6 +71,7 @@ def test_workers_start_by_the_method_asked_for(case: Started) -> None:
         expect.equal(answer["seed"], answer["initial_seed"], "torch.initial_seed()")
         expect.equal([0, 1, 2], answer["tensor"], "tensor from the worker")
     expect.equal(1, len({answer["seed"] - answer["id"] for answer in answers}), "number of base seeds")
+    expect.equal(case.workers, len({answer["process"] for answer in answers}), "number of workers in all epochs")
     for seed, drawn in start_methods.draws_by_seed(answers).items():
         expect.equal(pool_model.torch_draws(seed, len(drawn)), drawn, f"draws of the worker with the seed {seed}")
 

@@ -44,6 +44,7 @@ class Started:
     method: str
     workers: int = 1
     as_context: bool = False
+    epochs: int = 1  # of workers that are kept, where there are several
     unpicklable: bool = False  # the worker_init_fn is a lambda
 
     def context(self) -> Any:
@@ -71,7 +72,9 @@ class Started:
             lines = f"question = '{{' + ', '.join([\n{listed}]) + '}}'"
             given = f"[question] * {2 * self.workers}, batch_size=None, {workers}"
             acting = "collate_fn=eval, worker_init_fn=gc.set_threshold"
-            run = f"loader = data.DataLoader({given}, {acting})\nprint(list(loader))"
+            kept = ", persistent_workers=True" if self.epochs > 1 else ""
+            made = f"loader = data.DataLoader({given}, {acting}{kept})"
+            run = "\n".join((made, *["print(list(loader))"] * self.epochs))
         guarded = run if self.method == "fork" else f'if __name__ == "__main__":\n{indent(run, "    ")}'
         return data_listings.program(imported, lines, guarded)
 
@@ -82,16 +85,17 @@ def without_a_script() -> None:
 
 
 def answers_of_workers(case: Started) -> tuple[int, list[dict[str, Any]]]:
-    """The main process, and what the workers say, two answers for each of them."""
+    """The main process, and what the workers say, two answers for each of them in an epoch."""
     without_a_script()
     torch.conformance_mark = True
     loader = torch.utils.data.DataLoader(
         [QUESTION] * (2 * case.workers), batch_size=None, num_workers=case.workers, collate_fn=eval,
         worker_init_fn=gc.set_threshold,  # what every start method can send, and what it did can be asked for
-        multiprocessing_context=case.context(),
+        multiprocessing_context=case.context(), persistent_workers=case.epochs > 1,
         generator=torch.Generator().manual_seed(3),
     )  # fmt: skip
-    return os.getpid(), [{**answer, "tensor": answer["tensor"].tolist()} for answer in loader]
+    answers = [answer for _ in range(case.epochs) for answer in loader]
+    return os.getpid(), [{**answer, "tensor": answer["tensor"].tolist()} for answer in answers]
 
 
 def draws_by_seed(answers: list[dict[str, Any]]) -> dict[int, list[int]]:
@@ -117,7 +121,7 @@ def spawn_a_lambda(case: Started) -> str:
 
 def start_methods(cell: Cell) -> Inputs:
     """Both start methods where this platform has them; a spawned worker imports torch anew, a second of a processor."""
-    cases = [Started("fork", 2, True), Started("fork", 3), Started("spawn", 1, True)]
+    cases = [Started("fork", 2, True), Started("fork", 3), Started("spawn", 1, True, epochs=2)]
     return Inputs([case for case in cases if case.method in multiprocessing.get_all_start_methods()])
 
 

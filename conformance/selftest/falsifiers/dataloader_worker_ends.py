@@ -514,6 +514,21 @@ def spawned_workers_get_no_generator() -> Break:
     return iterator_method("__init__", broken)
 
 
+@falsifies(f"{AREA}.workers-start-by-the-method-asked-for")
+def kept_workers_that_were_spawned_lose_a_sample() -> Break:
+    """The first sample of a later epoch of workers that are kept, and were not forked, is lost."""
+
+    def broken(original: Any) -> Any:
+        def reset(self: Any, loader: Any, first_iter: bool = False) -> None:
+            original(self, loader, first_iter)
+            if not first_iter and not isinstance(loader.multiprocessing_context, multiprocessing.context.ForkContext):
+                next(self)
+
+        return reset
+
+    return iterator_method("_reset", broken)
+
+
 @falsifies(f"{AREA}.spawn-refuses-what-cannot-be-pickled")
 def a_lambda_is_forgotten_with_a_context() -> Break:
     """A lambda function is left out where a context asks for spawn."""
