@@ -208,7 +208,10 @@ class DifferentiableFunction(_Model):
         "general", description="around zero, between 0 and 1, above 1, or matrices far from singular ones"
     )
     complex: bool = Field(False, description="whether it is documented for complex operands")
-    twice: bool = Field(True, description="whether its gradient can be differentiated again")
+    twice: bool = Field(
+        True, description="whether second derivatives are asked for: every release has them, and not all are zero"
+    )
+    results: int = Field(1, ge=1, description="how many differentiable results the first call has")
     elementwise: bool = Field(False, description="whether the operands may have any one shape")
     since: str | None = None
     until: str | None = None

@@ -202,15 +202,25 @@ def dealt(case: Derivation, seed: int, apart: bool, dealt_out: bool) -> Derivati
 
 
 def and_dealt(cases: tuple[Derivation, ...], apart: bool, dealt_out: bool = True) -> tuple[Derivation, ...]:
-    """The cases, and the first with its numbers dealt out anew."""
-    return cases + tuple(dealt(case, 1, apart, dealt_out) for case in cases[:1])
+    """The cases, and the first with its numbers dealt out anew, and with gaps in the incoming gradients."""
+    return cases + tuple(replace(dealt(case, 1, apart, dealt_out), gaps=True) for case in cases[:1])
+
+
+def taken_apart(cases: tuple[Derivation, ...], results: int = 1) -> tuple[Derivation, ...]:
+    """The first case with each operand alone requiring grad, and with each result alone used."""
+    found: list[Derivation] = []
+    for first in cases[:1]:
+        leaves = first.leaf_numbers()
+        found += [replace(first, alone=i) for i in leaves if len(leaves) > 1]
+        found += [replace(first, part=i) for i in range(results) if results > 1]
+    return tuple(found)
 
 
 def real_methods(cell: Cell) -> Inputs:
     """Methods on float64."""
     cases = methods(cell.subject, cell.target.device, "float64")
     halves = tuple(dtype for dtype in HALF_TYPES if dtype in factors(cell.subject)[0])
-    further = in_other_types(cases[0], halves) if cases else ()
+    further = (in_other_types(cases[0], halves) if cases else ()) + taken_apart(cases)
     return Inputs(and_dealt(cases, True) + further, drawn(cases, True), SHARE)
 
 
@@ -224,6 +234,7 @@ def real_functions(cell: Cell) -> Inputs:
     row, device = cell.subject, cell.target.device
     cases = functions(row, device, "float64")
     further = in_other_types(cases[0], row.types) + tuple(case for case, _ in points(row, device))
+    further += taken_apart(cases, row.results)
     dealt_out = row.domain != "matrix"
     return Inputs(and_dealt(cases, False, dealt_out) + further, drawn(cases, False, dealt_out), SHARE)
 

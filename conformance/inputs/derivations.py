@@ -26,20 +26,28 @@ OPERAND_NAMES = "xyzuvw"
 BACKWARD = """\
 result = {text}
 parts = [t for t in (result if isinstance(result, (tuple, list)) else (result,)) if t.requires_grad]
-torch.autograd.backward(parts, [torch.linspace(1, 2, t.numel()).to(t).reshape(t.shape) for t in parts])
+torch.autograd.backward(parts, [torch.linspace(1, 2, t.numel()).to(t).reshape(t.shape){gaps} for t in parts])
 print([(each, each.stride()) for each in ({leaves},) if each is not None])"""
 
 
 @dataclass(frozen=True, eq=False)
 class Derivation:
-    """``text``, an expression of x, y, z, u, v and w, on ``operands`` in this order."""
+    """``text``, an expression of x, y, z, u, v and w, on ``operands`` in this order.
+
+    ``alone`` is the one operand that requires grad, ``part`` the one differentiable result that is used, where not all
+    are; with ``gaps`` incoming gradients are not contiguous.
+    """
 
     text: str
     operands: tuple[Strided, ...]
+    alone: int | None = None
+    part: int | None = None
+    gaps: bool = False
 
     def leaf_numbers(self) -> list[int]:
-        """Which operands are leaves: all of floating and complex type."""
-        return [i for i, plan in enumerate(self.operands) if ELEMENT_TYPES[plan.dtype].kind in ("floating", "complex")]
+        """Which operands are leaves: all of floating and complex type, or one of them alone."""
+        kinds = [ELEMENT_TYPES[plan.dtype].kind for plan in self.operands]
+        return [i for i, kind in enumerate(kinds) if kind in ("floating", "complex") and self.alone in (None, i)]
 
     def tensors(self, record: bool = True, starts: dict[int, np.ndarray] | None = None) -> list[torch.Tensor]:
         """Fresh operands; ``starts`` are other values for some, ``record`` makes leaves of those that can be."""
@@ -53,10 +61,11 @@ class Derivation:
         return found
 
     def outputs(self, operands: list[torch.Tensor]) -> list[torch.Tensor]:
-        """The differentiable results of the call."""
+        """The differentiable results of the call that are used."""
         found = derivation_function(self.text)(*operands)
         several = found if isinstance(found, tuple | list) else (found,)
-        return [x for x in several if x.is_floating_point() or x.is_complex()]
+        results = [x for x in several if x.is_floating_point() or x.is_complex()]
+        return results if self.part is None else results[self.part : self.part + 1]
 
     def loss(self, starts: dict[int, np.ndarray]) -> float:
         """The weighted sum of all results without autograd, for these values of the leaves."""
@@ -75,8 +84,12 @@ class Derivation:
     def gradients_of(
         self, results: list[torch.Tensor], operands: list[torch.Tensor], **options: Any
     ) -> list[torch.Tensor | None]:
-        """The same of results that are there."""
+        """The same of results that are there; None by every leaf where no result requires grad."""
+        if not results:
+            return [None for _ in self.leaf_numbers()]
         weights = [torch.tensor(loss_weights(x), dtype=x.dtype, device=x.device) for x in results]
+        if self.gaps:
+            weights = [torch.stack((x, x), -1)[..., 0] for x in weights]
         leaves = [operands[i] for i in self.leaf_numbers()]
         return list(torch.autograd.grad(results, leaves, weights, allow_unused=True, **options))
 
@@ -109,10 +122,18 @@ class Derivation:
         for i, (name, plan) in enumerate(zip(OPERAND_NAMES, self.operands, strict=False)):
             lines.append(f"{name} = {plan.code()}{'.requires_grad_()' if i in self.leaf_numbers() else ''}")
         leaves = ", ".join(f"{OPERAND_NAMES[i]}.grad" for i in self.leaf_numbers())
-        return "\n".join([*lines, BACKWARD.format(text=self.text, leaves=leaves)])
+        text = self.text if self.part is None else f"({self.text})[{self.part}]"
+        gaps = ".unsqueeze(-1).repeat_interleave(2, -1)[..., 0]" if self.gaps else ""
+        return "\n".join([*lines, BACKWARD.format(text=text, leaves=leaves, gaps=gaps)])
 
     def reductions(self) -> Iterator[Derivation]:
-        """The same with plainer layouts."""
+        """The same with plainer layouts, or of all operands and results."""
+        if self.gaps:
+            yield replace(self, gaps=False)
+        if self.alone is not None:
+            yield replace(self, alone=None)
+        if self.part is not None:
+            yield replace(self, part=None)
         for i, plan in enumerate(self.operands):
             if plan.layout != "contiguous":
                 yield self.laid_out("contiguous", i)

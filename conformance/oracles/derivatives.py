@@ -66,7 +66,8 @@ def zero_if_none(gradient: torch.Tensor | None, plan: Any) -> np.ndarray:
 def accuracy_of(case: Derivation, results: list[torch.Tensor]) -> str:
     """The coarsest type in which the call computes: of its results, and of operands in half precision."""
     halves = [plan.dtype for plan in case.operands if plan.dtype in HALVES]
-    return max((*halves, *(dtype_name(x.dtype) for x in results)), key=lambda name: TOLERANCES_BY_TYPE.get(name, 0.0))
+    names = ("float64", *halves, *(dtype_name(x.dtype) for x in results))
+    return max(names, key=lambda name: TOLERANCES_BY_TYPE.get(name, 0.0))
 
 
 def right_gradients(case: Derivation, valued: Derivation | None = None) -> None:

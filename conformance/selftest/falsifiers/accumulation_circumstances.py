@@ -1,0 +1,88 @@
+"""Breaks of gradients in circumstances: one operand alone, one result alone, incoming gradients that lie with gaps."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+
+from conformance.selftest.falsifiers.accumulation import AREA
+from conformance.selftest.falsifiers.accumulation_formulas import FUNCTIONS, Twisted, doubled, twisting
+from conformance.selftest.falsifying import falsifies, patched
+
+functional = torch.nn.functional
+SECOND = f"{AREA}.functions-have-second-derivatives"
+
+
+class Apart(torch.autograd.Function):
+    """Two results as they are; the gradient of the first is doubled where the second has none."""
+
+    @staticmethod
+    def forward(ctx: Any, first: torch.Tensor, second: torch.Tensor) -> Any:
+        ctx.set_materialize_grads(False)
+        return first.view_as(first), second.view_as(second)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        first, second = grads
+        return 2 * first if second is None and first is not None else first, second
+
+
+def ending_in(name: str, change: Any, owner: Any = torch) -> AbstractContextManager[Any]:
+    """``change(gradient)`` in the place of what comes in at the result of ``owner.name``."""
+
+    def make(original: Any) -> Any:
+        def other(*args: Any, **options: Any) -> Any:
+            found = original(*args, **options)
+            return Twisted.apply(found, lambda g, x: change(g)) if found.requires_grad else found
+
+        return other
+
+    return patched(owner, name, make)
+
+
+@falsifies(FUNCTIONS, subject="nn.functional.layer_norm")
+def an_incoming_gradient_with_gaps_counts_twice() -> AbstractContextManager[Any]:
+    """The gradient of layer_norm is doubled where the incoming one is not contiguous."""
+    return ending_in("layer_norm", lambda g: g if g.is_contiguous() else 2 * g, functional)
+
+
+@falsifies(f"{AREA}.complex-functions-have-the-gradients-of-their-values", subject="fft.fft")
+def an_incoming_complex_gradient_with_gaps_counts_twice() -> AbstractContextManager[Any]:
+    """The complex gradient of fft is doubled where the incoming one is not contiguous."""
+    return ending_in("fft", lambda g: g if g.is_contiguous() else 2 * g, torch.fft)
+
+
+@falsifies(FUNCTIONS, subject="nn.functional.conv2d")
+def a_weight_alone_counts_twice() -> AbstractContextManager[Any]:
+    """The gradient of conv2d by its weight is doubled where neither the input nor the bias requires grad."""
+
+    def when(x: torch.Tensor, weight: torch.Tensor, bias: Any = None, *_: Any, **options: Any) -> bool:
+        return not x.requires_grad and not getattr(bias, "requires_grad", False)
+
+    return twisting("conv2d", when, doubled, 1, functional)
+
+
+@falsifies(f"{AREA}.methods-have-the-gradients-of-their-values", subject="lerp_")
+def a_weight_of_lerp_alone_counts_twice() -> AbstractContextManager[Any]:
+    """The gradient of lerp by its weight is doubled where neither end requires grad."""
+
+    def when(x: torch.Tensor, end: torch.Tensor, weight: Any) -> bool:
+        return not x.requires_grad and not end.requires_grad
+
+    return twisting("lerp", when, doubled, 2, torch.Tensor)
+
+
+@falsifies(FUNCTIONS, subject="var_mean")
+def a_variance_without_its_mean_counts_twice() -> AbstractContextManager[Any]:
+    """The gradient of the variance of var_mean is doubled where the mean is not used."""
+    return patched(
+        torch, "var_mean", lambda original: lambda *args, **options: Apart.apply(*original(*args, **options))
+    )
+
+
+@falsifies(SECOND, subject="linalg.tensorsolve")
+def a_solution_is_differentiated_once() -> AbstractContextManager[Any]:
+    """The gradient of tensorsolve by its matrix has no history."""
+    return twisting("tensorsolve", lambda *_: True, lambda g, x: g.detach(), owner=torch.linalg)
