@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from conformance.engine.cells import Cell
 
 TROUBLES = ("root", "logarithm", "quotient", "masked root", "power")
+PASSES = ("backward", "inputs", "grad")
 SWITCHES = ("detect_anomaly", "set_detect_anomaly", "function")
 NESTINGS = (
     ("on",), ("on", "off"), ("off", "on"), ("on", "unchecked"), ("unchecked", "on"), ("on", "off", "unchecked"),
@@ -56,6 +57,8 @@ def troubled_forward_of_this_case(x: torch.Tensor, trouble: str) -> torch.Tensor
     if trouble == "raise":
         found: torch.Tensor = FailingBackward.apply(x)
         return found
+    if trouble == "infinite":
+        return (x - x.detach()).sqrt()
     return (x * 0).sqrt() if trouble == "root" else x * x * 0.5
 
 
@@ -79,37 +82,44 @@ def anomaly_detection(switch: str, mode: bool = True, check_nan: bool | None = N
 
 @dataclass(frozen=True, eq=False)
 class Anomaly:
-    """A ``trouble`` computed from ``plan`` and gone back through, under detection switched by ``switch``."""
+    """A ``trouble`` computed from ``plan`` and gone back through by ``entry``, detected by ``switch``."""
 
     plan: Strided
     trouble: str = "root"
     switch: str = "detect_anomaly"
     nesting: tuple[str, ...] = ()
+    entry: str = "backward"
 
     def pass_back(self) -> torch.Tensor:
         """Forward and backward; returns the leaf."""
         leaf = self.plan.build().requires_grad_()
         root = troubled_forward_of_this_case(leaf, self.trouble)
-        root.backward(torch.ones_like(root))
+        if self.entry == "grad":
+            (leaf.grad,) = torch.autograd.grad(root, leaf, torch.ones_like(root))
+        else:
+            root.backward(torch.ones_like(root), inputs=[leaf] if self.entry == "inputs" else None)
         return leaf
 
     def facets(self) -> dict[str, Any]:
         """What evidence counts of this case."""
-        return {**self.plan.facets(), "troubles": self.trouble, "switches": self.switch}
+        return {**self.plan.facets(), "troubles": self.trouble, "switches": self.switch, "entries": self.entry}
 
     def reductions(self) -> Iterator[Anomaly]:
-        """The same with a plainer tensor."""
+        """The same by backward itself, with a plainer tensor."""
+        if self.entry != "backward":
+            yield replace(self, entry="backward")
         if self.plan.layout != "contiguous" or self.plan.shape:
             yield replace(self, plan=strided(self.plan.dtype, (), data=self.plan.data, device=self.plan.device))
 
     def code(self) -> str:
         """The same in plain torch."""
-        return listings.anomaly(self.plan.code(), self.trouble, self.switch, self.nesting)
+        return listings.anomaly(self.plan.code(), self.trouble, self.switch, self.nesting, self.entry)
 
 
 def troubled(cell: Cell) -> Inputs:
-    """Each computation whose backward makes NaN, under each way to switch."""
-    return _anomalies(cell, TROUBLES, SWITCHES)
+    """Each computation whose backward makes NaN, under each way to switch; some of complex numbers."""
+    complex_ones = _anomalies(cell, ("root", "quotient"), SWITCHES, ("complex64", "complex128"))
+    return Inputs([*_anomalies(cell, TROUBLES, SWITCHES).corners, *complex_ones.corners])
 
 
 def tracebacks(cell: Cell) -> Inputs:
@@ -118,21 +128,34 @@ def tracebacks(cell: Cell) -> Inputs:
 
 
 def sound_passes(cell: Cell) -> Inputs:
-    """A computation without trouble."""
-    return _anomalies(cell, ("sound",), SWITCHES)
+    """A computation without trouble, and one whose gradient is infinite."""
+    return _anomalies(cell, ("sound", "infinite"), SWITCHES)
 
 
-def _anomalies(cell: Cell, troubles: tuple[str, ...], switches: tuple[str, ...]) -> Inputs:
+def _anomalies(
+    cell: Cell,
+    troubles: tuple[str, ...],
+    switches: tuple[str, ...],
+    dtypes: tuple[str, ...] = ("float64", "float32", "bfloat16"),
+) -> Inputs:
     shapes, layouts = ((2, 3), (), (1,), (2, 3, 4)), ("contiguous", "transposed", "stepped")
-    dtypes = ("float64", "float32", "bfloat16")
-    return enumerated(make_anomaly, cell.target.device, shapes, layouts, dtypes, troubles, switches, passes=1)
+    return enumerated(
+        make_anomaly, cell.target.device, shapes, layouts, dtypes, troubles, switches, ((),), PASSES, passes=1
+    )
 
 
 def make_anomaly(
-    device: str, shape: tuple[int, ...], layout: str, dtype: str, trouble: str, switch: str, nesting: Any = ()
+    device: str,
+    shape: tuple[int, ...],
+    layout: str,
+    dtype: str,
+    trouble: str,
+    switch: str,
+    nesting: Any = (),
+    entry: str = "backward",
 ) -> Anomaly:
     """The case of one choice of each factor."""
-    return Anomaly(strided(dtype, shape, layout, (2.0, 4.0, 1.0), device), trouble, switch, nesting)
+    return Anomaly(strided(dtype, shape, layout, (2.0, 4.0, 1.0), device), trouble, switch, nesting, entry)
 
 
 def nestings(cell: Cell) -> Inputs:

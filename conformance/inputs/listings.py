@@ -165,7 +165,7 @@ def one_wrong(gradient, where, factor=1.1):
 TROUBLED = {
     "root": "(x * 0).sqrt()", "logarithm": "torch.log(x * 0) * 0", "quotient": "x / (x * 0)",
     "masked root": "torch.where(x > 100, (x * 0).sqrt(), torch.zeros_like(x))", "power": "(x * 0) ** 0.5",
-    "sound": "x * x * 0.5", "raise": "Failing.apply(x)",
+    "sound": "x * x * 0.5", "raise": "Failing.apply(x)", "infinite": "(x - x.detach()).sqrt()",
 }  # fmt: skip
 FAILING = """\
 class Failing(torch.autograd.Function):
@@ -179,7 +179,7 @@ class Failing(torch.autograd.Function):
 """
 
 
-def anomaly(plan: str, trouble: str, switch: str, nesting: Sequence[str]) -> str:
+def anomaly(plan: str, trouble: str, switch: str, nesting: Sequence[str], entry: str = "backward") -> str:
     """A computation under anomaly detection; or what is switched on, in a nest of ways to switch."""
     if nesting:
         told = "print(torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled())"
@@ -191,7 +191,11 @@ def anomaly(plan: str, trouble: str, switch: str, nesting: Sequence[str]) -> str
             contexts.append(f"torch.autograd.{way}{given})")
         last = ["raise KeyError"] if trouble == "root" else []
         return "\n".join(["import contextlib", within(["contextlib.suppress(KeyError)", *contexts], told, *last), told])
-    computed = [f"y = {TROUBLED.get(trouble, trouble)}", "y.backward(torch.ones_like(y))"]
+    back = {
+        "inputs": "y.backward(torch.ones_like(y), inputs=[x])",
+        "grad": "torch.autograd.grad(y, x, torch.ones_like(y))",
+    }
+    computed = [f"y = {TROUBLED.get(trouble, trouble)}", back.get(entry, "y.backward(torch.ones_like(y))")]
     made = [*([FAILING] if trouble == "raise" else []), f"x = {plan}.requires_grad_()"]
     if switch == "function":
         return "\n".join([*made, "torch.autograd.set_detect_anomaly(True)", *computed])

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from conformance.selftest.falsifiers.accumulation import AREA
+from conformance.selftest.falsifiers.accumulation import AREA, backward, grad, listed_roots, spoiling
 from conformance.selftest.falsifiers.accumulation_formulas import FUNCTIONS, Twisted, doubled, twisting
 from conformance.selftest.falsifying import falsifies, patched
 
@@ -86,3 +86,45 @@ def a_variance_without_its_mean_counts_twice() -> AbstractContextManager[Any]:
 def a_solution_is_differentiated_once() -> AbstractContextManager[Any]:
     """The gradient of tensorsolve by its matrix has no history."""
     return twisting("tensorsolve", lambda *_: True, lambda g, x: g.detach(), owner=torch.linalg)
+
+
+def unchecked(when: Any, of: Any) -> AbstractContextManager[Any]:
+    """No NaN is looked for in passes of which ``when(roots, options)`` holds."""
+
+    def instead(original: Any, tensors: Any, *rest: Any, **options: Any) -> Any:
+        if torch.is_anomaly_enabled() and when(tensors, rest, options):
+            with torch.autograd.set_detect_anomaly(True, check_nan=False):
+                return original(tensors, *rest, **options)
+        return original(tensors, *rest, **options)
+
+    made: AbstractContextManager[Any] = of(instead)
+    return made
+
+
+@falsifies(f"{AREA}.anomaly-detection-raises-on-nan")
+def autograd_grad_looks_for_no_nan() -> AbstractContextManager[Any]:
+    """autograd.grad looks for no NaN under anomaly detection."""
+    return unchecked(lambda *_: True, grad)
+
+
+@falsifies(f"{AREA}.anomaly-detection-raises-on-nan")
+def a_pass_into_inputs_looks_for_no_nan() -> AbstractContextManager[Any]:
+    """backward with inputs= looks for no NaN under anomaly detection."""
+    return unchecked(lambda roots, rest, options: options["inputs"] is not None, backward)
+
+
+@falsifies(f"{AREA}.anomaly-detection-raises-on-nan")
+def complex_nan_is_none() -> AbstractContextManager[Any]:
+    """A pass from a complex root looks for no NaN under anomaly detection."""
+    return unchecked(lambda roots, rest, options: listed_roots(roots)[0].is_complex(), backward)
+
+
+@falsifies(f"{AREA}.anomaly-detection-changes-no-gradient")
+def infinity_is_an_anomaly() -> AbstractContextManager[Any]:
+    """Under anomaly detection a pass that makes infinity raises."""
+
+    def change(leaf: torch.Tensor, held: torch.Tensor | None) -> None:
+        if torch.is_anomaly_enabled() and leaf.grad is not None and leaf.grad.isinf().any():
+            raise RuntimeError("Function 'SqrtBackward0' returned nan values in its 0th output.")
+
+    return spoiling(change)
