@@ -459,6 +459,22 @@ def test_gradients_have_a_history_as_create_graph_says(case: Pass) -> None:
     recorded_as_told(case)
 
 
+@cases(backward_sources.recorded_passes)
+def test_accumulated_gradient_has_the_history_of_every_pass(case: Pass) -> None:
+    """With create_graph=True .grad has the history of all passes that it sums, and of their incoming gradients."""
+    leaf, other = case.leaves()
+    incoming = [case.gradient.build().requires_grad_() for _ in range(2)]
+    with silence():
+        for each in incoming:
+            torch.autograd.backward(backwards.saving_root(case, (leaf, other)), each, create_graph=True)
+        found = torch.autograd.grad(expect.tensor(leaf.grad, "x.grad"), [other, *incoming], torch.ones_like(leaf))
+    of_other = 2 * USES_OF_LEAF[case.use] * case.gradient.array
+    of_incoming = USES_OF_LEAF[case.use] * memory.contents(other.detach())
+    for tensor, values, gradient in zip((other, *incoming), (of_other, of_incoming, of_incoming), found, strict=True):
+        what = "gradient of x.grad by " + ("the other leaf" if tensor is other else "an incoming gradient")
+        same_gradient(representable(values, case.plan.dtype), gradient, tensor.detach(), what)
+
+
 # --- inputs= --------------------------------------------------------------------------------------------------
 
 
@@ -1152,6 +1168,13 @@ def test_embedding_gradient_may_be_sparse(case: Lookup) -> None:
     found = expect.tensor(case.gradient(), "gradient of the weight")
     expect.equal(True, found.is_sparse, "is_sparse of the gradient of the weight")
     same_gradient(case.expected, found.to_dense(), case.plan.build(), "gradient of the weight")
+
+
+@cases(lookups.repeated_lookups)
+def test_sparse_gradients_accumulate(case: Lookup) -> None:
+    """A sparse gradient is added to the .grad that is there, sparse or dense, and a dense one to a sparse .grad."""
+    found = expect.tensor(case.gradient(), "gradient of the weight").to_dense()
+    same_gradient(case.expected, found, case.plan.build(), "gradient of the weight after two passes")
 
 
 @cases(lookups.bounded_lookups)

@@ -182,6 +182,18 @@ def graph_options(cell: Cell) -> Inputs:
     )
 
 
+def recorded_passes(cell: Cell) -> Inputs:
+    """Two passes with create_graph, from roots that saved both leaves, of incoming gradients that require grad."""
+    return backward_passes(
+        cell,
+        uses=("times", "minus", "view"),
+        shapes=((2, 3), (), (1,), (2, 3, 4)),
+        shown="v = [v.clone().requires_grad_() for _ in range(2)]\nfor each in v:\n"
+        "    torch.autograd.backward(({use}) * other, each, create_graph=True)\n"
+        "print(torch.autograd.grad(x.grad, [other, *v], torch.ones_like(x)))",
+    )
+
+
 def viewed_leaves(cell: Cell) -> Inputs:
     """Two leaves that a sum meets through a view of each, or of one of them."""
     return backward_passes(

@@ -40,6 +40,7 @@ class Lookup:
     frequency: bool = False
     sparse: bool = False
     max_norm: float | None = None
+    then: str = ""  # what a second pass gives: a sparse or a dense gradient
 
     @property
     def options(self) -> dict[str, Any]:
@@ -64,6 +65,9 @@ class Lookup:
         else:
             found = torch.nn.functional.embedding(indices, leaf, **self.options)
         found.backward(torch.full_like(found, 4))
+        if self.then:
+            found = torch.nn.functional.embedding(indices, leaf, sparse=self.then == "sparse")
+            found.backward(torch.full_like(found, 4))
         return leaf.grad
 
     @property
@@ -75,7 +79,7 @@ class Lookup:
             found[row] += 4 / np.sum(flat == row) if self.frequency else 4
         if self.padding is not None:
             found[self.padding] = 0
-        return found
+        return found * 2 if self.then else found
 
     def facets(self) -> dict[str, Any]:
         """What evidence counts of this case."""
@@ -105,17 +109,21 @@ class Lookup:
         elif self.entry == "module":
             call = f"module = torch.nn.Embedding.from_pretrained(weight.detach(), freeze=False{given})\n"
             call += "weight, found = module.weight, module(indices)"
-        return f"{made}{call}\nfound.backward(torch.full_like(found, 4))\nprint(weight.grad)"
+        back = "\nfound.backward(torch.full_like(found, 4))"
+        if self.then:
+            sparse = self.then == "sparse"
+            back += f"\nfound = torch.nn.functional.embedding(indices, weight, sparse={sparse}){back}"
+        return f"{made}{call}{back}\nprint(weight.grad)"
 
 
 def make_lookup(
     device: str, indices: tuple[Any, ...], dtype: str, layout: str, width: int, counts: str, entry: str,
-    padding: int | None, frequency: bool, sparse: bool, max_norm: float | None,
+    padding: int | None, frequency: bool, sparse: bool, max_norm: float | None, then: str = "",
 ) -> Lookup:  # fmt: skip
     """One case of one choice of each factor."""
     entry = "function" if entry == "bag" and not indices else entry
     plan = whole_numbers(dtype, (4, width), layout, device)
-    return Lookup(plan, indices, counts, entry, padding, frequency, sparse, max_norm)
+    return Lookup(plan, indices, counts, entry, padding, frequency, sparse, max_norm, then)
 
 
 def lookups(
@@ -150,6 +158,15 @@ def padded_lookups(cell: Cell) -> Inputs:
 def sparse_lookups(cell: Cell) -> Inputs:
     """Lookups whose gradient is to be sparse."""
     return lookups(cell, sparse=(True,))
+
+
+def repeated_lookups(cell: Cell) -> Inputs:
+    """Lookups after one another: sparse ones, a sparse and a dense one, a dense and a sparse one."""
+    orders = ((True, "sparse"), (True, "dense"), (False, "sparse"))
+    found = [lookups(cell, sparse=(first,), entries=("function",)).corners for first, _ in orders]
+    pairs = [(case, then) for (_, then), part in zip(orders, found, strict=True) for case in part]
+    # sparse tensors of the half types cannot be added up on the CPU
+    return Inputs([replace(case, then=then) for case, then in pairs if case.plan.dtype in ("float64", "float32")])
 
 
 def bounded_lookups(cell: Cell) -> Inputs:

@@ -1,4 +1,4 @@
-"""Breaks of gradients in circumstances: one operand alone, one result alone, incoming gradients that lie with gaps."""
+"""Breaks of gradients in circumstances: of one operand alone, one result alone, with gaps, anomalies, several passes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from conformance.selftest.falsifiers.accumulation import AREA, backward, grad, listed_roots, spoiling
+from conformance.selftest.falsifiers.accumulation import AREA, backward, grad, leaves_of, listed_roots, spoiling
 from conformance.selftest.falsifiers.accumulation_formulas import FUNCTIONS, Twisted, doubled, twisting
 from conformance.selftest.falsifying import falsifies, patched
 
@@ -128,3 +128,41 @@ def infinity_is_an_anomaly() -> AbstractContextManager[Any]:
             raise RuntimeError("Function 'SqrtBackward0' returned nan values in its 0th output.")
 
     return spoiling(change)
+
+
+@falsifies(f"{AREA}.sparse-gradients-accumulate")
+def a_second_sparse_gradient_is_the_only_one() -> AbstractContextManager[Any]:
+    """A sparse .grad is dropped before the next pass."""
+
+    def instead(original: Any, tensors: Any, gradients: Any, **options: Any) -> None:
+        for leaf in leaves_of(tensors):
+            if leaf.grad is not None and leaf.grad.is_sparse:
+                leaf.grad = None
+        original(tensors, gradients, **options)
+
+    return backward(instead)
+
+
+@falsifies(f"{AREA}.accumulated-gradient-has-the-history-of-every-pass")
+def an_older_gradient_becomes_a_constant() -> AbstractContextManager[Any]:
+    """With create_graph=True the .grad that is there counts as a constant."""
+
+    def instead(original: Any, tensors: Any, gradients: Any, **options: Any) -> None:
+        for leaf in leaves_of(tensors) if options["create_graph"] else ():
+            if leaf.grad is not None:
+                leaf.grad = leaf.grad.detach().clone()
+        original(tensors, gradients, **options)
+
+    return backward(instead)
+
+
+@falsifies(f"{AREA}.accumulated-gradient-has-the-history-of-every-pass")
+def an_incoming_gradient_is_a_constant() -> AbstractContextManager[Any]:
+    """With create_graph=True complex incoming gradients count as constants."""
+
+    def instead(original: Any, tensors: Any, gradients: Any, **options: Any) -> None:
+        given = gradients if isinstance(gradients, torch.Tensor) else gradients[0]
+        cut = given.detach() if options["create_graph"] and given.is_complex() else given
+        original(tensors, cut if isinstance(gradients, torch.Tensor) else [cut], **options)
+
+    return backward(instead)
