@@ -86,7 +86,9 @@ FACTORIES = (
     "x.new_tensor([[1.0], [2.0]], {})", "torch.tensor(1.0, {})",
 )  # fmt: skip
 _AFTER_X = r"x\.new_|_like"  # those that take after x
-REAL_FACTORIES = ("torch.arange(3, {})", "torch.linspace(0, 1, 5, {})", "torch.logspace(0, 1, 3, {})")
+REAL_FACTORIES = (
+    "torch.arange(3, {})", "torch.linspace(0, 1, 5, {})", "torch.logspace(0, 1, 3, {})", "torch.eye(2, 3, {})",
+)  # fmt: skip
 COUNTING_FACTORIES = (
     "torch.ones(2, 3, {})", "torch.zeros((), {})", "torch.empty(0, 3, {})", "torch.full((2,), 1, {})",
     "torch.tensor([1, 0], {})", "torch.ones_like(x, {})", "torch.zeros_like(x, {})", "torch.empty_like(x, {})",

@@ -30,7 +30,10 @@ VIEWS_OF_BASE = (
     "base.reshape(-1)",
     "base.detach()",
 )
-WRITES_TO_IT = ("mul_(2)", "add_(1)", "copy_(torch.ones_like({}))", "zero_()", "neg_().mul_(4)", "mul_(2).add_(1)")
+WRITES_TO_IT = (
+    "mul_(2)", "add_(1)", "copy_(torch.ones_like({}))", "zero_()", "neg_().mul_(4)", "mul_(2).add_(1)",
+    "mul_(2).add_(1).neg_().mul_(2)",
+)  # fmt: skip
 RESHAPED_BY = ("t_()", "unsqueeze_(0)", "transpose_(0, 1)", "unsqueeze_(-1).mul_(2)", "squeeze_()")
 WRITTEN_SHAPES = ((2, 3), (3, 1), (1, 2), (4, 4))
 

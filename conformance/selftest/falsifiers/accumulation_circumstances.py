@@ -1,4 +1,4 @@
-"""Breaks of gradients in circumstances: of one operand alone, one result alone, with gaps, anomalies, several passes."""
+"""Breaks of gradients in circumstances: one operand or one result alone, gaps, anomalies, several passes."""
 
 from __future__ import annotations
 

@@ -181,3 +181,19 @@ def a_contiguous_copy_is_a_leaf() -> AbstractContextManager[Any]:
         return contiguous
 
     return patched(torch.Tensor, "contiguous", broken)
+
+
+@falsifies("leaves.retain-grad-after-a-write-keeps-the-gradient")
+def a_tensor_written_often_retains_nothing() -> AbstractContextManager[Any]:
+    """retain_grad of a tensor that was written four times does nothing."""
+    return patched(
+        torch.Tensor, "retain_grad", lambda original: lambda self: None if self._version > 3 else original(self)
+    )
+
+
+@falsifies("leaves.created-tensor-is-a-leaf")
+def an_identity_ignores_the_flag() -> AbstractContextManager[Any]:
+    """eye ignores requires_grad=True."""
+    return patched(
+        torch, "eye", lambda original: lambda *args, **options: original(*args, **{**options, "requires_grad": False})
+    )
