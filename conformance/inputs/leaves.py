@@ -83,11 +83,14 @@ FACTORIES = (
     "torch.tensor([1.0, 2.0], {})", "torch.tensor([], {})", "torch.empty_strided((2, 3), (1, 2), {})",
     "torch.ones_like(x, {})", "torch.zeros_like(x, {})", "torch.empty_like(x, {})", "torch.full_like(x, 2, {})",
     "x.new_ones((1, 3, 1), {})", "x.new_zeros(3, {})", "x.new_empty((2, 2), {})", "x.new_full((), 1, {})",
-    "x.new_tensor([[1.0], [2.0]], {})", "torch.tensor(1.0, {})",
+    "x.new_tensor([[1.0], [2.0]], {})", "torch.tensor(1.0, {})", "torch.rand(2, 3, {})", "torch.randn((), {})",
+    "torch.rand_like(x, {})", "torch.randn_like(x, {})", "torch.scalar_tensor(1.5, {})",
+    "torch.asarray([1.0, 2.0], {})", "x.new_empty_strided((2,), (3,), {})",
 )  # fmt: skip
 _AFTER_X = r"x\.new_|_like"  # those that take after x
 REAL_FACTORIES = (
     "torch.arange(3, {})", "torch.linspace(0, 1, 5, {})", "torch.logspace(0, 1, 3, {})", "torch.eye(2, 3, {})",
+    "torch.hann_window(3, {})",
 )  # fmt: skip
 COUNTING_FACTORIES = (
     "torch.ones(2, 3, {})", "torch.zeros((), {})", "torch.empty(0, 3, {})", "torch.full((2,), 1, {})",

@@ -197,3 +197,26 @@ def an_identity_ignores_the_flag() -> AbstractContextManager[Any]:
     return patched(
         torch, "eye", lambda original: lambda *args, **options: original(*args, **{**options, "requires_grad": False})
     )
+
+
+@falsifies("leaves.created-tensor-is-a-leaf")
+def random_numbers_like_others_require_none() -> AbstractContextManager[Any]:
+    """randn_like ignores requires_grad=True for complex numbers."""
+
+    def broken(original: Any) -> Any:
+        def randn_like(x: torch.Tensor, **options: Any) -> Any:
+            return original(x, **{**options, "requires_grad": options.get("requires_grad") and not x.is_complex()})
+
+        return randn_like
+
+    return patched(torch, "randn_like", broken)
+
+
+@falsifies("leaves.created-tensor-is-a-leaf")
+def a_window_ignores_the_flag() -> AbstractContextManager[Any]:
+    """hann_window ignores requires_grad=True."""
+    return patched(
+        torch,
+        "hann_window",
+        lambda original: lambda *args, **options: original(*args, **{**options, "requires_grad": False}),
+    )
