@@ -576,10 +576,13 @@ def test_grad_outputs_may_be_left_out(case: Pass) -> None:
     """For outputs of one element autograd.grad takes None, or no grad_outputs at all, as ones."""
     leaf = case.leaves()[0]
     root = use_of_leaf(leaf, case.use)
-    ones = representable(np.ones(case.plan.shape) * USES_OF_LEAF[case.use], case.plan.dtype)
-    for options in ({}, {"grad_outputs": None}, {"grad_outputs": [None]}):
-        (found,) = torch.autograd.grad([root], [leaf], retain_graph=True, **options)
-        same_gradient(ones, found, leaf, f"gradient with {options}")
+    ones, threes = np.ones(case.plan.shape) * USES_OF_LEAF[case.use], torch.full_like(root, 3)
+    asked: list[tuple[int, dict[str, Any], int]] = [(1, {"grad_outputs": given}, 1) for given in (None, [None])]
+    asked += [(1, {}, 1), (2, {}, 2), (2, {"grad_outputs": [None, threes]}, 4)]
+    for times, options, total in asked:
+        (found,) = torch.autograd.grad([root] * times, [leaf], retain_graph=True, **options)
+        expected = representable(ones * total, case.plan.dtype)
+        same_gradient(expected, found, leaf, f"gradient of {times} times the output with {options}")
 
 
 @cases(backward_sources.unused_passes, acts.acted)

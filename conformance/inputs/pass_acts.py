@@ -155,7 +155,9 @@ PASS_ACTS: dict[str, Any] = {
     + "print(torch.autograd.grad(y, y, v), torch.autograd.grad(x, x, v))",
     "grad-outputs-may-be-left-out": "y = {use}\n"
     "for options in ({}, {'grad_outputs': None}, {'grad_outputs': [None]}):\n"
-    "    print(torch.autograd.grad([y], [x], retain_graph=True, **options))",
+    "    print(torch.autograd.grad([y], [x], retain_graph=True, **options))\n"
+    "for options in ({}, {'grad_outputs': [None, torch.full_like(y, 3)]}):\n"
+    "    print(torch.autograd.grad([y, y], [x], retain_graph=True, **options))",
     "unused-inputs-are-refused": UNUSED.replace("{options}", ""),
     "allow-unused-gives-none": UNUSED.replace("{options}", ", allow_unused=True"),
     "materialize-grads-gives-zeros": UNUSED.replace("{options}", ", materialize_grads=True"),

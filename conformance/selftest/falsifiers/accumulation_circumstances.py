@@ -166,3 +166,28 @@ def an_incoming_gradient_is_a_constant() -> AbstractContextManager[Any]:
         original(tensors, cut if isinstance(gradients, torch.Tensor) else [cut], **options)
 
     return backward(instead)
+
+
+@falsifies("accumulation.grad-outputs-may-be-left-out")
+def an_output_given_twice_counts_once() -> AbstractContextManager[Any]:
+    """autograd.grad takes the second of two equal outputs for the first where no grad_outputs are given."""
+
+    def instead(original: Any, outputs: Any, inputs: Any, gradients: Any = None, **options: Any) -> Any:
+        if gradients is None and isinstance(outputs, list) and len(outputs) == 2 and outputs[0] is outputs[1]:
+            outputs = outputs[:1]
+        return original(outputs, inputs, gradients, **options)
+
+    return grad(instead)
+
+
+@falsifies("accumulation.grad-outputs-may-be-left-out")
+def none_beside_a_tensor_stands_for_nothing() -> AbstractContextManager[Any]:
+    """A None beside a tensor in grad_outputs is taken for zeros."""
+
+    def instead(original: Any, outputs: Any, inputs: Any, gradients: Any = None, **options: Any) -> Any:
+        if isinstance(gradients, list) and None in gradients and any(each is not None for each in gradients):
+            pairs = zip(gradients, outputs, strict=True)
+            gradients = [torch.zeros_like(output) if each is None else each for each, output in pairs]
+        return original(outputs, inputs, gradients, **options)
+
+    return grad(instead)
