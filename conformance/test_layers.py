@@ -144,7 +144,7 @@ def test_gradients_equal_those_of_the_functional_form(case: LayerUse) -> None:
 def test_layout_of_an_operand_does_not_matter(case: LayerUse) -> None:
     """The result of a call depends on the values of its operands, and not on their strides or their place in a storage."""  # noqa: E501
     expected = results_of(case.contiguous(), case.build())
-    layer_state.alike_results(expected, results_of(case, case.build()), f"result for {case.layout} operands")
+    layer_state.alike_results(expected, results_of(case, case.build()), f"result for {case.layout} operands", case)
 
 
 @cases(layer_sources.sparing_calls)

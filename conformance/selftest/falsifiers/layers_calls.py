@@ -91,6 +91,17 @@ def a_transposed_operand_read_backwards():
     return patched(nn.GELU, "forward", instead(lambda m, x: x.dim() == 3 and x.stride(-1) != 1, backwards))
 
 
+@falsifies("layers.layout-of-an-operand-does-not-matter", subject="TransformerEncoderLayer")
+def attention_to_an_offset_operand_is_coarser():
+    """TransformerEncoderLayer loses some bits of an operand that does not begin its storage."""
+
+    def coarser(original: Any, module: Any, x: Any, *args: Any, **options: Any) -> Any:
+        return original(module, x, *args, **options) * (1 + 2e-5)
+
+    when = instead(lambda m, x, *args, **options: bool(x.storage_offset()), coarser)
+    return patched(nn.TransformerEncoderLayer, "forward", when)
+
+
 @falsifies("layers.calls-leave-operands-alone", subject="Softmax")
 def an_operand_shifted():
     """Softmax adds to an operand of three dimensions what does not change the result."""
