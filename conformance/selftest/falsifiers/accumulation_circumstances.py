@@ -191,3 +191,16 @@ def none_beside_a_tensor_stands_for_nothing() -> AbstractContextManager[Any]:
         return original(outputs, inputs, gradients, **options)
 
     return grad(instead)
+
+
+@falsifies("accumulation.functions-have-the-gradients-of-their-values", subject="scattered_sources")
+def a_scattered_source_alone_is_not_recorded() -> AbstractContextManager[Any]:
+    """scatter does not record its source where that alone requires grad."""
+
+    def make(original: Any) -> Any:
+        def scatter(x: torch.Tensor, dim: int, index: torch.Tensor, src: Any) -> Any:
+            return original(x, dim, index, src if x.requires_grad else src.detach())
+
+        return scatter
+
+    return patched(torch, "scatter", make)
