@@ -36,6 +36,8 @@ class CellFailed(Exception):
 class AreaModule(pytest.Module):
     """The test module of an area: collects cells instead of functions."""
 
+    costly = False
+
     def collect(self) -> Iterator[CellItem]:
         """One item a cell, in the order of the spec file; a fault in spec or binding is a collection error."""
         settings = self.config.stash[SETTINGS]
@@ -45,6 +47,7 @@ class AreaModule(pytest.Module):
             checks = bind(loaded, self.obj)
         except SpecError as error:
             raise self.CollectError(str(error)) from None
+        self.costly = loaded.area.costly
         for behaviour in loaded.area.behaviours:
             try:
                 for cell in cells_of(loaded, behaviour, settings.targets):
@@ -176,15 +179,16 @@ def sendable(value: Any) -> Any:
 
 
 def by_subject(items: list[pytest.Item]) -> list[pytest.Item]:
-    """The same items, file by file, the cells of one subject side by side.
+    """The same items, file by file, those of costly areas first, the cells of one subject side by side.
 
     pytest-xdist hands out neighbours together: a worker that meets all cells of a subject makes its inputs once,
-    and no other worker makes them again.
+    and no other worker makes them again. It hands out fewer and fewer, so that cheap cells in the end let all workers
+    end at a time.
     """
     places: dict[tuple[str, str | None], int] = {}
     for item in items:
         places.setdefault(_place(item), len(places))
-    return sorted(items, key=lambda item: places[_place(item)])
+    return sorted(items, key=lambda item: (not getattr(item.parent, "costly", False), places[_place(item)]))
 
 
 def _place(item: pytest.Item) -> tuple[str, str | None]:

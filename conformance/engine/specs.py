@@ -181,6 +181,7 @@ class Area(Model):
     area: Word
     title: str
     page: Link
+    costly: bool = Field(False, description="Whether its cells take so long that they are handed out before others.")
     behaviours: list[Behaviour] = Field(min_length=1)
     performance: list[Timing] = Field([], description="What the serial phase times.")
 
