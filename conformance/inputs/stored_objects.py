@@ -106,9 +106,12 @@ StoredPoint = collections.namedtuple("StoredPoint", ["x", "y"])
 
 
 class StoredColor(enum.Enum):
-    """An enumeration of a user."""
+    """An enumeration of a user, which is pickled by its value; some Pythons of 3.11 would do it by ``getattr``."""
 
     RED = 1
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return StoredColor, (self.value,)
 
 
 class StoredNet(torch.nn.Module):  # type: ignore[misc]
@@ -137,7 +140,12 @@ STORED_SOURCES = {
         self.first, self.second = first, second
 """,
     "StoredPoint": "StoredPoint = collections.namedtuple('StoredPoint', ['x', 'y'])\n",
-    "StoredColor": "StoredColor = __import__('enum').Enum('StoredColor', ['RED'])\n",
+    "StoredColor": """class StoredColor(__import__("enum").Enum):
+    RED = 1
+
+    def __reduce_ex__(self, protocol):
+        return StoredColor, (self.value,)
+""",
     "StoredNet": """class StoredNet(torch.nn.Module):
     def __init__(self):
         super().__init__()
