@@ -63,7 +63,8 @@ class Bailing(Exception):
 # Exceptions that leave a mode, those that a handler of Exception does not see among them.
 LEAVING: dict[str, type[BaseException]] = {
     "Bailing": Bailing, "KeyboardInterrupt": KeyboardInterrupt, "StopIteration": StopIteration,
-    "SystemExit": SystemExit, "GeneratorExit": GeneratorExit, "KeyError": KeyError,
+    "SystemExit": SystemExit, "GeneratorExit": GeneratorExit, "KeyError": KeyError, "ValueError": ValueError,
+    "RuntimeError": RuntimeError, "TypeError": TypeError, "AssertionError": AssertionError, "OSError": OSError,
 }  # fmt: skip
 
 

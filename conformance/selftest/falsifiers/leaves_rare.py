@@ -220,3 +220,17 @@ def a_window_ignores_the_flag() -> AbstractContextManager[Any]:
         "hann_window",
         lambda original: lambda *args, **options: original(*args, **{**options, "requires_grad": False}),
     )
+
+
+@falsifies("leaves.an-exception-restores-the-mode")
+def a_value_error_leaves_no_grad_on() -> AbstractContextManager[Any]:
+    """no_grad that a ValueError leaves stays on."""
+
+    def broken(original: Any) -> Any:
+        def leave(self: Any, kind: Any, value: Any, traceback: Any) -> None:
+            if kind is not ValueError:
+                original(self, kind, value, traceback)
+
+        return leave
+
+    return patched(torch.no_grad, "__exit__", broken)
