@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 import torch
 from torch.utils.data import _utils
 
-from conformance.selftest.falsifiers.dataloader_workers import AREA, Break, Facts, in_the_worker, iterator_method
+from conformance.selftest.falsifiers.dataloader_workers import (
+    AREA,
+    Break,
+    Facts,
+    in_the_worker,
+    iterator_method,
+    later_batches_first,
+)
 from conformance.selftest.falsifying import falsifies, patched
 
 
@@ -28,23 +34,7 @@ def fetching_in_workers(kind: str, other: Any) -> Break:
 @falsifies(f"{AREA}.workers-load-what-is-asked-for")
 def two_batches_of_a_long_epoch_change_places() -> Break:
     """The batch with number 257 comes before the one in front of it."""
-
-    def broken(original: Any) -> Any:
-        def next_data(self: Any) -> Any:
-            kept = vars(self).setdefault("_conformance_kept", [])
-            if kept:
-                return kept.pop()
-            found = original(self)
-            if self._rcvd_idx == 257:
-                with contextlib.suppress(StopIteration):
-                    later = original(self)
-                    kept.append(found)
-                    return later
-            return found
-
-        return next_data
-
-    return iterator_method("_next_data", broken)
+    return later_batches_first(lambda self: self._rcvd_idx == 257)
 
 
 @falsifies(f"{AREA}.workers-load-what-is-asked-for")
