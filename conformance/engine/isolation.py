@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,7 @@ class Isolation:
         node.workerinput["record"] = str(self.settings.record)
         # one that replaces another must meet the same cells, however many are decided by then
         node.workerinput["decided"] = sorted(self.recorder.resumed.decided) if self.recorder.resumed else []
+        node.sendcommand = _unless_dead(node.sendcommand)
 
     def pytest_xdist_node_collection_finished(self, node: Any) -> None:
         """Note that a worker came to life."""
@@ -116,3 +118,16 @@ class Isolation:
     def pytest_unconfigure(self) -> None:
         """Sweep up the crumbs."""
         self.folder.cleanup()
+
+
+def _unless_dead(send: Callable[..., None]) -> Callable[..., None]:
+    """What tells a worker to do something, and ends no run where it is dead and nobody has noticed yet.
+
+    pytest-xdist hears of each death in its turn, and gives all that the worker had to others then.
+    """
+
+    def sent(name: str, **arguments: Any) -> None:
+        with suppress(OSError):
+            send(name, **arguments)
+
+    return sent

@@ -29,6 +29,35 @@ import pytest
 def pytest_configure_node(node):
     node.workerinput["crumbs"] = "/a/folder/of/another/machine"
 """
+BOTH_AT_ONCE = """
+import os
+import pathlib
+import signal
+import time
+
+import pytest
+
+died = []
+
+
+def pytest_sessionstart(session):
+    pathlib.Path(os.environ.get("PYTEST_XDIST_WORKER", "main") + ".pid").write_text(str(os.getpid()))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_testnodedown(node, error):
+    others = [] if died else [other for other in node.config.pluginmanager.get_plugin("dsession").sched.nodes]
+    died.append(node)
+    for other in others:
+        if other is not node:
+            os.kill(int(pathlib.Path(other.gateway.id + ".pid").read_text()), signal.SIGKILL)
+            try:
+                while True:
+                    other.channel.send(("nothing", {}))
+                    time.sleep(0.01)
+            except OSError:
+                other._down = False  # as it is for a moment, until the thread that reads from the worker is woken
+"""
 NO_NUMPY = "raise RuntimeError('Numpy is not available')"
 BROKEN = {
     "torch": ("torch", "raise ImportError('libtorch.so: undefined symbol:\\n  _ZN3c10')",
@@ -66,6 +95,19 @@ def test_a_torch_that_cannot_be_used_is_told_in_a_line(tmp_path: Path, name: str
         assert expected in lines[0]
         assert "Traceback" not in run.output
     assert '{"schema": 1, "cells": []}' == record.read_text()
+
+
+def test_workers_that_die_at_once_are_replaced(tmp_path: Path) -> None:
+    """A worker that is dead by the time it gets what another one left ends no run: of each, one cell is lost."""
+    folder = project(tmp_path / "p", {"kills-itself": "must", "dawdles": "must"}, rows={"dawdles": 60})
+    conftest = folder / "conftest.py"
+    conftest.write_text(conftest.read_text() + BOTH_AT_ONCE)
+    run = launch(folder, "-n", "2", "--maxschedchunk", "1")
+    verdicts = list(run.verdicts().values())
+
+    assert 1 == run.status, run.output
+    assert "INTERNALERROR" not in run.output
+    assert (2, 59) == (verdicts.count("crash"), verdicts.count("pass")), run.output
 
 
 def test_a_worker_of_another_machine_needs_no_folder_of_this_one(tmp_path: Path) -> None:
