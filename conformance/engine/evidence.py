@@ -6,6 +6,8 @@ from collections import Counter
 from math import isfinite
 from typing import Any
 
+from conformance.engine.mismatch import Discard
+
 # What oracles measured since the engine last looked; one cell runs at a time in a process.
 measured: dict[str, float] = {}
 tabled: dict[str, list[dict[str, Any]]] = {}
@@ -40,6 +42,7 @@ class Evidence:
         self.corner = 0
         self.sampled = 0
         self.discarded = 0
+        self.out_of_scope = ""  # why the first of the discarded was
         self.refused: Counter[str] = Counter()
         self.refusals: dict[str, str] = {}
         self.facets: dict[str, set[str]] = {}
@@ -62,6 +65,11 @@ class Evidence:
                     seen.update(value)
         except Exception as error:
             raise FacetError(f"{type(case).__name__}.facets: {type(error).__name__}: {error}") from error
+
+    def discard(self, reason: Discard) -> None:
+        """Count a case that says nothing of the behaviour."""
+        self.out_of_scope = self.out_of_scope or " ".join(str(reason).split())[:200]
+        self.discarded += 1
 
     def refuse(self, case: Any, refusal: BaseException) -> None:
         """Count a case that the target says it cannot do."""

@@ -150,7 +150,8 @@ def _decide(cell: Cell, check: Callable[[Any], Any], plan: Plan, before: tuple[A
     elif not evidence.corner + evidence.sampled:
         refused = bool(evidence.refused)
         found.verdict = Verdict.UNSUPPORTED if refused else Verdict.INCONCLUSIVE
-        found.reason = next(iter(evidence.refusals.values())) if refused else "no valid case ran"
+        nothing = ": ".join(filter(None, ["no valid case ran", evidence.out_of_scope]))
+        found.reason = next(iter(evidence.refusals.values())) if refused else nothing
     return found
 
 
@@ -244,7 +245,7 @@ class _Attempt:
     def settle(self, case: Any, error: Exception) -> bool:
         """Count a case that was discarded or refused; False where the exception is a failure."""
         if isinstance(error, Discard):
-            self.evidence.discarded += 1
+            self.evidence.discard(error)
             return True
         if is_refusal(error):
             self.evidence.refuse(case, error)

@@ -221,6 +221,17 @@ def test_a_failing_corner_is_minimized() -> None:
     assert ("corner", Number(7)) == (failure.phase, failure.case)
 
 
+def test_a_cell_without_a_valid_case_tells_why() -> None:
+    """It is inconclusive, and who reads it learns what the first case lacked."""
+
+    def check(case: Number) -> None:
+        raise Discard("no\n truth" if case.value == 1 else "another thing")
+
+    found = run(check, [Number(1), Number(2)])
+
+    assert (Verdict.INCONCLUSIVE, "no valid case ran: no truth") == (found.verdict, found.reason)
+
+
 def test_minimizing_keeps_to_the_failure() -> None:
     """A simpler case that is refused, discarded, or fails with another exception does not stand for the first."""
 
