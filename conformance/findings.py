@@ -27,7 +27,7 @@ HEADING = re.compile(r"^\|\s*\|\s*\|(.*)\| upstream \|$", re.MULTILINE)
 ROW = re.compile(r"^\| (\d+) \|(.*)\| [^|]* \|$", re.MULTILINE)
 # An error that says that this torch has not got a name or an argument is not what the script is about.
 ABSENT = re.compile(
-    r"module '[\w.]+' has no attribute|type object '\w+' has no attribute|object has no attribute|cannot import name"
+    r"module '[\w.]+' has no attribute|type object '\w+' has no attribute|(?<!'NoneType') object has no attribute|cannot import name"
     r"|got an unexpected keyword argument|No module named"
 )
 WORKER = r"""

@@ -46,6 +46,7 @@ ENDS = [
     ("import torch; torch.no_such_function()", "-"),
     ("import torch; torch.ones(1).no_such_method()", "-"),
     ("from torch import no_such_name", "-"),
+    ("None.device", "seen"),
     ("import torch; torch.nn.Dropout(no_such_argument=1)", "-"),
     ("class Box: pass\nassert __name__ == '__main__'\nimport pickle; pickle.loads(pickle.dumps(Box()))", ""),
 ]
