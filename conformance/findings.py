@@ -27,8 +27,8 @@ HEADING = re.compile(r"^\|\s*\|\s*\|(.*)\| upstream \|$", re.MULTILINE)
 ROW = re.compile(r"^\| (\d+) \|(.*)\| [^|]* \|$", re.MULTILINE)
 # An error that says that this torch has not got a name or an argument is not what the script is about.
 ABSENT = re.compile(
-    r"module '[\w.]+' has no attribute|type object '\w+' has no attribute|(?<!'NoneType') object has no attribute|cannot import name"
-    r"|got an unexpected keyword argument|No module named"
+    r"(?:module '[\w.]+'|type object '\w+'|(?<!'NoneType') object) has no attribute"
+    r"|cannot import name|got an unexpected keyword argument|No module named"
 )
 WORKER = r"""
 import json, os, signal, sys, tempfile, time, warnings
