@@ -49,14 +49,14 @@ def main(arguments: list[str] | None = None) -> int:
     options, rest = parser.parse_known_args(arguments)
     if options.command == "claims" and options.record is not None:
         return inventory.list_claims(options.record, rest)
-    if rest and options.command not in ("run", "matrix"):
+    if rest and options.command not in ("run", "matrix", "ab"):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if options.command == "run":
         return run_suite(rest, options.report)
     if options.command == "matrix":
         return matrix.run(options, rest)
     if options.command == "ab":
-        return ab.run(options)
+        return ab.run(options, rest)
     from conformance.engine import prerequisites  # noqa: F401 (says in a line where torch cannot be imported)
 
     if options.command == "deviations":

@@ -10,12 +10,13 @@ import argparse
 import json
 import math
 import os
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,17 @@ from conformance.matrix import RELEASE, ROOT, MatrixError, environment_of, proje
 SCHEMA = "ab/1"
 PAIRS = 12  # of a call: the interval of a median by signs leaves out the two outermost of either end
 SIZES = ("small", "medium", "large")
-USAGE = "python -m conformance ab A B [-o FILE] [-k TEXT] [--size SIZE …] [--pairs N] [--device NAME]"
+DEATHS = 20  # of a side's processes: of a torch that has died so often one is told, and waits for no more
+BROKEN_OFF = 130
+USAGE = "python -m conformance ab A B [--python PATH …] [-o FILE] [-k TEXT] [--size SIZE …] [--pairs N] [--device NAME]"
 EPILOG = """\
 Examples:
   python -m conformance ab old/bin/python new/bin/python -k add_ -o ab.json
+  python -m conformance ab --python old/bin/python --python new/bin/python
   tox -e ab -- 2.4.1 2.13.0 --size small
 
-Exit status: 0 done; 2 where a release or an interpreter cannot be used, or nothing is to be timed.
+Exit status: 0 done; 2 where a release or an interpreter cannot be used, or nothing is to be timed; 130 broken off with
+Ctrl-C: the file has the calls until then.
 """
 
 
@@ -41,7 +46,14 @@ def add(commands: Any) -> None:
         description=(__doc__ or "").partition("\n")[0], epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    ab.add_argument("sides", nargs=2, metavar="A|B", help="an interpreter that has a torch, or a release (2.4.1)")
+    ab.add_argument("sides", nargs="*", metavar="A|B", help="an interpreter that has a torch, or a release (2.4.1)")
+    ab.add_argument(
+        "--python",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="an interpreter; they come after what A and B name",
+    )
     ab.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: reports/runs/ab-A-B.json")
     ab.add_argument("-k", "--only", default="", metavar="TEXT", help="only calls whose name has this in it")
     ab.add_argument("--size", action="append", choices=SIZES, help="only calls of this size; repeatable")
@@ -49,27 +61,87 @@ def add(commands: Any) -> None:
     ab.add_argument("--device", default="cpu", metavar="NAME", help="device to time on (default: cpu)")
 
 
-def run(options: argparse.Namespace) -> int:
-    """Time both sides, write the file and print the table."""
+def run(options: argparse.Namespace, rest: Sequence[str] = ()) -> int:
+    """Time both sides, write the file and print the table; ``rest`` are sides that were named behind an option."""
     if options.pairs < 2 or options.pairs > 1000:
         print(f"ab: --pairs: expected from 2 to 1000; found {options.pairs}", file=sys.stderr)
         return 2
     try:
-        pythons = [python_of(side, options.device) for side in options.sides]
-        if RELEASE.fullmatch(options.sides[0]) and pythons[0] == pythons[1]:
-            raise MatrixError(f"expected two environments of tox; found {options.sides} in one")
+        sides = two([*options.sides, *rest], options.python)
+        if options.output is not None:
+            check_output(options.output)
+        pythons = [python_of(side, options.device) for side in sides]
+        if RELEASE.fullmatch(sides[0]) and pythons[0] == pythons[1]:
+            raise MatrixError(f"expected two environments of tox; found {sides} in one")
         versions = [torch_of(python) for python in pythons]
         output = options.output or ROOT / "reports" / "runs" / f"ab-{'-'.join(versions)}.json"
         output.parent.mkdir(parents=True, exist_ok=True)
         with Side(pythons[0], options.device) as a, Side(pythons[1], options.device) as b:
-            document = compared(a, b, options)
-        write(output, document)
+            document, why = compared(a, b, options)
+            if document["rows"] or why is None:
+                with deaf():
+                    write(output, document)
     except (MatrixError, OSError) as error:
         print(f"ab: {str(error).removeprefix('--python: ')}", file=sys.stderr)
         return 2
-    print("\n".join(table(document, 20)))
-    print(f"file: {os.path.relpath(output)}")
-    return 0
+    except KeyboardInterrupt:
+        print("ab: broken off before a call was timed", file=sys.stderr)
+        return BROKEN_OFF
+    if document["rows"] or why is None:
+        print("\n".join(table(document, 20)))
+        print(f"file: {os.path.relpath(output)}")
+    if why is None:
+        return 0
+    print(f"ab: {why}", file=sys.stderr)
+    return BROKEN_OFF if isinstance(why, BrokenOff) else 2
+
+
+class BrokenOff(MatrixError):
+    """Somebody has pressed Ctrl-C."""
+
+
+class Ended(MatrixError):
+    """The process of a side is no more."""
+
+
+def two(named: Sequence[str], pythons: Sequence[str]) -> list[str]:
+    """The two sides; raises MatrixError."""
+    sides = [side for side in named if side != "--"]
+    unknown = [side for side in sides if side.startswith("-")]
+    if unknown:
+        raise MatrixError(f"expected options of python -m conformance ab --help; found {' '.join(unknown)}")
+    sides += pythons
+    if len(sides) != 2:
+        raise MatrixError(f"expected two sides, A and B: releases or interpreters; found {' '.join(sides) or 'none'}")
+    return sides
+
+
+def check_output(path: Path) -> None:
+    """Refuse a place where no file can be written, or another's file is, before all is timed; raises MatrixError."""
+    if path.is_dir():
+        raise MatrixError(f"-o: expected a file to write; found the folder {path}")
+    if not path.exists():
+        return
+    try:
+        earlier = json.loads(path.read_text(encoding="utf-8")).get("schema") == SCHEMA
+    except (ValueError, AttributeError):
+        earlier = False
+    if not earlier:
+        raise MatrixError(f"-o: expected a new file, or an earlier one of this command; found another in {path}")
+
+
+@contextmanager
+def deaf() -> Iterator[None]:
+    """Hear no Ctrl-C: tox sends one after the other, and a file is to be written."""
+    try:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except ValueError:  # not the main thread, which alone hears it
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def python_of(side: str, device: str) -> str:
@@ -87,15 +159,27 @@ class Side:
     """A process that times calls with one torch."""
 
     def __init__(self, python: str, device: str) -> None:
-        self.python = python
+        self.python, self.device = python, device
+        self.deaths = 0
+        self._start()
+
+    def _start(self) -> None:
         environment = {**os.environ, "PYTHONPATH": project_path(), "PYTHONHASHSEED": "0"}
-        command = [python, "-W", "ignore", "-m", "conformance.performance.worker", device]
+        command = [self.python, "-W", "ignore", "-m", "conformance.performance.worker", self.device]
         # a full pipe would hang it
         self.said = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         self.process = subprocess.Popen(
             command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.said, text=True
         )
-        self.greeting: dict[str, Any] = {}
+
+    def anew(self) -> None:
+        """Start the process again, after it has died of a call; raises MatrixError where it does not live."""
+        self.deaths += 1
+        if self.deaths > DEATHS:
+            raise MatrixError(f"expected timings of {self.python}; its process has died of {self.deaths} calls")
+        self.__exit__()
+        self._start()
+        self.hear()
 
     def __enter__(self) -> Side:
         return self
@@ -117,10 +201,12 @@ class Side:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            self.process.wait()
+            status = self.process.wait()
             self.said.seek(0)
-            said = self.said.read().strip().splitlines() or ["nothing"]
-            raise MatrixError(f"expected timings of {self.python}; it ended and said: {said[-1]}")
+            said = self.said.read().strip().splitlines()
+            how = f"by signal {-status}" if status < 0 else f"with exit status {status}"
+            told = f"it ended {how}{f' and said: {said[-1]}' if said else ''}"
+            raise Ended(f"expected timings of {self.python}; {told}")
         found: dict[str, Any] = json.loads(line)
         return found
 
@@ -135,8 +221,8 @@ class Side:
         return self.hear()
 
 
-def compared(a: Side, b: Side, options: argparse.Namespace) -> dict[str, Any]:
-    """Every call that both have, timed by turns."""
+def compared(a: Side, b: Side, options: argparse.Namespace) -> tuple[dict[str, Any], MatrixError | None]:
+    """Every call that both have, timed by turns; with it, why these are not all."""
     first, second = a.hear(), b.hear()
     there = {row["id"] for row in second["subjects"]}
     wanted = [
@@ -144,22 +230,41 @@ def compared(a: Side, b: Side, options: argparse.Namespace) -> dict[str, Any]:
         if row["id"] in there and options.only in row["id"] and (not options.size or row["size"] in options.size)
     ]  # fmt: skip
     if not wanted:
+        sizes = f" of size {' or '.join(options.size)}" if options.size else ""
         raise MatrixError(
-            f"-k: expected a part of a call's name, such as add_; found {options.only!r}, which fits none"
+            f"-k: expected a part of a call's name, such as add_; found {options.only!r}, which fits none{sizes}"
         )
     rows: list[dict[str, Any]] = []
     skipped: list[dict[str, Any]] = []
-    for number, row in enumerate(wanted):
-        if sys.stderr.isatty():
-            print(f"\rab: {number} of {len(wanted)}  {row['id'][:60]:60}", end="", file=sys.stderr)
-        found = row_of(a, b, row, options.pairs)
-        (skipped if "reason" in found else rows).append(found)
+    why: MatrixError | None = None
+    try:
+        for number, row in enumerate(wanted):
+            if sys.stderr.isatty():
+                print(f"\rab: {number} of {len(wanted)}  {row['id'][:60]:60}", end="", file=sys.stderr)
+            found = survived(a, b, row, options.pairs)
+            (skipped if "reason" in found else rows).append(found)
+    except KeyboardInterrupt:
+        why = BrokenOff(f"broken off after {len(rows) + len(skipped)} of {len(wanted)} calls")
+    except MatrixError as error:
+        why = error
     if sys.stderr.isatty():
         print(f"\r{'':90}\r", end="", file=sys.stderr)
     return {
-        "schema": SCHEMA, "a": first["environment"], "b": second["environment"], "fingerprint": first["fingerprint"],
-        "target": first["target"], "rows": rows, "skipped": skipped,
-    }  # fmt: skip
+        "schema": SCHEMA, "complete": why is None, "a": first["environment"], "b": second["environment"],
+        "fingerprint": first["fingerprint"], "target": first["target"], "rows": rows, "skipped": skipped,
+    }, why  # fmt: skip
+
+
+def survived(a: Side, b: Side, row: dict[str, Any], pairs: int) -> dict[str, Any]:
+    """The ratio of one call, or why there is none; a process that dies of it is started anew for the others."""
+    try:
+        return row_of(a, b, row, pairs)
+    except Ended as error:
+        dead = [(side, name) for side, name in ((a, "A"), (b, "B")) if side.process.poll() is not None]
+        for side, _ in dead:
+            side.anew()
+        names = " and ".join(name for _, name in dead)
+        return {"subject": row["subject"], "reason": f"{names}: {str(error).partition('; ')[2]}"[:200]}
 
 
 def row_of(a: Side, b: Side, row: dict[str, Any], pairs: int) -> dict[str, Any]:
@@ -217,6 +322,8 @@ def table(document: dict[str, Any], most: int) -> Iterator[str]:
         mean = math.exp(sum(math.log(row["ratio"]) for row in rows) / len(rows))
         told = f"{len(rows)} calls, geometric mean of the ratios {mean:.3f}; surely different: {len(sure)}"
         yield told + (f"; not compared: {len(document['skipped'])}" if document["skipped"] else "")
+    if not document["complete"]:
+        yield "broken off: not all calls were timed"
 
 
 def write(path: Path, document: dict[str, Any]) -> None:

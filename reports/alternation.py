@@ -43,6 +43,7 @@ class Pair(Part):
     """Two builds, and the ratio of each subject."""
 
     schema_: Literal["ab/1"] = Field(alias="schema")
+    complete: bool = Field(default=True, description="Whether all calls were timed.")
     a: Side
     b: Side
     fingerprint: Fingerprint

@@ -132,6 +132,7 @@ def _alternation(found: Alternation) -> dict[str, object]:
     pair = found.pair
     return {
         "file": found.path.name,
+        "complete": pair.complete,
         "sides": [{"torch": side.torch, "python": side.python, "numpy": side.numpy} for side in (pair.a, pair.b)],
         "fingerprint": pair.fingerprint.model_dump(),
         "target": pair.target,

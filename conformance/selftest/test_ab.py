@@ -13,6 +13,7 @@ import pytest
 
 from conformance import ab
 from conformance.__main__ import main
+from reports.alternation import load
 
 Capture = pytest.CaptureFixture[str]
 ROW = {
@@ -88,6 +89,7 @@ def test_two_interpreters_are_compared(tmp_path: Path, capsys: Capture) -> None:
     [row] = found["rows"]
     assert row["interval"][0] <= row["ratio"] <= row["interval"][1]
     assert {"subject", "kind", "dtype", "size", "elements", "a", "b", "ratio", "interval", "pairs"} == set(row)
+    assert found["complete"] is True
     assert str(tmp_path) not in file.read_text()
     assert "1 calls, geometric mean" in capsys.readouterr().out
 
@@ -99,6 +101,10 @@ def test_two_interpreters_are_compared(tmp_path: Path, capsys: Capture) -> None:
         ([sys.executable, sys.executable, "-k", "nothing of the kind"], "which fits none"),
         ([sys.executable, sys.executable, "--pairs", "1"], "from 2 to 1000"),
         ([sys.executable, sys.executable, "--device", "nowhere"], "nowhere"),
+        ([sys.executable, sys.executable, "--turns"], "--turns"),
+        ([sys.executable, sys.executable, "-k", "scheduler", "--size", "large"], "fits none of size large"),
+        ([sys.executable], "two sides"),
+        (["2.4.1", "2.8.0", "--python", sys.executable], "two sides"),
     ],
 )
 def test_what_cannot_be_compared_is_one_line(tmp_path: Path, capsys: Capture, words: list[str], said: str) -> None:
@@ -109,6 +115,96 @@ def test_what_cannot_be_compared_is_one_line(tmp_path: Path, capsys: Capture, wo
     assert status == 2
     assert said in line
     assert [] == list(tmp_path.iterdir())
+
+
+SLICES = ["-k", "view-slice-", "--size", "small", "--pairs", "2"]
+
+
+def test_interpreters_are_named_as_those_of_a_matrix(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``--python`` names a side, and sides may stand behind options."""
+    named: list[str] = []
+
+    def python_of(side: str, device: str) -> str:
+        named.append(side)
+        return side
+
+    def torch_of(python: str) -> str:
+        raise ab.MatrixError("far enough")
+
+    monkeypatch.setattr(ab, "python_of", python_of)
+    monkeypatch.setattr(ab, "torch_of", torch_of)
+    for words in (
+        ["one", "other"], ["--python", "one", "--python", "other"], ["one", "-k", "add_", "--python", "other"],
+        ["-k", "add_", "one", "other"], ["one", "--size", "small", "other"],
+    ):  # fmt: skip
+        assert main(["ab", *words]) == 2
+        assert ["one", "other"] == named
+        named.clear()
+
+
+@pytest.mark.parametrize("text", [None, "somebody's notes", "[]", '{"schema": 1}'])
+def test_a_file_that_cannot_be_written_is_told_before_all_is_timed(
+    tmp_path: Path, capsys: Capture, text: str | None
+) -> None:
+    """Neither a folder nor a file of another program is replaced: a line, and exit status 2."""
+    file = tmp_path / "there"
+    if text is None:
+        file.mkdir()
+    else:
+        file.write_text(text)
+
+    assert main(["ab", "no/such/python", "no/such/python", "-o", str(file)]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("ab: -o: expected")
+    assert text is None or text == file.read_text()
+
+
+def broken(folder: Path, what: str) -> str:
+    """An interpreter in whose worker a second thing happens at the third call that is made ready."""
+    (folder / "sitecustomize.py").write_text(f"""
+import sys
+if "conformance.performance.worker" in sys.orig_argv:
+    import os, signal
+    from conformance.performance.subjects import Subject
+    made, snippet = [], Subject.snippet
+    def counted(self):
+        made.append(self)
+        if len(made) == 3:
+            {what}
+        return snippet(self)
+    Subject.snippet = counted
+""")
+    python = folder / "python"
+    python.write_text(f'#!/bin/sh\nPYTHONPATH="$PYTHONPATH:{folder}" exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    return str(python)
+
+
+def test_a_call_that_kills_its_process_costs_no_other_its_ratio(tmp_path: Path, capsys: Capture) -> None:
+    """The process is started anew for the other calls, and the call is told with what became of it."""
+    python = broken(tmp_path, "os.kill(os.getpid(), signal.SIGKILL)")
+    file = tmp_path / "ab.json"
+
+    assert main(["ab", sys.executable, python, *SLICES, "-o", str(file)]) == 0
+    found = json.loads(file.read_text())
+
+    assert "B: it ended by signal 9" in {each["reason"] for each in found["skipped"]}
+    assert 2 < len(found["rows"])
+    assert "not compared: " in capsys.readouterr().out
+
+
+def test_what_was_timed_before_ctrl_c_is_kept(tmp_path: Path, capsys: Capture) -> None:
+    """The file has the calls until then and says that it is not complete; the exit status is 130, in a line."""
+    python = broken(tmp_path, "os.kill(os.getppid(), signal.SIGINT)")
+    file = tmp_path / "ab.json"
+
+    assert main(["ab", sys.executable, python, *SLICES, "-o", str(file)]) == 130
+    found = json.loads(file.read_text())
+
+    assert (False, 2) == (found["complete"], len(found["rows"]))
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("ab: broken off after 2 of ")
+    assert not load(file).pair.complete
 
 
 def test_a_release_has_its_environment_of_tox(monkeypatch: pytest.MonkeyPatch) -> None:

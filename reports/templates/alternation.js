@@ -43,6 +43,7 @@ function alternationPart(where) {
       h("p", { class: "answer small" }, `torch ${b.torch} takes ${ratioWords(middleOf(rows))} as long as ${a.torch}`),
       h("p", { class: "lede" }, `That is the geometric mean of ${counted(rows.length, "ratio")} on ${file.target}, the builds timed in turn on one machine (${machineName(file.fingerprint)}). `,
         `Slower: ${of("slower").toLocaleString("en")}; faster: ${of("faster").toLocaleString("en")}; the others, ${of("alike").toLocaleString("en")}, cannot be told apart: their interval holds 1.`,
+        file.complete ? null : " It was broken off: not all calls were timed.",
         a.python !== b.python || a.numpy !== b.numpy ? ` The first ran with Python ${a.python} and NumPy ${a.numpy}, the second with Python ${b.python} and NumPy ${b.numpy}.` : null),
       found.nodes,
       notTimed(file.skipped.map(([subject, reason]) => ({ subject, reason, some: runs }))),
