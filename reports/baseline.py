@@ -25,6 +25,9 @@ def add(command: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, default=baseline_file.FOLDER, metavar="DIR",
         help="the folder of the baselines (default: reports/baselines)",
     )  # fmt: skip
+    save.add_argument(
+        "--replace", action="store_true", help="replace a baseline that has calls which this run has not timed"
+    )
     compare = commands.add_parser("compare", help="compare the timings of a run with kept ones, or with another run's")
     compare.add_argument("run_record", type=Path, metavar="RUN.json", help="a run record with timings")
     compare.add_argument(
@@ -46,6 +49,8 @@ def run(options: argparse.Namespace) -> int:
     """Save or compare; raises UnreadableError."""
     if options.action == "save":
         path, text = baseline_file.save(options.run_record, options.output)
+        if not options.replace:
+            baseline_file.check_kept(path, options.run_record)
         write(path, text)
         print(path)
         return GOOD
@@ -53,11 +58,13 @@ def run(options: argparse.Namespace) -> int:
     before = baseline_file.against(options.against, after, options.normalise)
     if not options.normalise:
         baseline_file.check_machine(after, before)
+    for each in (after, before):
+        baseline_file.check_timings(each, options.normalise)
     found = baseline_pairs.compare(before, after, options.normalise)
     if not found.pairs:
         remedy = "compare runs of the same subjects"
         raise UnreadableError([Fault(str(after.path), "", f"calls that {before.path} has too", "none", remedy)])
-    most = options.most or len(found.pairs)
+    most = options.most or sys.maxsize
     sys.stdout.write("\n".join(baseline_pairs.text(found, before, after, options.fail_above, most)) + "\n")
     limit = options.fail_above
     return SLOWER if limit is not None and (found.slower(limit) or found.all_slower(limit)) else GOOD

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from reports.faults import Fault, UnreadableError
-from reports.model import Fingerprint, Moment, Part, Performance, Text
+from reports.model import Fingerprint, Measurement, Moment, Part, Performance, Text
 from reports.opening import content, refuse
 from reports.reading import document, load, shape
 
@@ -105,6 +106,39 @@ def against(named: Path, run: Timed, normalise: bool) -> Timed:
     refuse(named, "", f"a baseline of this machine, {described(wanted)}", found, remedy)
 
 
+def check_kept(path: Path, run: Path) -> None:
+    """Refuse to replace all calls by some of them; raises UnreadableError."""
+    if not path.exists():
+        return
+    new, old = (set(map(name_of, each.performance.measurements)) for each in (of_run(run), read(path)))
+    if old - new:
+        expected = f"the {len(old)} calls that {path} has"
+        found = f"a run that has not timed {len(old - new)} of them"
+        refuse(run, "performance.measurements", expected, found, "keep it elsewhere with -o, or give --replace")
+
+
+def check_timings(timed: Timed, normalise: bool) -> None:
+    """Refuse two timings of one call, and what --normalise divides by nothing; raises UnreadableError."""
+    counts = Counter(map(name_of, timed.performance.measurements))
+    name, most = counts.most_common(1)[0] if counts else ("", 0)
+    if most > 1:
+        told = ", ".join(map(str, name))
+        refuse(timed.path, "performance.measurements", "each call once", f"{most} of {told}", "make it anew")
+    if not normalise:
+        return
+    there = {(each.target, each.name) for each in timed.performance.yardsticks if each.median > 0}
+    for target in sorted({each.target for each in timed.performance.measurements}):
+        for name in ("copy", "empty call"):
+            if (target, name) not in there:
+                expected, found = f"the yardstick {name} on {target} for --normalise", "none that took any time"
+                refuse(timed.path, "performance.yardsticks", expected, found, "time it anew")
+
+
+def name_of(each: Measurement) -> tuple[str | int, ...]:
+    """What tells a call from all others."""
+    return each.subject, each.kind, each.target, each.dtype, each.size, each.elements
+
+
 def check_machine(run: Timed, base: Timed) -> None:
     """Refuse to compare the seconds of two machines; raises UnreadableError."""
     own, other = run.performance.fingerprint, base.performance.fingerprint
@@ -112,6 +146,9 @@ def check_machine(run: Timed, base: Timed) -> None:
         found, remedy = f"{described(own)}", "give --normalise to compare by yardsticks"
         expected = f"the machine of {base.path}, {described(other)}"
         raise UnreadableError([Fault(str(run.path), "performance.fingerprint", expected, found, remedy)])
+    if run.performance.threads != base.performance.threads:
+        expected, found = f"{base.performance.threads} threads, as {base.path}", f"{run.performance.threads}"
+        refuse(run.path, "performance.threads", expected, found, "time both on as many")
 
 
 def described(machine: Fingerprint) -> str:

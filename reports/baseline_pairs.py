@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from reports.bars import FACTOR, Crowd
@@ -16,6 +16,7 @@ BETWEEN_RUNS = 0.04
 NOTHING_KNOWN = math.log(1000)  # an interval that is this wide says nothing, and would say it in many digits
 # Rounds that lie so far apart are of two kinds, disturbed and not, and which of them the median is of is chance.
 WIDEST = 3.0
+LEAST = 1e-12  # a ratio: no call becomes faster or slower by more, so that its times are none
 SIGMAS = 3.0  # thousands of calls are compared: one in twenty would be hundreds of false alarms
 Key = tuple[str, str, str, str, str, int]
 
@@ -46,8 +47,9 @@ class Comparison:
     """All pairs, the slowest first, what one side has alone, and what became of the yardsticks, each by its name."""
 
     pairs: list[Pair]
-    only_before: int
-    only_after: int
+    only_before: list[str]
+    only_after: list[str]
+    timeless: int
     normalised: bool
     yardsticks: dict[str, float]
 
@@ -77,26 +79,43 @@ class Comparison:
 def compare(before: Timed, after: Timed, normalise: bool) -> Comparison:
     """The pairs of two sets of timings."""
     first, second = _by_key(before.performance), _by_key(after.performance)
-    pairs = []
+    pairs, timeless = [], 0
     for key in first.keys() & second.keys():
         units = [_unit(side.performance, key) if normalise else 1.0 for side in (before, after)]
         if (pair := _pair(key, first[key], second[key], units)) is not None:
             pairs.append(pair)
+        else:
+            timeless += 1
     pairs.sort(key=lambda pair: (-pair.ratio, pair.key))
-    alone = len(first.keys() - second.keys()), len(second.keys() - first.keys())
-    return Comparison(pairs, *alone, normalise, dict(_yardsticks(before, after)))
+    alone = [_alone(one, other, side) for one, other, side in ((first, second, after), (second, first, before))]
+    return Comparison(pairs, *alone, timeless, normalise, dict(_yardsticks(before, after)))
 
 
 def _by_key(performance: Performance) -> dict[Key, Measurement]:
     return {(x.subject, x.kind, x.target, x.dtype, x.size, x.elements): x for x in performance.measurements}
 
 
+def _alone(there: Mapping[Key, Measurement], here: Mapping[Key, Measurement], other: Timed) -> list[str]:
+    """The calls of one side that the other has not, each with why it was not timed there."""
+    reasons = {each.subject: each.reason for each in other.performance.skipped}
+    found = []
+    for subject, kind, target, dtype, size, elements in sorted(there.keys() - here.keys()):
+        reason = reasons.get(f"{subject} ({kind}, {size}, {target})")
+        name = f"{subject} ({kind}, {dtype}, {size}, {target})"
+        if reason is None and any(key[:5] == (subject, kind, target, dtype, size) for key in here):
+            reason = f"of another size than {elements} elements"
+        found.append(f"{name}{f': {reason}' if reason else ''}")
+    return found
+
+
 def _pair(key: Key, before: Measurement, after: Measurement, units: Sequence[float]) -> Pair | None:
-    """None where a clock that saw no time pass has nothing to compare."""
-    one, other = before.median / (units[0] or 1.0), after.median / (units[1] or 1.0)
-    if one <= 0 or other <= 0:
+    """None where a clock that saw no time pass has nothing to compare, nor one whose times are beyond all bounds."""
+    if min(before.median, after.median, *units) <= 0:
         return None
-    ratio = other / one
+    one, other = before.median / units[0], after.median / units[1]
+    ratio = other / one if one > 0 else math.inf
+    if not LEAST <= ratio <= 1 / LEAST:
+        return None
     error = math.hypot(SIGMAS * _error(before), SIGMAS * _error(after), BETWEEN_RUNS, BETWEEN_RUNS)
     error = min(error, NOTHING_KNOWN)
     return Pair(key, one, other, ratio, (ratio * math.exp(-error), ratio * math.exp(error)))
@@ -140,8 +159,14 @@ def text(found: Comparison, before: Timed, after: Timed, threshold: float | None
     if not found.normalised and found.yardsticks:
         machine = ", ".join(f"{name} {ratio:.2f}" for name, ratio in found.yardsticks.items())
         yield f"the machine itself, by its yardsticks: {machine}"
-    if found.only_before or found.only_after:
-        yield f"not compared: {found.only_before} calls before only, {found.only_after} after only"
+    if found.timeless:
+        yield f"not compared: {found.timeless} calls that took no time, or one beyond all bounds, in one of them"
+    for names, side in ((found.only_before, "before"), (found.only_after, "after")):
+        if names:
+            yield f"not compared, as they were timed {side} only: {len(names)} calls"
+            yield from (f"  {name}" for name in names[:most])
+        if len(names) > most:
+            yield f"  and {len(names) - most} more (--most)"
     yield from _judged(found, factor, len(slower))
 
 

@@ -248,7 +248,7 @@ class Timing(Part):
     elements: Count
     median: Seconds
     iqr: Seconds
-    rounds: Annotated[int, Field(ge=1)]
+    rounds: Annotated[int, Field(ge=1, le=2**53)]
 
 
 class Yardstick(Timing):

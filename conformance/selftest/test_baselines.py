@@ -227,6 +227,112 @@ def test_a_run_without_timings_is_one_line(tmp_path: Path, capsys: Capture) -> N
         assert said in line
 
 
+def hundreds(**first: Any) -> Json:
+    """Timings of twenty calls and more, the first of them with other keys."""
+    found = crowd(*BEFORE)
+    found["measurements"][0] |= first
+    return found
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(1e308, 1e-308), (1e-308, 1e308), (5e-324, 1e-4), (1e-4, 1e308), (0.0, 1e-4), (1e-4, 0.0)]
+)
+def test_times_beyond_all_bounds_are_told_and_not_compared(
+    tmp_path: Path, capsys: Capture, before: float, after: float
+) -> None:
+    """No number of the table comes of them, and none is dropped without a word."""
+    old, new = run(tmp_path, "old", hundreds(median=before)), run(tmp_path, "new", hundreds(median=after))
+
+    assert baseline("compare", new, "--against", old, "--fail-above", "1.3") == 0
+    said = capsys.readouterr().out
+    assert "79 calls, geometric mean of the ratios 1.000 (1.000 - 1.000)" in said
+    assert "not compared: 1 calls that took no time, or one beyond all bounds" in said
+
+
+def test_numbers_that_no_clock_has_are_one_line(tmp_path: Path, capsys: Capture) -> None:
+    """A count of rounds that is no count that a computer comes to."""
+    old, new = run(tmp_path, "old", hundreds()), run(tmp_path, "new", hundreds(rounds=10**400))
+
+    assert baseline("compare", new, "--against", old) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "performance.measurements[0].rounds" in line
+
+
+def test_two_timings_of_a_call_are_refused(tmp_path: Path, capsys: Capture) -> None:
+    """Which of them is compared would be up to their order."""
+    twice = hundreds()
+    twice["measurements"].insert(0, {**twice["measurements"][0], "median": 5e-3})
+    good, bad = run(tmp_path, "good", hundreds()), run(tmp_path, "bad", twice)
+    for words in ((good, "--against", bad), (bad, "--against", good)):
+        assert baseline("compare", *words) == 2
+        [line] = capsys.readouterr().err.splitlines()
+        assert "bad.json: performance.measurements: expected each call once" in line
+
+
+def test_other_numbers_of_threads_are_not_compared(tmp_path: Path, capsys: Capture) -> None:
+    """As ``diff`` does not."""
+    old, new = run(tmp_path, "old", hundreds()), run(tmp_path, "new", {**hundreds(), "threads": 8})
+
+    assert baseline("compare", new, "--against", old) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "performance.threads: expected 1 threads" in line
+
+
+@pytest.mark.parametrize("kept", ["none", "zeros"])
+def test_nothing_is_normalised_by_nothing(tmp_path: Path, capsys: Capture, kept: str) -> None:
+    """Seconds of one machine by yardsticks of the other: refused where a yardstick is missing or took no time."""
+    without = hundreds()
+    without["yardsticks"] = [] if kept == "none" else [{**row, "median": 0.0} for row in without["yardsticks"]]
+    old, new = run(tmp_path, "old", hundreds()), run(tmp_path, "new", without)
+
+    assert baseline("compare", new, "--against", old, "--normalise") == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "the yardstick copy on cpu" in line
+
+
+def test_calls_of_one_side_alone_are_named(tmp_path: Path, capsys: Capture) -> None:
+    """A call that is gone, or new, is told by name, and with why it was not timed where the other run says so."""
+    after = hundreds()
+    gone, resized = after["measurements"][:2]
+    after["measurements"] = [
+        {**resized, "elements": 9},
+        *after["measurements"][2:],
+        records.measurement(subject="new_"),
+    ]
+    after["skipped"] = [{"subject": "s000 (in-place operator, small, cpu)", "reason": "RuntimeError: gone"}]
+    old, new = run(tmp_path, "old", hundreds()), run(tmp_path, "new", after)
+
+    assert baseline("compare", new, "--against", old, "--most", "0") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert gone["subject"] == "s000"
+    for line in (
+        "not compared, as they were timed before only: 2 calls",
+        "  s000 (in-place operator, float32, small, cpu): RuntimeError: gone",
+        "not compared, as they were timed after only: 2 calls",
+        "  new_ (in-place operator, float32, small, cpu)",
+    ):
+        assert line in lines
+    [other] = [line for line in lines if line.startswith("  s001") and "elements" in line and "64" in line]
+    assert "of another size" in other
+
+
+def test_all_calls_are_not_replaced_by_some(tmp_path: Path, capsys: Capture) -> None:
+    """A run of a selection would leave a baseline of a few calls: it is refused, or asked for with ``--replace``."""
+    kept = tmp_path / "kept"
+    some = {**hundreds(), "measurements": hundreds()["measurements"][:3]}
+    assert baseline("save", run(tmp_path, "some", some), "-o", kept) == 0
+    assert baseline("save", run(tmp_path, "all", hundreds()), "-o", kept) == 0
+    [file] = kept.iterdir()
+    capsys.readouterr()
+
+    assert baseline("save", tmp_path / "some.json", "-o", kept) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "a run that has not timed 77 of them" in line
+    assert len(json.loads(file.read_text())["performance"]["measurements"]) == 80
+    assert baseline("save", tmp_path / "some.json", "-o", kept, "--replace") == 0
+    assert len(json.loads(file.read_text())["performance"]["measurements"]) == 3
+
+
 def test_shards_keep_their_timings_and_add_their_costs(tmp_path: Path) -> None:
     """The merged record has the timings of the shard that has any, and each area's cells, cases and seconds once."""
     whole = records.record(areas=1)
