@@ -87,8 +87,8 @@ def compare(before: Timed, after: Timed, normalise: bool) -> Comparison:
         else:
             timeless += 1
     pairs.sort(key=lambda pair: (-pair.ratio, pair.key))
-    alone = [_alone(one, other, side) for one, other, side in ((first, second, after), (second, first, before))]
-    return Comparison(pairs, *alone, timeless, normalise, dict(_yardsticks(before, after)))
+    gone, new = _alone(first, second, after), _alone(second, first, before)
+    return Comparison(pairs, gone, new, timeless, normalise, dict(_yardsticks(before, after)))
 
 
 def _by_key(performance: Performance) -> dict[Key, Measurement]:

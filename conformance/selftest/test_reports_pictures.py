@@ -53,6 +53,25 @@ def test_every_part_has_its_place(hands: Hands, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("width", [400, 1280])
+def test_names_stand_beside_what_they_name(hands: Hands, tmp_path: Path, width: int) -> None:
+    """Each kind is on the line of its box, and a table of a picture is not cut off, in a narrow window too."""
+    run = timings.timed()
+    run["performance"]["measurements"][0]["kind"] = "out-of-place counterpart"
+    hands.window(width)
+    hands.open(save(tmp_path, run), "#/performance")
+
+    names, boxes = hands.all(".rows-of-boxes li"), hands.all(".boxes svg .box")
+    assert 5 < len(names) == len(boxes)
+    for name, box in zip(names, boxes, strict=True):
+        middle = box.rect["y"] + box.rect["height"] / 2
+        assert name.rect["y"] <= middle <= name.rect["y"] + name.rect["height"]
+        assert name.rect["x"] + name.rect["width"] <= box.rect["x"]
+    cut = "return [...document.querySelectorAll('.card .wide')].filter((each) => each.scrollWidth > each.clientWidth)"
+    assert [] == hands.run(cut)
+    assert hands.run("return document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
 def test_parts_without_data_are_not_offered(hands: Hands, tmp_path: Path) -> None:
     """A run without any has no such view; a file of two builds alone has its part and the cost of the suite."""
     hands.open(save(tmp_path, records.small("pass")), "#/performance")

@@ -156,10 +156,10 @@ function histogram(bins, words, width, height = 170) {
 /** Quartiles on one scale: a line from end to end, a box around the middle half, a mark at the median; of several in a row the marks. */
 function boxes(rows, bounds, unit, words, width) {
   const left = 4, right = 4, line = 22, foot = 24, height = rows.length * line + foot;
-  const x = logarithmic(...bounds, left + 12, width - right - 16);
+  const x = logarithmic(...bounds, left + 12, width - right - 16), ticks = ticksOf(x, unit, Math.max(2, Math.floor(width / 85)));
   return chart(width, height, words,
-    s("g", { class: "grid" }, ticksOf(x, unit).map((value) => s("path", { d: `M${x(value)} 0V${height - foot}` }))),
-    s("g", { class: "ticks" }, ticksOf(x, unit).map((value) => s("text", { x: x(value), y: height - 8, "text-anchor": "middle" }, amount(value, unit)))),
+    s("g", { class: "grid" }, ticks.map((value) => s("path", { d: `M${x(value)} 0V${height - foot}` }))),
+    s("g", { class: "ticks" }, ticks.map((value) => s("text", { x: x(value), y: height - 8, "text-anchor": "middle" }, amount(value, unit)))),
     rows.map((row, i) => row.map((each) => s("g", { class: `series hue${each.hue % HUES}` },
       row.length > 1 ? null : [s("path", { class: "spread", d: `M${x(each.least)} ${i * line + line / 2}H${x(each.most)}` }),
         s("rect", { class: "box", x: x(each.first), y: i * line + 5, width: Math.max(1, x(each.third) - x(each.first)), height: line - 10 })],

@@ -146,7 +146,7 @@ function overheads(rows) {
   return h("section", {}, h("h2", {}, "What a call costs before it does anything", h("small", {}, "small calls, counted in empty calls on the same device")),
     h("div", { class: "boxes" },
       h("ol", { class: "rows-of-boxes" }, drawn.map(([row]) => h("li", {}, many ? row.kind : label(row), h("small", {}, ` ${row.count.toLocaleString("en")}`)))),
-      boxes(drawn, bounds, "times", `Overhead of a call by kind: ${many ? "the median of each run" : "from the least to the most, the middle half as a box, the median as a line"}. The table below has the numbers.`, roomFor(720) < 600 ? 280 : 440)),
+      boxes(drawn, bounds, "times", `Overhead of a call by kind: ${many ? "the median of each run" : "from the least to the most, the middle half as a box, the median as a line"}. The table below has the numbers.`, roomFor(720) < 600 ? Math.max(140, main.clientWidth - 190) : 440)),
     asTable("Overhead of a call, in empty calls", ["Kind", "subjects", "least", "quarter", "median", "three quarters", "most"],
       told.map((row) => [label(row), row.count.toLocaleString("en"), ...[row.least, row.first, row.median, row.third, row.most].map((value) => `${digits(value)}×`)])));
 }
