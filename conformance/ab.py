@@ -120,6 +120,8 @@ def check_output(path: Path) -> None:
     """Refuse a place where no file can be written, or another's file is, before all is timed; raises MatrixError."""
     if path.is_dir():
         raise MatrixError(f"-o: expected a file to write; found the folder {path}")
+    if path.parent.exists() and not path.parent.is_dir():
+        raise MatrixError(f"-o: expected a file in a folder; found the file {path.parent}")
     if not path.exists():
         return
     try:

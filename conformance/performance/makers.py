@@ -9,7 +9,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import reduce
 from math import isqrt, prod
 from types import SimpleNamespace
 from typing import Any
@@ -37,6 +36,13 @@ from conformance.performance.snippets import Snippet
 
 Maker = Callable[[Any, int, str, str], Snippet]
 SMALL = 64
+# Operands of the other functions with out= that have two rows of three numbers, and the functions that take these for a
+# matrix or for vectors. All others work by element.
+MATRICES = frozenset("abikuxy")
+WHOLE = frozenset({
+    "cross", "diff", "inner", "linalg.cross", "linalg.norm", "linalg.qr", "linalg.svd", "linalg.svdvals",
+    "linalg.vecdot", "linalg.vector_norm", "qr", "svd",
+})  # fmt: skip
 # Kinds of in-place methods whose calls have one operand for each element of self, so that any size will do.
 POINTWISE_KINDS = ("elementwise", "random", "copy")
 
@@ -72,7 +78,7 @@ def out(row: Any, n: int, dtype: str, device: str) -> Snippet:
 def out_function(row: Any, n: int, dtype: str, device: str) -> Snippet:
     """A function with ``out=``, of operands of any size where it takes them."""
     side = isqrt(n)
-    grows = row.operands in POINTWISE or row.name in REDUCING
+    grows = out_grows(row)
     if n > SMALL and not grows:
         raise Untimed("its operands have one shape")
     args, kwargs = operands_of(row.operands, Sizing(side, side) if grows else Sizing(2, 3), device)
@@ -85,13 +91,23 @@ def out_function(row: Any, n: int, dtype: str, device: str) -> Snippet:
 def further_out(row: Any, n: int, dtype: str, device: str) -> Snippet:
     """One of the other functions with ``out=``, on the operands of its row; wider where it works by element."""
     args = operand_named(row.operands, dtype, device)
-    if all(isinstance(x, Strided) and x.shape == (2, 3) for x in args) and _by_element(row.name, args):
+    if further_out_grows(row):
         args = tuple(_resized(x, (isqrt(n), isqrt(n))) for x in args)
     elif n > SMALL:
         raise Untimed("its operands have one shape")
     plans = leaves_of(args)
     space, shown = _arguments(args, dict(getattr(row, "keywords", None) or {}))
     return _with_out(f"torch.{row.name}({shown}", space, plans[0].dtype if plans else dtype, _shape_of(plans))
+
+
+def out_grows(row: Any) -> bool:
+    """Whether a function with ``out=`` takes operands of any size."""
+    return row.operands in POINTWISE or row.name in REDUCING
+
+
+def further_out_grows(row: Any) -> bool:
+    """Whether one of the other functions with ``out=`` takes operands of any size."""
+    return row.name not in WHOLE and all(isinstance(x, str) and x in MATRICES for x in row.operands)
 
 
 def activation(row: Any, n: int, dtype: str, device: str) -> Snippet:
@@ -210,6 +226,8 @@ MAKERS: Mapping[str, Maker] = {
         derivative, priced, own,
     )
 }  # fmt: skip
+# Makers of rows of which some take operands of one shape alone, and which do not: such a call has the one size small.
+GROWS: Mapping[str, Callable[[Any], bool]] = {"out_function": out_grows, "further_out": further_out_grows}
 
 
 # --- operators --------------------------------------------------------------------------------------------------
@@ -275,17 +293,6 @@ def _with_out(beginning: str, space: dict[str, Any], dtype: str, shape: tuple[in
     space["o"] = result if isinstance(result, torch.Tensor) else tuple(result)
     comma = ", " if space.keys() - {"o"} or not beginning.endswith("(") else ""
     return Snippet(f"{beginning}{comma}out=o)", space, shape, prod(shape), dtype)
-
-
-def _by_element(name: str, args: Any) -> bool:
-    """Whether a function of tensors alone gives a number for each number."""
-    function = reduce(getattr, name.split("."), torch)
-    shapes = ((2, 3), (5,), (2, 1, 7))
-    try:
-        found = [function(*(made(_resized(x, shape)) for x in args)) for shape in shapes]
-    except (RuntimeError, IndexError):
-        return False
-    return all(isinstance(x, torch.Tensor) and tuple(x.shape) == shape for x, shape in zip(found, shapes, strict=True))
 
 
 def _resized(plan: Strided, shape: tuple[int, ...]) -> Strided:

@@ -11,7 +11,7 @@ from conformance.engine.specs import SPECS, LoadedArea, Timing, area_names, load
 from conformance.engine.subjects import rows, select
 from conformance.engine.targets import Target
 from conformance.performance.clocks import Untimed
-from conformance.performance.makers import MAKERS, here
+from conformance.performance.makers import GROWS, MAKERS, here
 from conformance.performance.snippets import ELEMENTS, Snippet
 
 
@@ -67,6 +67,8 @@ def subjects(targets: tuple[Target, ...], areas: frozenset[str] | None = None) -
             continue
         for row in chosen(loaded, number, timing):
             sizes = getattr(row, "at", None) or timing.sizes
+            if not GROWS.get(str(timing.makes), _any_size)(row):
+                sizes = [size for size in sizes if size == "small"]
             found += [
                 Subject(loaded.area.area, timing, row, size, dtype, target)
                 for target in targets
@@ -75,6 +77,10 @@ def subjects(targets: tuple[Target, ...], areas: frozenset[str] | None = None) -
                 for size in sizes
             ]
     return found
+
+
+def _any_size(row: Any) -> bool:
+    return True
 
 
 def _reaches(timing: Timing, row: Any, target: Target) -> bool:

@@ -11,6 +11,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,8 +25,12 @@ from conformance.engine.appendix import Appendix
 from conformance.engine.record import RunRecord
 from conformance.engine.settings import UsageError
 from conformance.engine.specs import SPECS, load_area
+from conformance.engine.subjects import rows
 from conformance.engine.targets import Target, choose
 from conformance.engine.words import PROFILES
+from conformance.inputs.further_outs import operand_named
+from conformance.inputs.out_forms import made
+from conformance.inputs.tensors import Strided
 from conformance.performance import clocks
 from conformance.performance.clocks import Untimed, clock_of
 from conformance.performance.fingerprint import fingerprint
@@ -55,6 +61,50 @@ def test_every_row_is_timed_or_left_out_with_a_reason(catalogue: str) -> None:
 def test_each_call_is_timed_once() -> None:
     """No two blocks time the same call, which would be two figures of one thing."""
     assert {} == {name: count for name, count in Counter(x.id for x in subjects(CPU)).items() if count > 1}
+
+
+def test_what_takes_any_size_is_timed_at_three() -> None:
+    """Small, medium and large, as each in-place method is, so are its forms that write elsewhere."""
+    kinds = ("in-place operator", "out-of-place counterpart", "out= variant", "in-place activation", "optimizer step")
+    sizes: dict[tuple[str, str], list[str]] = {}
+    for each in subjects(CPU):
+        if each.timing.kind in kinds and each.timing.makes != "own":
+            sizes.setdefault((each.timing.kind, each.row.name), []).append(each.size)
+
+    assert len(sizes) > 400
+    assert {} == {name: found for name, found in sizes.items() if found != list(ELEMENTS)}
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_functions_with_out_that_work_by_element_are_timed_at_further_sizes() -> None:
+    """Of any shape they give a number for each number; the others would give an error, or another shape."""
+    timed_at: dict[str, list[str]] = {}
+    for each in subjects(CPU):
+        if each.timing.makes == "further_out" and here(each.row):
+            timed_at.setdefault(each.row.name, []).append(each.size)
+    rows_here = [row for row in rows("further_out_functions").values() if row.name in timed_at]
+    wrong = [row.name for row in rows_here if by_element(row) != (len(timed_at[row.name]) > 1)]
+
+    assert [] == wrong
+
+
+def by_element(row: Any) -> bool:
+    """Whether a function of tensors alone gives a number for each number."""
+    args = operand_named(row.operands, "float32", "cpu")
+    if not all(isinstance(x, Strided) and x.shape == (2, 3) for x in args):
+        return False
+    function: Any = attrgetter(row.name)(torch)
+    shapes = ((2, 3), (5,), (2, 1, 7))
+    try:
+        found = [
+            function(
+                *(made(replace(x, shape=shape, stride=None, offset=0, size=None, layout="contiguous")) for x in args)
+            )
+            for shape in shapes
+        ]
+    except (RuntimeError, IndexError):
+        return False
+    return all(isinstance(x, torch.Tensor) and tuple(x.shape) == shape for x, shape in zip(found, shapes, strict=True))
 
 
 def test_blocks_name_what_there_is() -> None:

@@ -53,6 +53,13 @@ def test_every_part_has_its_place(hands: Hands, tmp_path: Path) -> None:
     )
 
 
+def test_a_file_that_was_broken_off_says_so(hands: Hands, tmp_path: Path) -> None:
+    """The mean is not taken for that of all calls."""
+    for complete in (True, False):
+        hands.open(save(tmp_path, records.small("pass"), ab=[timings.alternation(complete=complete)]), "#/performance")
+        assert ("It was broken off" in hands.text(".performance .lede")) is not complete
+
+
 @pytest.mark.parametrize("width", [400, 1280])
 def test_names_stand_beside_what_they_name(hands: Hands, tmp_path: Path, width: int) -> None:
     """Each kind is on the line of its box, and a table of a picture is not cut off, in a narrow window too."""
