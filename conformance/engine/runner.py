@@ -26,6 +26,7 @@ from conformance.engine.examples import Remembered
 from conformance.engine.minimal import minimize
 from conformance.engine.mismatch import Discard, Mismatch
 from conformance.engine.sampling import sample
+from conformance.engine.scarcity import scarcity
 from conformance.engine.switches import put_back, snapshot
 from conformance.engine.words import Verdict
 
@@ -143,6 +144,11 @@ def _decide(cell: Cell, check: Callable[[Any], Any], plan: Plan, before: tuple[A
         except Exception as error:
             return Outcome(Verdict.ERROR, reason=own_fault("the samples could not be drawn", error))
     found = Outcome(Verdict.PASS, evidence.record(), evidence.corner, evidence.sampled, failure=failure)
+    if failure is not None and attempt.want is not None:
+        return Outcome(
+            Verdict.INCONCLUSIVE, found.evidence, found.corner, found.sampled,
+            reason=f"no room on this machine: {attempt.want}",
+        )  # fmt: skip
     if failure is not None:
         ours = isinstance(failure.error, OUR_FAULT)
         found.verdict = Verdict.ERROR if ours else Verdict.FAIL
@@ -169,6 +175,7 @@ class _Attempt:
         self.refused: list[tuple[Any, BaseException]] = []
         self.phase, self.case = "", None
         self.failing: tuple[Any, BaseException] | None = None  # the first, until a simpler one is found
+        self.want: str | None = None  # of room on this machine
 
     def corners(self, corners: list[Any]) -> Failure | None:
         """Every corner in order, up to the first that fails, which is then minimized."""
@@ -251,6 +258,7 @@ class _Attempt:
             self.evidence.refuse(case, error)
             self.refused.append((case, error))
             return True
+        self.want = self.want or scarcity(error)
         return False
 
     def simplest(self, case: Any, error: Exception) -> Failure:

@@ -232,6 +232,35 @@ def test_a_cell_without_a_valid_case_tells_why() -> None:
     assert (Verdict.INCONCLUSIVE, "no valid case ran: no truth") == (found.verdict, found.reason)
 
 
+@pytest.mark.parametrize(
+    ("error", "free", "expected"),
+    [
+        (OSError(28, "No space left on device"), 100, Verdict.INCONCLUSIVE),
+        (Mismatch("an exception", "none", "OSError: [Errno 28] No space left on device"), 100, Verdict.INCONCLUSIVE),
+        (RuntimeError("unable to write to file </torch_1>: No space left on device (28)"), 100, Verdict.INCONCLUSIVE),
+        (OSError(28, "No space left on device"), 1 << 30, Verdict.FAIL),
+        (RuntimeError("another thing"), 100, Verdict.FAIL),
+    ],
+    ids=repr,
+)
+def test_a_machine_without_room_says_nothing_of_torch(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, free: int, expected: Verdict
+) -> None:
+    """Where there is none, what speaks of it is no failure; where there is, torch has to answer for it."""
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=free))
+
+    def check(case: Number) -> None:
+        if case.value == 2:
+            raise error
+
+    found = run(check, [Number(1), Number(2)])
+
+    assert expected == found.verdict
+    if expected is Verdict.INCONCLUSIVE:
+        assert found.reason.startswith("no room on this machine: expected 16 MiB free in ")
+        assert found.reason.endswith("; found 100 bytes")
+
+
 def test_minimizing_keeps_to_the_failure() -> None:
     """A simpler case that is refused, discarded, or fails with another exception does not stand for the first."""
 
