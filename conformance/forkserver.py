@@ -32,7 +32,14 @@ from typing import Any, NoReturn
 import pytest
 
 PLUGIN = "conformance.engine.plugin"
-PRELOADED = ("torch", PLUGIN, "_pytest.junitxml", "execnet.gateway_base", "pytest_benchmark.plugin", "xdist.remote")
+PRELOADED = (
+    "conformance.engine.prerequisites",
+    PLUGIN,
+    "_pytest.junitxml",
+    "execnet.gateway_base",
+    "pytest_benchmark.plugin",
+    "xdist.remote",
+)
 CLIENT = Path(__file__).with_name("forkclient.py")
 SERVE = (
     "import sys; sys.path[:] = {path}; from conformance.forkserver import leave, serve;"

@@ -163,7 +163,7 @@ def torch_of(python: str) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         said = getattr(error, "strerror", None) or "no answer within 300 s"
         raise MatrixError(f"--python: expected an interpreter that has a torch; found {python!r}: {said}") from None
-    if found.returncode:
+    if found.returncode or not found.stdout.strip():
         lines = found.stderr.strip().splitlines() or [f"exit status {found.returncode}"]
         raise MatrixError(f"--python: expected torch and what the suite needs in {python!r}; found {lines[-1]}")
     return found.stdout.strip().splitlines()[-1].partition("+")[0]

@@ -6,10 +6,11 @@ Importing this module ends the process where they do not. It is imported before 
 from __future__ import annotations
 
 import gc
-import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from conformance.engine.importing import Unimportable, imported, watched
 
 STATUS = 4  # that of pytest for what it cannot follow
 
@@ -19,13 +20,15 @@ def fault() -> str | None:
     found = {}
     for name in ("numpy", "torch"):
         try:
-            found[name] = importlib.import_module(name)
-        except (Exception, SystemExit) as error:  # a build that is broken may raise anything
+            found[name] = imported(name)
+        except (Exception, SystemExit, Unimportable) as error:  # a build that is broken may raise anything
             return f"expected a {name} that can be imported; found {_told(error)} (see it all: {_shown(name)})"
     try:
         found["torch"].from_numpy(found["numpy"].zeros(1)).numpy()
     except Exception as error:
-        versions = f"torch {found['torch'].__version__} and NumPy {found['numpy'].__version__}"
+        versions = (
+            f"torch {getattr(found['torch'], '__version__', 'of no version')} and NumPy {found['numpy'].__version__}"
+        )
         return f"expected a NumPy that torch can use; found {versions}: {_told(error)} (early releases need numpy<2)"
     return None
 
@@ -44,6 +47,8 @@ def _collector_resting() -> Iterator[None]:
 
 def _told(error: BaseException) -> str:
     words = " ".join(str(error).split())
+    if isinstance(error, Unimportable):
+        return words
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
@@ -51,7 +56,7 @@ def _shown(name: str) -> str:
     return f"{sys.executable} -c 'import {name}'"
 
 
-with _collector_resting():
+with _collector_resting(), watched():
     _FAULT = fault()
 if _FAULT is not None:
     print(f"ERROR: conformance: {_FAULT}", file=sys.stderr)

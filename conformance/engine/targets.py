@@ -5,7 +5,6 @@ Reference: https://docs.pytorch.org/docs/stable/tensor_attributes.html#torch-dev
 
 from __future__ import annotations
 
-import importlib
 import os
 import platform
 import re
@@ -21,6 +20,7 @@ import torch
 from pydantic import Field
 
 from conformance.engine.documentation import MISSING, resolve
+from conformance.engine.importing import Unimportable, imported, watched
 from conformance.engine.specs import SPECS, Dotted, Model, Word
 from conformance.engine.yamlfile import load
 
@@ -105,6 +105,8 @@ class Target:
         return within
 
 
+# What a device was asked and had no answer to, by dotted path: told where just that device is named.
+UNANSWERED: dict[str, str] = {}
 META = Target("meta", "meta", "meta", "no device: shapes and element types without values")
 
 
@@ -133,6 +135,7 @@ def choose(names: list[str], files: tuple[Path, ...] = (), modules: tuple[str, .
         if target is None:
             raise ValueError(
                 f"expected one of {', '.join(present)} (what this torch can use here) or meta; found {name!r}"
+                + "".join(f" ({told})" for path, told in UNANSWERED.items() if path.split(".")[1] == name.split(":")[0])
             )
         chosen[target.name] = replace(target, needs=modules) if target.type not in own else target
     return tuple(chosen.values())
@@ -143,11 +146,13 @@ def plug_in(module: str) -> None:
     if not re.fullmatch(r"[A-Za-z_]\w*(\.\w+)*", module, re.ASCII):
         raise ValueError(f"expected the name of a module, such as torch_npu; found {module!r}")
     try:
-        importlib.import_module(module)
+        with watched():
+            imported(module)
     except BaseException as error:  # an extension that does not fit this torch may raise anything
         if isinstance(error, KeyboardInterrupt):
             raise
-        told = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+        words = str(error).strip().partition(chr(10))[0]
+        told = words if isinstance(error, Unimportable) else f"{type(error).__name__}: {words}"
         raise ValueError(
             f"expected a module that can be imported, such as torch_npu; found {module!r} ({told})"
         ) from error
@@ -181,6 +186,10 @@ def _targets(kind: Kind) -> Iterator[Target]:
     said = ((path, resolve(path)) for path in versions)
     driver = next((f"{path.rpartition('.')[2]} {value}" for path, value in said if value not in (None, MISSING)), None)
     device = kind.device or kind.type
+    if not isinstance(count, int) and count is not None:
+        path = kind.count or f"torch.{kind.type}.device_count"
+        UNANSWERED[path] = f"{path}: expected a number of devices; found {count!r}"
+        return
     for index in range(int(count or 0)):
         end = f":{index}" if kind.indexed else ""
         model = kind.model or _asked(f"torch.{kind.type}.get_device_name", index) or kind.type
@@ -207,7 +216,8 @@ def _asked(path: str, *arguments: Any) -> Any:
     found = resolve(path)
     try:
         return None if found is MISSING else found(*arguments)
-    except (AttributeError, RuntimeError, AssertionError, NotImplementedError):
+    except Exception as error:  # a driver that is gone may raise anything
+        UNANSWERED[path] = f"{path}: {type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
         return None
 
 

@@ -63,6 +63,9 @@ BROKEN = {
     "torch": ("torch", "raise ImportError('libtorch.so: undefined symbol:\\n  _ZN3c10')",
               "expected a torch that can be imported; found ImportError: libtorch.so: undefined symbol: _ZN3c10 (see"),
     "torch-leaves": ("torch", "raise SystemExit(3)", "expected a torch that can be imported; found SystemExit: 3"),
+    "torch-ends": ("torch", "import os\nos._exit(0)",
+                   "expected a torch that can be imported; found an end of the process with status 0, by os._exit"),
+    "torch-is-a-folder": ("torch", "", "expected a NumPy that torch can use; found torch of no version and NumPy"),
     "numpy": ("numpy", "raise ModuleNotFoundError(\"No module named 'numpy'\")",
               "expected a numpy that can be imported; found ModuleNotFoundError: No module named 'numpy'"),
     "together": ("torch", f"__version__ = '2.0.1'\ndef from_numpy(array):\n    {NO_NUMPY}\n",
@@ -108,6 +111,39 @@ def test_workers_that_die_at_once_are_replaced(tmp_path: Path) -> None:
     assert 1 == run.status, run.output
     assert "INTERNALERROR" not in run.output
     assert (2, 59) == (verdicts.count("crash"), verdicts.count("pass")), run.output
+
+
+LOCKED = """
+import ctypes
+lock, lib = ctypes.create_string_buffer(128), ctypes.PyDLL(None)
+lib.pthread_mutex_init(lock, None)
+while True:
+    lib.pthread_mutex_lock(lock)
+"""
+HANGS = {
+    "in Python": ("import time\ntime.sleep(60)\n", 0, "no end of it within 0.5 s"),
+    "in C": (LOCKED, 1, "Timeout (0:00:01.5"),
+    "killed": ("import ctypes\nctypes.string_at(0)\n", -signal.SIGSEGV, "Fatal Python error: Segmentation fault"),
+}
+
+
+@pytest.mark.parametrize("name", HANGS)
+def test_an_import_that_does_not_end_is_told(tmp_path: Path, name: str) -> None:
+    """It is given its time, and what it stood at is shown where Python cannot tell it itself."""
+    text, status, expected = HANGS[name]
+    (tmp_path / "endless.py").write_text(text)
+    code = (
+        "from conformance.engine import importing\nimporting.GRACE = 1.0\n"
+        "try:\n    with importing.watched(0.5): importing.imported('endless')\n"
+        "except importing.Unimportable as found: print(found)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment(PYTHONPATH=f"{ROOT}:{tmp_path}"),
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+    assert (status, True) == (done.returncode, expected in done.stdout + done.stderr), done.stdout + done.stderr
+    assert status == 0 or "endless.py" in done.stderr
 
 
 def test_a_worker_of_another_machine_needs_no_folder_of_this_one(tmp_path: Path) -> None:

@@ -232,6 +232,40 @@ def test_a_broken_plug_in_is_told(run: Runner, vendor: Path, monkeypatch: pytest
     assert "found 'torch_rude' (SystemExit: wrong)" in found.output
 
 
+RUDE = """
+import types
+
+import torch
+
+module = types.ModuleType("torch.rude")
+module.is_available = lambda: True
+{count}
+torch.utils.rename_privateuse1_backend("rude")
+torch._register_device_module("rude", module)
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("import os; os._exit(0)", "found 'torch_rude' (an end of the process with status 0, by os._exit)"),
+        (RUDE.format(count="def gone(): raise OSError('no driver')\nmodule.device_count = gone"),
+         "found 'rude:0' (torch.rude.device_count: OSError: no driver)"),
+        (RUDE.format(count="module.device_count = lambda: 'many'"),
+         "found 'rude:0' (torch.rude.device_count: expected a number of devices; found 'many')"),
+    ],
+    ids=["ends", "raises", "no number"],
+)  # fmt: skip
+def test_a_back_end_that_has_no_answer_is_told(tmp_path: Path, text: str, expected: str) -> None:
+    """What its module raises, or says in the place of a number, is told in the line that refuses its device."""
+    folder = project(tmp_path / "p", {"passes": "must"})
+    (folder / "torch_rude.py").write_text(text)
+    found = launch(folder, "-n", "0", "--plugin", "torch_rude", "--device", "rude:0", PYTHONPATH=f"{folder}:{ROOT}")
+
+    assert 4 == found.status, found.output
+    assert 1 == sum(expected in line for line in found.output.splitlines()), found.output
+
+
 def test_nothing_but_the_list_names_a_type_of_device() -> None:
     """A device that torch does not know of is no stranger to the suite: each place that names one is known, and why."""
     named = re.compile(r"\b(cuda|mps|xpu)\b")
