@@ -9,10 +9,12 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from conformance.engine.settings import UsageError
+from conformance.engine.words import Level, Verdict
 
 # What may differ: what matters in the arguments is in the other settings, and in which cells there are.
 TABLES = ("claims", "surface")
@@ -80,10 +82,31 @@ def load(named: str) -> Resumed:
     for key, kind in parts.items():
         if not isinstance(document.get(key), kind):
             raise UsageError(f"{asked} {named!r}: no {key!r} in it")
+    for number, cell in enumerate(document["cells"]):
+        wrong = _unfit(cell)
+        if wrong is not None:
+            raise UsageError(f"{asked} {named!r}: cells.{number}: {wrong}")
     if document.get("complete"):
         raise UsageError(f"{asked} {named!r}: a run that is complete, with {len(document['cells'])} cells")
-    started = datetime.fromisoformat(document["started"].replace("Z", "+00:00")).timestamp()
+    try:
+        started = datetime.fromisoformat(document["started"].replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        raise UsageError(f"{asked} {named!r}: no time in 'started': {document['started']!r}") from None
     return Resumed(named, document, max(written - started, 0.0))
+
+
+def _unfit(cell: Any) -> str | None:
+    """What keeps an entry from being a cell that is decided; None where nothing does."""
+    if not isinstance(cell, dict):
+        return f"expected a cell; found {_brief(cell)}"
+    words: dict[str, type[Enum] | None] = {"id": None, "area": None, "level": Level, "verdict": Verdict}
+    for key, kind in words.items():
+        value = cell.get(key)
+        if not isinstance(value, str):
+            return f"expected its {key}; found {_brief(value)}"
+        if kind is not None and value not in [each.value for each in kind]:
+            return f"expected a {key}; found {_brief(value)}"
+    return None
 
 
 def _differences(part: str, old: Any, new: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:

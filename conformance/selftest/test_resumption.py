@@ -142,6 +142,33 @@ def test_what_is_no_record_does_not_go_on(run: Runner, tmp_path: Path, text: str
     assert text is None or text == (folder / "run.json").read_text()
 
 
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"verdict": "nonsense"}, 'cells.0: expected a verdict; found "nonsense"'),
+        ({"level": None}, "cells.0: expected its level; found null"),
+        ({"started": "now"}, "no time in 'started': 'now'"),
+    ],
+    ids=["verdict", "level", "started"],
+)
+def test_a_record_that_was_tampered_with_does_not_go_on(
+    run: Runner, tmp_path: Path, change: dict[str, Any], expected: str
+) -> None:
+    """What is no cell that a run decided is told by its number, before anything is run."""
+    folder = project(tmp_path / "p", {"passes": "must", "fails": "must"})
+    record = json.loads((run("--run-record", "run.json") and folder / "run.json").read_text())
+    record["complete"] = False
+    del record["cells"][1:]
+    record["cells"][0].update({key: value for key, value in change.items() if key != "started"})
+    record["started"] = change.get("started", record["started"])
+    (folder / "run.json").write_text(json.dumps(record))
+    found = run("--resume", "run.json")
+
+    assert 4 == found.status
+    assert expected in found.output
+    assert "Traceback" not in found.output
+
+
 def test_a_complete_run_has_nothing_to_go_on_with(run: Runner, tmp_path: Path) -> None:
     """A run that ended is no run that was cut off."""
     project(tmp_path / "p", {"passes": "must"})
