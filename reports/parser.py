@@ -132,7 +132,7 @@ def parser() -> argparse.ArgumentParser:
         "was cut off and a suite that broke are errors.",
     )
     _run(junit)
-    junit.add_argument("-o", "--output", type=Path, metavar="FILE", help="a file, instead of the terminal")
+    junit.add_argument("-o", "--output", type=_place, metavar="FILE", help="a file, instead of the terminal")
 
     claims = command(
         "claims",
@@ -171,7 +171,7 @@ def parser() -> argparse.ArgumentParser:
         "write the JSON Schema of the run record",
         "Write the JSON Schema of the run record, as reports/run.schema.json publishes it.",
     )
-    schema.add_argument("-o", "--output", type=Path, metavar="FILE", help="a file, instead of the terminal")
+    schema.add_argument("-o", "--output", type=_place, metavar="FILE", help="a file, instead of the terminal")
     return top
 
 
@@ -189,4 +189,11 @@ def _runs(command: Any, help: str) -> None:
 
 
 def _output(command: Any, metavar: str, help: str) -> None:
-    command.add_argument("-o", "--output", type=Path, required=True, metavar=metavar, help=help)
+    command.add_argument("-o", "--output", type=_place, required=True, metavar=metavar, help=help)
+
+
+def _place(text: str) -> Path:
+    """Where something is written: an empty name, as of a variable that is not set, would be the folder where one is."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, such as reports/out; found ''")
+    return Path(text)

@@ -74,6 +74,16 @@ def test_an_output_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: Ca
     assert captured.err.count("\n") == 1
 
 
+@pytest.mark.parametrize("command", ["build", "merge", "junit", "badge", "schema"])
+def test_an_output_without_a_name_is_refused(capsys: Capture, command: str) -> None:
+    """A variable that is not set writes nothing into the folder where one is."""
+    with pytest.raises(SystemExit) as left:
+        main([command, *([] if command == "schema" else ["run.json"]), "-o", ""])
+
+    assert 2 == left.value.code
+    assert "argument -o/--output: expected a path, such as reports/out; found ''" in capsys.readouterr().err
+
+
 def test_a_run_that_is_named_twice_is_told(tmp_path: Path, capsys: Capture) -> None:
     """Two columns of one run say nothing: one line a repetition, by whatever name, and no page."""
     run = records.save(tmp_path, records.record(seed=1), "run.json")
