@@ -98,6 +98,7 @@ class RunRecord:
         Where there is no room for it, ``lost`` says why, and the file stays as the last cell left it.
         """
         os.close(self.descriptor)
+        self.descriptor = -1
         now = datetime.now(UTC)
         complete = not more and not self.errors and len(self.cells) == self.planned
         whole = {

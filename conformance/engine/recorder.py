@@ -94,9 +94,10 @@ class Recorder:
             if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
                 session.exitstatus = pytest.ExitCode.OK  # all that there was to do is done
         if self.record is not None:
-            if session.exitstatus != pytest.ExitCode.INTERRUPTED:  # who interrupts once more would have no record
-                self._survey()
             self.record.errors = self.errors
+            if session.exitstatus == pytest.ExitCode.INTERRUPTED and self._unsurveyed:
+                self.record.finish(more=True)  # who interrupts once more has what there is
+            self._survey()
             self.record.tables = {**self.record.tables, "costs": self.costs.record()}
             stopped = session.shouldfail or session.shouldstop
             more = self.following is not None and not stopped and session.exitstatus in GONE_THROUGH

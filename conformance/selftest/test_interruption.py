@@ -17,6 +17,16 @@ from conformance.selftest.projects import BODIES, ROOT, command, environment, la
 SCHEMA = json.loads((ROOT / "reports" / "run.schema.json").read_text(encoding="utf-8"))
 
 
+EARLY = """
+import pytest
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_xdist_node_collection_finished(node):
+    raise KeyboardInterrupt
+"""
+
+
 def hears_interruptions() -> None:
     """A background job of a shell starts with SIGINT ignored, and its children inherit that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -124,3 +134,15 @@ def test_a_collection_that_hangs_in_c_ends_the_run(tmp_path: Path) -> None:
     assert 3 == run.status, run.output
     line = "expected: an end of the collection within 1 s (--collection-timeout); found: none, in File "
     assert any(line in found and "test_demo.py" in found for found in run.output.splitlines()), run.output
+
+
+def test_an_interrupt_before_the_first_verdict_leaves_the_tables(tmp_path: Path) -> None:
+    """The record says what there is beside its cells, however early the run was ended."""
+    folder = project(tmp_path / "p", {"sleeps": "must"})
+    conftest = folder / "conftest.py"
+    conftest.write_text(conftest.read_text() + EARLY)
+    run = launch(folder, "-n", "1")
+
+    assert 2 == run.status, run.output
+    assert run.record is not None
+    assert (False, [], 1) == (run.record["complete"], run.record["cells"], run.record["available"])
