@@ -92,6 +92,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     if worker is None:
         _check_expressions(config)
+        _check_folder(config)
     if worker is not None:
         settings = replace(settings, record=Path(worker["record"]))
     claim = None if worker is not None or config.option.collectonly else Claim(settings.record)
@@ -171,6 +172,20 @@ def _check_expressions(config: pytest.Config) -> None:
     marks = config.pluginmanager.get_plugin("mark")
     if marks is not None and hasattr(marks, "pytest_collection_modifyitems"):
         marks.pytest_collection_modifyitems(items=[], config=config)
+
+
+def _check_folder(config: pytest.Config) -> None:
+    """Refuse workers where the name of the working folder is one that they cannot be told; raises UsageError."""
+    folder = str(config.invocation_params.dir)
+    workers = getattr(config.option, "numprocesses", None) or getattr(config.option, "tx", None)
+    try:
+        folder.encode()
+    except UnicodeEncodeError:
+        if workers and not config.option.collectonly:
+            raise pytest.UsageError(
+                f"-n: expected a working folder whose name is UTF-8, for workers to be told of it; found "
+                f"{os.fsencode(folder)!r} (-n 0 runs in any)"
+            ) from None
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: Any) -> pytest.Module | None:

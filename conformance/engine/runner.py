@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from conformance.engine import room
 from conformance.engine.cells import Cell
 from conformance.engine.documentation import standing
 from conformance.engine.evidence import Evidence, FacetError
@@ -91,11 +92,17 @@ def run_cell(cell: Cell, check: Callable[[Any], Any], plan: Plan) -> Outcome:
     started = time.perf_counter()
     before = snapshot()
     left: list[str] = []
+    room.begin()
     try:
         outcome = _decide(cell, check, plan, before, left)
     finally:
         left += put_back(before)
     outcome.seconds = time.perf_counter() - started
+    lacking = room.lacking() if outcome.verdict is Verdict.FAIL else None
+    if lacking is not None and (failure := outcome.failure) is not None:
+        outcome.verdict = Verdict.ERROR
+        said = f"{failure.what}: expected {failure.expected}; found {failure.found}"
+        outcome.reason = f"no room, so that what failed says nothing of torch: {lacking} ({said})"
     if left:
         outcome.evidence["left_switched"] = left = list(dict.fromkeys(left))
         if outcome.verdict is Verdict.PASS:

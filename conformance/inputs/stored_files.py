@@ -18,6 +18,8 @@ from typing import Any
 
 import torch
 
+from conformance.engine import room
+
 
 class NarrowWriter:
     """A file-like object with ``write`` and ``flush``, which is all that saving may ask for."""
@@ -77,6 +79,7 @@ class PathHolder:
 def stored_path() -> Iterator[str]:
     """Path of a file that may be written; its folder goes away afterwards."""
     with tempfile.TemporaryDirectory() as folder:
+        room.used(os.path.dirname(folder))
         yield os.path.join(folder, "things.pt")
 
 

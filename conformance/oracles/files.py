@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from conformance.engine import room
 from conformance.oracles.expect import Discard
 
 
@@ -16,6 +17,7 @@ def holding(contents: bytes | None) -> Iterator[str]:
     if contents == b"":
         raise Discard("an empty file has nothing to map")
     with tempfile.TemporaryDirectory() as folder:
+        room.used(str(Path(folder).parent))
         path = Path(folder, "elements.bin")
         if contents is not None:
             path.write_bytes(contents)

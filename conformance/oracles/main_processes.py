@@ -31,6 +31,7 @@ from typing import Any
 
 import torch
 
+from conformance.engine import room
 from conformance.oracles.children import silenced
 from conformance.oracles.expect import Discard, Mismatch
 from conformance.oracles.processes import group_members, still_running
@@ -55,6 +56,8 @@ class MainProcess:
     def __init__(self, action: Callable[..., Any], *arguments: Any) -> None:
         if not hasattr(os, "fork"):
             raise Discard("this platform cannot fork a process that starts workers")
+        if os.path.isdir(room.SHARED):
+            room.used(room.SHARED)
         see_off(0.0)
         made_ready()
         self.answers, answering = os.pipe()

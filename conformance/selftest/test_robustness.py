@@ -146,6 +146,18 @@ def test_an_import_that_does_not_end_is_told(tmp_path: Path, name: str) -> None:
     assert status == 0 or "endless.py" in done.stderr
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="file systems of other systems refuse such names")
+def test_a_folder_that_workers_cannot_be_told_of_is_refused(tmp_path: Path) -> None:
+    """A name that is no UTF-8 is told in a line where there would be workers, and is none of a run without."""
+    folder = project(Path(os.fsdecode(os.fsencode(tmp_path) + b"/p\xff")), {"passes": "must"})
+    refused = launch(folder, "-n", "1")
+    run = subprocess.run(command("-n", "0"), cwd=folder, env=environment(), capture_output=True)
+
+    assert (4, 0) == (refused.status, run.returncode), refused.output + run.stdout.decode(errors="replace")
+    assert "ERROR: -n: expected a working folder whose name is UTF-8" in refused.output
+    assert "INTERNALERROR" not in refused.output
+
+
 def test_a_worker_of_another_machine_needs_no_folder_of_this_one(tmp_path: Path) -> None:
     """Where crumbs cannot be shared, cells have their verdicts all the same, and nothing is left behind."""
     names = {"passes": "must", "fails": "must", "segfaults": "must"}
@@ -253,3 +265,29 @@ def test_a_full_temporary_folder_costs_no_verdict(tmp_path: Path) -> None:
     run = found(folder, done.returncode, done.stdout + done.stderr)
 
     assert {"passes": "pass", "segfaults": "crash"} == run.verdicts(), run.output
+
+
+FILES = (
+    "import tempfile\n    from conformance.engine import room\n    room.used(tempfile.gettempdir())\n"
+    "    with tempfile.TemporaryFile() as file: file.write(bytes(200_000))"
+)
+
+
+@pytest.mark.skipif(not Path("/proc/self/ns/mnt").exists() or not mounts(), reason="no file system can be mounted here")
+def test_a_failure_for_want_of_room_is_no_failure_of_torch(tmp_path: Path) -> None:
+    """What cannot write its files is an error that names the folder; what needs none fails as ever."""
+    folder = project(
+        tmp_path / "p", {"passes": "must", "fails": "must"},
+        module=lambda text: text.replace("    pass\n", f"    {FILES}\n", 1),
+    )  # fmt: skip
+    (tmp_path / "t").mkdir()
+    small = f"mount -t tmpfs -o size=120k tmpfs {tmp_path / 't'} && {shlex.join(command('-n', '0'))}"
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", small], cwd=folder, env=environment(TMPDIR=str(tmp_path / "t")),
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    run = found(folder, done.returncode, done.stdout + done.stderr)
+
+    assert {"passes": "error", "fails": "fail"} == run.verdicts(), run.output
+    assert 1 == run.status
+    assert f"says nothing of torch: {tmp_path / 't'} has no room for" in str(run.cell("passes")["reason"])
