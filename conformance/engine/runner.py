@@ -27,7 +27,6 @@ from conformance.engine.examples import Remembered
 from conformance.engine.minimal import minimize
 from conformance.engine.mismatch import Discard, Mismatch
 from conformance.engine.sampling import sample
-from conformance.engine.scarcity import scarcity
 from conformance.engine.switches import put_back, snapshot
 from conformance.engine.words import Verdict
 
@@ -98,11 +97,6 @@ def run_cell(cell: Cell, check: Callable[[Any], Any], plan: Plan) -> Outcome:
     finally:
         left += put_back(before)
     outcome.seconds = time.perf_counter() - started
-    lacking = room.lacking() if outcome.verdict is Verdict.FAIL else None
-    if lacking is not None and (failure := outcome.failure) is not None:
-        outcome.verdict = Verdict.ERROR
-        said = f"{failure.what}: expected {failure.expected}; found {failure.found}"
-        outcome.reason = f"no room, so that what failed says nothing of torch: {lacking} ({said})"
     if left:
         outcome.evidence["left_switched"] = left = list(dict.fromkeys(left))
         if outcome.verdict is Verdict.PASS:
@@ -152,10 +146,10 @@ def _decide(cell: Cell, check: Callable[[Any], Any], plan: Plan, before: tuple[A
             return Outcome(Verdict.ERROR, reason=own_fault("the samples could not be drawn", error))
     found = Outcome(Verdict.PASS, evidence.record(), evidence.corner, evidence.sampled, failure=failure)
     if failure is not None and attempt.want is not None:
-        return Outcome(
-            Verdict.INCONCLUSIVE, found.evidence, found.corner, found.sampled,
-            reason=f"no room on this machine: {attempt.want}",
-        )  # fmt: skip
+        found.verdict = Verdict.ERROR
+        said = f"{failure.what}: expected {failure.expected}; found {failure.found}"
+        found.reason = f"no room, so that what failed says nothing of torch: {attempt.want} ({said})"
+        return found
     if failure is not None:
         ours = isinstance(failure.error, OUR_FAULT)
         found.verdict = Verdict.ERROR if ours else Verdict.FAIL
@@ -265,7 +259,7 @@ class _Attempt:
             self.evidence.refuse(case, error)
             self.refused.append((case, error))
             return True
-        self.want = self.want or scarcity(error)
+        self.want = self.want or room.lacking(error)
         return False
 
     def simplest(self, case: Any, error: Exception) -> Failure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -233,32 +234,37 @@ def test_a_cell_without_a_valid_case_tells_why() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "free", "expected"),
+    ("error", "full", "expected"),
     [
-        (OSError(28, "No space left on device"), 100, Verdict.INCONCLUSIVE),
-        (Mismatch("an exception", "none", "OSError: [Errno 28] No space left on device"), 100, Verdict.INCONCLUSIVE),
-        (RuntimeError("unable to write to file </torch_1>: No space left on device (28)"), 100, Verdict.INCONCLUSIVE),
-        (OSError(28, "No space left on device"), 1 << 30, Verdict.FAIL),
-        (RuntimeError("another thing"), 100, Verdict.FAIL),
+        (OSError(28, "No space left on device"), True, Verdict.ERROR),
+        (Mismatch("an exception", "none", "OSError: [Errno 28] No space left on device"), True, Verdict.ERROR),
+        (RuntimeError("unable to write to file </torch_1>: No space left on device (28)"), True, Verdict.ERROR),
+        (OSError(28, "No space left on device"), False, Verdict.FAIL),
+        (RuntimeError("another thing"), True, Verdict.FAIL),
     ],
     ids=repr,
 )
 def test_a_machine_without_room_says_nothing_of_torch(
-    monkeypatch: pytest.MonkeyPatch, error: Exception, free: int, expected: Verdict
+    monkeypatch: pytest.MonkeyPatch, error: Exception, full: bool, expected: Verdict
 ) -> None:
     """Where there is none, what speaks of it is no failure; where there is, torch has to answer for it."""
-    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=free))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
 
     def check(case: Number) -> None:
         if case.value == 2:
             raise error
 
+    if full:
+        monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     found = run(check, [Number(1), Number(2)])
 
     assert expected == found.verdict
-    if expected is Verdict.INCONCLUSIVE:
-        assert found.reason.startswith("no room on this machine: expected 16 MiB free in ")
-        assert found.reason.endswith("; found 100 bytes")
+    if expected is Verdict.ERROR:
+        assert re.fullmatch(
+            r"no room, so that what failed says nothing of torch: /\S+: No space left on device \(.*\)", found.reason
+        )
 
 
 def test_minimizing_keeps_to_the_failure() -> None:
