@@ -10,13 +10,24 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from conformance.engine.cases import Inputs
-from conformance.inputs.priced import PRICED_SETUPS, kept
+from conformance.inputs.priced import (
+    LAID_OUT_KINDS,
+    PRICED_LAYOUTS,
+    PRICED_SETUPS,
+    PRICED_TYPES,
+    kept,
+    may_be_laid,
+    may_be_typed,
+)
 from conformance.inputs.registrations import compiled_action
 
 if TYPE_CHECKING:
     from conformance.engine.cells import Cell
 
 TIMED_SIZES = (1 << 6, 1 << 12, 1 << 18, 1 << 24)
+FEWER_TIMED_SIZES = (1 << 6, 1 << 18, 1 << 24)
+# element types and layouts, of which a row's are taken that it can be asked in
+TIMED_FORMS = (("float64", ("transposed", "required")), ("int64", ("stepped", "offset")))
 COPIED_SIZES = (1 << 10, 1 << 13, 1 << 16, 1 << 19)
 STEPPED_SIZES = (32, 64, 128, 896)
 GROUPED_NAMES = ("SGD", "Adam-single")
@@ -30,6 +41,7 @@ class Growth:
     act: str
     sizes: tuple[int, ...]
     device: str = "cpu"
+    form: str = ""  # of what element type and layout, where they are others
 
     def call(self, n: int) -> Callable[[], Any]:
         """The call on what the lines make of ``n``; it holds what it gives until the next one."""
@@ -56,17 +68,31 @@ class Growth:
         )
 
 
-def _growth(cell: Cell, sizes: tuple[int, ...]) -> Growth:
+def _growth(cell: Cell, sizes: tuple[int, ...], dtype: str = "float32") -> Growth:
     """The call of a row of ``costs`` at some sizes."""
     row = cell.subject
     texts, _ = PRICED_SETUPS[row.setup]
-    made = (line.format(n="n", dtype="float32", device=cell.target.device) for line in texts)
+    made = (line.format(n="n", dtype=dtype, device=cell.target.device) for line in texts)
     return Growth(tuple(line.replace("'n'", "n") for line in made), row.act, sizes, cell.target.device)
 
 
 def growths(cell: Cell) -> Inputs:
-    """The call of a row of ``costs`` that takes no memory, on 64 elements up to sixteen millions."""
-    return Inputs([_growth(cell, tuple(getattr(cell.subject, "sizes", TIMED_SIZES)))])
+    """The call of a row of ``costs`` that takes no memory, on 64 elements up to sixteen millions, in some layouts."""
+    return Inputs([_growth(cell, tuple(getattr(cell.subject, "sizes", TIMED_SIZES))), *_laid_out(cell)])
+
+
+def _laid_out(cell: Cell) -> Iterator[Growth]:
+    """The call on other element types, each in the layouts that go with it."""
+    row = cell.subject
+    asked, types = LAID_OUT_KINDS.get(row.kind, ()), getattr(row, "types", PRICED_TYPES.get(row.kind, ()))
+    _, names = PRICED_SETUPS[row.setup]
+    for wanted, layouts in TIMED_FORMS:
+        dtype = wanted if wanted in types and may_be_typed(row, wanted) else "float32"
+        used = [layout for layout in layouts if layout in asked and may_be_laid(row, layout)]
+        if used:
+            plain = _growth(cell, FEWER_TIMED_SIZES, dtype)
+            lines = (f"{name} = {PRICED_LAYOUTS[layout].format(x=name)}" for layout in used for name in names)
+            yield replace(plain, lines=(*plain.lines, *lines), form=f" of {dtype}, {' and '.join(used)}")
 
 
 def copies_grow(cell: Cell) -> Inputs:

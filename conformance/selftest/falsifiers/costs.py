@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -517,3 +520,86 @@ def copies_that_do_not_block_take_a_detour() -> Break:
         return self
 
     return method("copy_", other)
+
+
+@falsifies(f"{AREA}.copies-take-time-in-proportion", subject="flip")
+def flips_sleep_by_the_square() -> Break:
+    """flip sleeps for a time that grows by the square of its elements."""
+
+    def other(original: Any, self: Any, *args: Any) -> Any:
+        time.sleep(self.numel() ** 2 * 5e-13)
+        return original(self, *args)
+
+    return method("flip", other)
+
+
+@falsifies(f"{AREA}.steps-take-time-in-proportion", subject="Adamax")
+def steps_sleep_by_the_square() -> Break:
+    """A step of Adamax sleeps for a time that grows by the square of its parameters."""
+
+    def other(original: Any, self: Any, closure: Any = None) -> Any:
+        time.sleep(len(self.param_groups[0]["params"]) ** 2 * 4e-7)
+        return original(self, closure)
+
+    return method("step", other, torch.optim.Adamax)
+
+
+@falsifies(f"{AREA}.calls-beat-loops")
+def arrays_are_waited_for() -> Break:
+    """from_numpy sleeps for a while for each element."""
+
+    def other(original: Any, array: Any) -> Any:
+        time.sleep(array.size * 5e-5)
+        return original(array)
+
+    return method("from_numpy", other, torch)
+
+
+@falsifies(f"{AREA}.mapping-files-takes-constant-time", subject="load-mmap")
+def mapped_files_are_read_by_another_thread() -> Break:
+    """load has another thread read what it maps, and waits for it."""
+
+    def other(original: Any, file: Any, mmap: Any = None, **kwargs: Any) -> Any:
+        if mmap:
+            reader = threading.Thread(target=Path(file).read_bytes)
+            reader.start()
+            reader.join()
+        return original(file, mmap=mmap, **kwargs)
+
+    return method("load", other, torch)
+
+
+@falsifies(f"{AREA}.sharing-memory-takes-constant-time", subject="swapaxes")
+def what_is_not_contiguous_is_read() -> Break:
+    """swapaxes reads every element of a tensor that is not contiguous, and allocates nothing."""
+
+    def other(original: Any, self: Any, *args: Any) -> Any:
+        if not self.is_contiguous():
+            self.detach().numpy().min()
+        return original(self, *args)
+
+    return method("swapaxes", other)
+
+
+@falsifies(f"{AREA}.sharing-memory-takes-constant-time", subject="from_numpy")
+def integers_are_read() -> Break:
+    """from_numpy reads every integer, and allocates nothing."""
+
+    def other(original: Any, array: Any) -> Any:
+        if array.dtype.kind == "i":
+            array.min()
+        return original(array)
+
+    return method("from_numpy", other, torch)
+
+
+@falsifies(f"{AREA}.sharing-memory-takes-constant-time", subject="narrow")
+def many_elements_are_waited_for() -> Break:
+    """narrow of more than a hundred thousand elements sleeps for a millisecond, however many they are."""
+
+    def other(original: Any, self: Any, *args: Any) -> Any:
+        if self.numel() > 100 * MANY:
+            time.sleep(1e-3)
+        return original(self, *args)
+
+    return method("narrow", other)
