@@ -124,7 +124,7 @@ SIZES_OF_NOTHING = tuple(1 << power for power in (6, 9, 12, 15, 18, 21, 24))
 SIZES_COMPUTED = (1 << 6, 1 << 10, 1 << 14, (1 << 18) + 64)  # the last one is more than a mebibyte
 MANY_COMPUTED = 1 << 15
 MOST_COMPUTED = 1 << 24  # of a byte each, and by samples
-MAIN_LAYOUTS = ("out-transposed", "required")  # not asked of further rows
+MAIN_LAYOUTS = ("out-offset", "out-transposed", "required")  # not asked of further rows
 FURTHER_TYPES = ("bfloat16", "int64")
 WHOLE_TYPES = ("int64", "int32", "int16", "int8", "uint8")
 FLOAT_TYPES = ("float64", "float16", "bfloat16", "complex64")
@@ -146,13 +146,14 @@ PRICED_LAYOUTS = {
     "offset": "{x}[1:]",
     "required": "{x}.requires_grad_()",
     "out-stepped": "torch.stack((f, f), -1)[..., 0]",
+    "out-offset": "torch.stack((f, f))[1]",
     "out-transposed": "f.t().contiguous().t() if f.ndim == 2 else f",
 }
 LAYOUTS_OF_VIEWS = ("transposed", "stepped", "offset", "required")
 LAID_OUT_KINDS = {
     "view": LAYOUTS_OF_VIEWS, "expanded": LAYOUTS_OF_VIEWS, "unchanged": LAYOUTS_OF_VIEWS, "detached": LAYOUTS_OF_VIEWS,
     "shared": ("transposed", "stepped", "offset"), "in-place": ("transposed", "stepped", "offset"),
-    "out": ("stepped", "out-stepped", "out-transposed"),
+    "out": ("stepped", "out-stepped", "out-offset", "out-transposed"),
 }  # fmt: skip
 PRICED_SIZES = {"in-place": SIZES_COMPUTED, "out": SIZES_COMPUTED, "copy": SIZES_COMPUTED}
 WRITTEN_NAMES = ("o", "x", "i", "z")

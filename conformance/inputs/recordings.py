@@ -32,6 +32,13 @@ RECORDED_CALLS = (
     "torch.where(x > 1, x, 2 * x)", "x.clone()", "x.t()", "x.pow(2).sqrt()", "m(x)", "(x + 1).mul_(2)",
     "x.to(torch.float64)", "torch.nn.functional.layer_norm(x, (8,))", "torch.dropout(x, 0.5, True)", "x.max(1).values",
     "torch.stack([x, x]).mean(0)", "x.gather(1, i)", "x.index_select(0, i[0])", "c(x[None])", "e(i)",
+    "x.log_softmax(1)", "torch.bmm(x[None], x[None])", "x.tanh()", "x.sigmoid()", "x.log()", "x.abs()", "-x",
+    "x / 2", "x - 1", "x.reshape(4, 16)", "x.flatten()", "x.t().contiguous()", "x.permute(1, 0)", "x.unsqueeze(0)", "x.expand(2, 8, 8)",
+    "x.split(4)[1]", "x.repeat(2, 1)", "torch.matmul(x, x[0])", "torch.einsum('ij,jk', x, x)", "x.mean()", "x.std()",
+    "x.norm()", "x.prod()", "x.cumsum(0)", "x.sort().values", "x.clamp(min=0)", "x.masked_fill(x > 1, 0)",
+    "torch.nn.functional.conv1d(x[None], x[:2, :, None])", "torch.nn.functional.embedding(i, x)",
+    "torch.nn.functional.batch_norm(x, None, None, training=True)", "torch.nn.functional.cross_entropy(x, i[0])",
+    "torch.nn.functional.mse_loss(x, 2 * x.detach())", "torch.nn.functional.gelu(x)",
 )  # fmt: skip
 RECORDED_LINES = (
     "x = torch.ones(8, 8, device={device!r}, requires_grad=True)",

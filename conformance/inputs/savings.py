@@ -26,8 +26,12 @@ LAYERS = (
     "m = torch.nn.Sequential(*(torch.nn.Linear(64, 64) for _ in range({depth}))).to({device!r}, torch.{dtype})",
     "x = torch.ones({n} // 64, 64, dtype=torch.{dtype}, device={device!r}, requires_grad=True)",
 )
-GRADED = (LEAF, "m = torch.nn.Module()", "m.w = torch.nn.Parameter(x.detach().clone())",
-          "o = torch.optim.SGD(m.parameters(), lr=0.1)", "m.w.square().sum().backward()")  # fmt: skip
+# a parameter of a module's own and one of a child's, each in a group of its own
+GRADED = (LEAF, "m, c = torch.nn.Module(), torch.nn.Module()", "m.c = c",
+          "m.w, c.w = (torch.nn.Parameter(x.detach().clone()) for _ in range(2))",
+          "o = torch.optim.SGD([{{'params': [m.w]}}, {{'params': [c.w]}}], lr=0.1)",
+          "(m.w.square().sum() + c.w.square().sum()).backward()")  # fmt: skip
+GRADED_COUNT = 2
 WITHOUT_GRADIENTS = {
     "with": "with torch.{mode}():\n    y = x\n    for _ in range({depth}): y = y.{name}()",
     "decorator": (
@@ -105,6 +109,7 @@ def checkpoints_save(cell: Cell) -> Inputs:
     call = "r = torch.utils.checkpoint.checkpoint(m, x, use_reentrant={reentrant})"
     without = call.replace("use_reentrant", "preserve_rng_state=False, use_reentrant")
     acts = [each.replace("{reentrant}", word) for each in (call, without) for word in ("False", "True")]
+    acts.append("r = torch.utils.checkpoint.checkpoint(m, input=x, use_reentrant=False)")
     acts.append("r = torch.utils.checkpoint.checkpoint_sequential(m, 2, x, preserve_rng_state=False)")
     pairs = [(act, "r = m(x)") for act in acts]
     return Inputs(_made(cell, ("import torch.utils.checkpoint", *LAYERS), pairs, "left", 1, depth=4))
@@ -113,13 +118,20 @@ def checkpoints_save(cell: Cell) -> Inputs:
 def cleared_gradients_save(cell: Cell) -> Inputs:
     """``zero_grad`` of modules and optimizers, to None and to zeros."""
     pairs = [(f"{owner}.zero_grad(set_to_none=True)", f"{owner}.zero_grad(set_to_none=False)") for owner in ("m", "o")]
-    return Inputs(_made(cell, GRADED, pairs, "left"))
+    return Inputs(_made(cell, GRADED, pairs, "left", GRADED_COUNT))
 
 
 def cleared_by_default_save(cell: Cell) -> Inputs:
     """``zero_grad`` of modules and optimizers without arguments, and to zeros."""
     pairs = [(f"{owner}.zero_grad()", f"{owner}.zero_grad(set_to_none=False)") for owner in ("m", "o")]
-    return Inputs(_made(cell, GRADED, pairs, "left"))
+    return Inputs(_made(cell, GRADED, pairs, "left", GRADED_COUNT))
+
+
+FURTHER_PASSES = (
+    "r.backward(inputs=[x]{})", "torch.autograd.backward([r]{})", "torch.autograd.grad([r], [x]{})",
+    "r.backward(torch.ones_like(r){})", "torch.autograd.backward([r], [torch.ones_like(r)]{})",
+    "torch.autograd.grad(r, x, torch.ones_like(r){})",
+)  # fmt: skip
 
 
 def freed_graphs_save(cell: Cell) -> Inputs:
@@ -130,10 +142,7 @@ def freed_graphs_save(cell: Cell) -> Inputs:
         ("r.backward(retain_graph=False)", "r.backward(retain_graph=True)"),
         ("torch.autograd.grad(r, x)", "torch.autograd.grad(r, x, retain_graph=True)"),
     ]
-    further = [
-        (call.format(""), call.format(", retain_graph=True"))
-        for call in ("r.backward(inputs=[x]{})", "torch.autograd.backward([r]{})", "torch.autograd.grad([r], [x]{})")
-    ]
+    further = [(call.format(""), call.format(", retain_graph=True")) for call in FURTHER_PASSES]
     found = [case for name in STEPPED_NAMES for case in _made(cell, lines, pairs, "left", 2, name=name)]
     return Inputs([*found, *_made(cell, lines, further, "left", 2, name=STEPPED_NAMES[0])])
 
@@ -145,13 +154,21 @@ def meta_tensors_save(cell: Cell) -> Inputs:
         for text in (
             "torch.empty({n}, dtype=torch.{dtype}, device={where})",
             "torch.zeros({n}, dtype=torch.{dtype}, device={where})",
+            "torch.ones({n}, dtype=torch.{dtype}, device={where})",
+            "torch.full(({n},), 2.0, dtype=torch.{dtype}, device={where})",
+            "torch.rand({n}, dtype=torch.{dtype}, device={where})",
+            "torch.randn({n}, dtype=torch.{dtype}, device={where})",
             "torch.nn.Linear({n} // 8, 8, dtype=torch.{dtype}, device={where})",
+            "torch.nn.Conv1d(8, {n} // 8, 1, dtype=torch.{dtype}, device={where})",
+            "torch.nn.Embedding({n} // 4, 8, dtype=torch.{dtype}, device={where})",
         )
     ]
     more = [(f"torch.ones({{n}}, dtype=torch.{{dtype}}, device='meta').{act}",
              f"torch.ones({{n}}, dtype=torch.{{dtype}}, device={{device!r}}).{act}")
-            for act in ("sin()", "neg()", "clone()", "reshape(8, -1).t().contiguous()")]  # fmt: skip
-    return Inputs([*_made(cell, (), pairs, "handed_out"), *_made(cell, (), more, "handed_out", 2)])
+            for act in ("sin()", "neg()", "clone()", "exp()", "cumsum(0)", "view(8, -1).t().contiguous()")]  # fmt: skip
+    moved = [("x.to('meta')", "x.clone()"), ("torch.empty_like(x, device='meta')", "torch.empty_like(x)")]
+    found = [*_made(cell, (), pairs, "handed_out"), *_made(cell, (LEAF,), moved, "handed_out")]
+    return Inputs([*found, *_made(cell, (), more, "handed_out", 2)])
 
 
 def loops_save(cell: Cell) -> Inputs:

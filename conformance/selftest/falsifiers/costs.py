@@ -603,3 +603,153 @@ def many_elements_are_waited_for() -> Break:
         return original(self, *args)
 
     return method("narrow", other)
+
+
+@falsifies(f"{AREA}.outs-allocate-no-result", subject="trunc-out")
+def parts_of_a_storage_are_written_by_way_of_a_result() -> Break:
+    """trunc into an out that begins within its storage copies its result into it."""
+
+    def other(original: Any, x: Any, out: Any = None) -> Any:
+        return original(x, out=out) if out is None or not out.storage_offset() else out.copy_(original(x))
+
+    return method("trunc", other, torch)
+
+
+@falsifies(f"{AREA}.outs-allocate-no-result", subject="randn-out")
+def random_numbers_are_copied() -> Break:
+    """randn copies its numbers into out."""
+
+    def other(original: Any, *args: Any, out: Any = None, **kwargs: Any) -> Any:
+        found = original(*args, **kwargs)
+        return found if out is None else out.copy_(found)
+
+    return method("randn", other, torch)
+
+
+@falsifies(f"{AREA}.in-place-allocates-no-result", subject="clamp_-min")
+def lower_bounds_are_kept_beside() -> Break:
+    """clamp_ with a lower bound alone computes a result and copies it."""
+
+    def other(original: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not args and set(kwargs) == {"min"}:
+            return self.copy_(self.clamp(**kwargs))
+        return original(self, *args, **kwargs)
+
+    return method("clamp_", other)
+
+
+@falsifies(f"{AREA}.in-place-allocates-no-result", subject="celu-inplace")
+def one_activation_is_copied_back() -> Break:
+    """celu with inplace=True computes a result and copies it."""
+
+    def other(original: Any, x: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
+        found = original(x, alpha)
+        return x.copy_(found) if inplace else found
+
+    return method("celu", other, torch.nn.functional)
+
+
+@falsifies(f"{AREA}.modes-make-no-nodes")
+def products_of_batches_are_recorded() -> Break:
+    """bmm makes a node in every mode."""
+
+    def other(original: Any, *args: Any, **kwargs: Any) -> Any:
+        with torch.enable_grad():
+            return original(*args, **kwargs)
+
+    return method("bmm", other, torch)
+
+
+@falsifies(f"{AREA}.modes-make-no-nodes")
+def accumulated_sums_are_recorded() -> Break:
+    """cumsum makes a node in every mode."""
+
+    def other(original: Any, self: Any, *args: Any) -> Any:
+        with torch.enable_grad():
+            return original(self, *args)
+
+    return method("cumsum", other)
+
+
+@falsifies(f"{AREA}.graphs-are-freed-by-backward")
+def backward_with_a_gradient_retains() -> Break:
+    """backward of a tensor with a gradient given retains the graph unasked."""
+
+    def other(original: Any, self: Any, gradient: Any = None, retain_graph: Any = None, **kwargs: Any) -> Any:
+        return original(self, gradient, True if gradient is not None else retain_graph, **kwargs)
+
+    return method("backward", other)
+
+
+@falsifies(f"{AREA}.gradients-set-to-none-are-freed")
+def only_the_first_group_is_cleared() -> Break:
+    """zero_grad of an optimizer writes zeros to the gradients of all groups but the first."""
+
+    def other(original: Any, self: Any, set_to_none: bool = True) -> Any:
+        first = {id(parameter) for parameter in self.param_groups[0]["params"]}
+        later = [p for group in self.param_groups for p in group["params"] if id(p) not in first]
+        kept = [(parameter, parameter.grad) for parameter in later]
+        original(self, set_to_none)
+        for parameter, gradient in kept:
+            parameter.grad = gradient.detach().zero_()
+
+    return method("zero_grad", other, torch.optim.Optimizer)
+
+
+@falsifies(f"{AREA}.gradients-are-freed-by-default")
+def children_keep_zeros() -> Break:
+    """zero_grad of a module writes zeros to the gradients of its children."""
+
+    def other(original: Any, self: Any, set_to_none: bool = True) -> Any:
+        kept = [(p, p.grad) for child in self.children() for p in child.parameters()]
+        original(self, set_to_none)
+        for parameter, gradient in kept:
+            parameter.grad = gradient.detach().zero_()
+
+    return method("zero_grad", other, torch.nn.Module)
+
+
+@falsifies(f"{AREA}.checkpoints-keep-fewer-activations")
+def functions_of_named_arguments_are_not_checkpointed() -> Break:
+    """checkpoint just calls a function that is given arguments by name."""
+    import torch.utils.checkpoint
+
+    def other(original: Any, function: Any, *args: Any, **kwargs: Any) -> Any:
+        named = {name: value for name, value in kwargs.items() if isinstance(value, torch.Tensor)}
+        return function(*args, **named) if named else original(function, *args, **kwargs)
+
+    return method("checkpoint", other, torch.utils.checkpoint)
+
+
+@falsifies(f"{AREA}.meta-tensors-hold-no-data")
+def constants_of_nothing_are_made() -> Break:
+    """full on the meta device makes a real tensor on the way."""
+
+    def other(original: Any, *args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("device") == "meta":
+            original(*args, **{**kwargs, "device": "cpu"})
+        return original(*args, **kwargs)
+
+    return method("full", other, torch)
+
+
+@falsifies(f"{AREA}.meta-tensors-hold-no-data")
+def what_is_moved_to_nowhere_is_copied() -> Break:
+    """to of the meta device copies its tensor first."""
+
+    def other(original: Any, self: Any, *args: Any, **kwargs: Any) -> Any:
+        return original(self.clone() if args == ("meta",) else self, *args, **kwargs)
+
+    return method("to", other)
+
+
+@falsifies(f"{AREA}.calls-beat-loops")
+def exponentials_are_looped_over() -> Break:
+    """exp goes from element to element in Python."""
+
+    def other(original: Any, self: Any) -> Any:
+        for i in range(self.numel() if self.dim() else 0):
+            self.reshape(-1)[i].cos()
+        return original(self)
+
+    return method("exp", other)
