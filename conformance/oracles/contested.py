@@ -1,4 +1,4 @@
-"""Contested: which of two ways takes less processor time, with an interval of the ratio.
+"""Contested: which of two ways takes less time, with an interval of the ratio.
 
 Both are done in turns, so that what disturbs the machine for a while disturbs both, and in blocks, of each of which the
 shortest rounds are compared. The interval of the median of the ratios is that of the sign test. Only where all of it

@@ -1,4 +1,4 @@
-"""Growing: how the processor time of a call grows with the number of its elements.
+"""Growing: how the time of a call grows with the number of its elements.
 
 Only what grows out of all proportion at every attempt is a failure; what is above the limit now and then, or does not
 grow from size to size, tells of the machine, and decides nothing.
@@ -74,7 +74,10 @@ def best_times(case: Growth, rounds: int, calls: int, longest: float = LONGEST) 
 
 
 def _better(some: list[tuple[int, float]], others: list[tuple[int, float]]) -> list[tuple[int, float]]:
-    return [(n, min(one, other)) for (n, one), (_, other) in zip(some, others, strict=False)]
+    """The shorter time of each size; a size that one of them left out, after a disturbed one, has that of the other."""
+    found = dict(others)
+    found.update((n, min(time, found.get(n, time))) for n, time in some)
+    return sorted(found.items())
 
 
 def _constant(points: list[tuple[int, float]]) -> float:

@@ -101,12 +101,24 @@ def test_a_time_that_jumps_and_does_not_grow_decides_nothing(
     """A time above the limit that the sizes before have too tells of the machine."""
     case = Growth((), "n", (64, 4096, 262144, 1 << 24))
     times = [(64, 2.0), (4096, 2.0), (262144, 50.0 if many > 3 else 2.0), (1 << 24, many)]
-    monkeypatch.setattr(growing, "best_times", lambda case, rounds, calls: times)
+    monkeypatch.setattr(growing, "best_times", lambda case, **_: times)
     tabled.clear()
 
     with pytest.raises(error) if error else nullcontext():
         growing.time_does_not_grow(case)
     assert 1 == len(tabled["scaling"])
+    tabled.clear()
+
+
+def test_sizes_that_a_disturbed_attempt_left_out_are_timed_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An attempt that broke off at a small size hides no growth at the larger ones."""
+    case = Growth((), "n", (64, 4096, 262144))
+    attempts = iter([[(64, 2.0), (4096, 30_000.0)], *[[(64, 2.0), (4096, 2.0), (262144, 9000.0)]] * 20])
+    monkeypatch.setattr(growing, "best_times", lambda case, **_: next(attempts))
+    tabled.clear()
+
+    with pytest.raises(Mismatch, match="for 262,144 elements"):
+        growing.time_does_not_grow(case)
     tabled.clear()
 
 
@@ -119,7 +131,7 @@ def test_a_time_a_little_out_of_proportion_decides_nothing(
     """What outgrows the caches of a busy machine is no square."""
     case = Growth((), "n", (32, 64, 128, 896))
     times = [(32, 10.0), (64, 20.0), (128, 40.0), (896, many)]
-    monkeypatch.setattr(growing, "best_times", lambda case, rounds, calls: times)
+    monkeypatch.setattr(growing, "best_times", lambda case, **_: times)
     tabled.clear()
 
     with pytest.raises(error) if error else nullcontext():
