@@ -13,7 +13,7 @@ import numpy as np
 
 from conformance.engine.cases import cases
 from conformance.inputs import loss_cases, loss_sources
-from conformance.inputs.loss_cases import GivenDistance, LossRefusal, StridedLabels, TwoForms
+from conformance.inputs.loss_cases import GivenDistance, LossRefusal, StepsAndLabels, StridedLabels, TwoForms
 from conformance.inputs.valued_calls import ValuedCall
 from conformance.oracles import expect, memory
 from conformance.oracles.bounded import Bounded, near, unit_of
@@ -89,6 +89,12 @@ def test_permuted_images_have_gradients(case: ValuedCall) -> None:
 @cases(partial(calls, option="weight"))
 def test_weight_rescales_the_terms(case: ValuedCall) -> None:
     """weight multiplies the terms of its classes or elements, and the weighted mean divides by the weights of the targets."""  # noqa: E501
+    loss_follows_its_formula(case)
+
+
+@cases(loss_sources.strided_weights)
+def test_weight_may_be_strided(case: ValuedCall) -> None:
+    """weight multiplies the same terms whatever its layout is."""
     loss_follows_its_formula(case)
 
 
@@ -243,6 +249,15 @@ def test_zero_infinity_zeroes(case: ValuedCall) -> None:
 def test_lengths_may_be_tensors(case: ValuedCall) -> None:
     """Lengths given to CTCLoss as tensors, of int32 too, mean what the same tuples mean."""
     loss_follows_its_formula(case)
+
+
+@cases(loss_cases.samples_without_steps)
+def test_samples_without_steps_align_no_labels(case: StepsAndLabels) -> None:
+    """CTCLoss of a sample without steps is 0 without labels, and infinite with some, which nothing can be aligned to."""  # noqa: E501
+    found = memory.contents(case.losses())
+    for number, (steps, labels) in enumerate(zip(case.input_lengths, case.target_lengths, strict=True)):
+        if not steps:
+            expect.equal(float("inf") if labels else 0.0, float(found[number]), f"loss of sample {number}")
 
 
 @cases(loss_cases.strided_labels)

@@ -176,6 +176,46 @@ class StridedLabels:
         )
 
 
+@dataclass(frozen=True)
+class StepsAndLabels:
+    """CTCLoss of samples of which some have no steps, or no labels, or neither."""
+
+    logs: Strided
+    labels: Strided
+    input_lengths: tuple[int, ...]
+    target_lengths: tuple[int, ...]
+
+    def facets(self) -> dict[str, Any]:
+        """What evidence counts of this case."""
+        return {"dtypes": self.logs.dtype, "shapes": str(self.logs.shape)}
+
+    def losses(self) -> torch.Tensor:
+        """The losses of the samples."""
+        found: torch.Tensor = torch.nn.functional.ctc_loss(
+            self.logs.build(), self.labels.build(), self.input_lengths, self.target_lengths, reduction="none"
+        )
+        return found
+
+    def code(self) -> str:
+        """The same in plain torch."""
+        return (
+            f"import torch\nlogs = {self.logs.code()}\ntargets = {self.labels.code()}\n"
+            f"print(torch.nn.functional.ctc_loss(logs, targets, {self.input_lengths}, {self.target_lengths},"
+            ' reduction="none"))'
+        )
+
+
+def samples_without_steps(cell: Cell) -> Inputs:
+    """Samples without steps, first, last and alone, with and without labels, beside one that has both."""
+    found, device = [], cell.target.device
+    rows = (((0,), (0,)), ((0,), (1,)), ((4, 0), (2, 0)), ((0, 4), (1, 2)), ((0, 4, 0), (0, 2, 2)))
+    for number, (dtype, (steps, labels)) in enumerate(product(("float64", "float32"), rows)):
+        logs = worded_plan(f"4 {len(steps)} 4 negative", dtype, "contiguous", number, device)
+        targets = strided("int64", (len(steps), 2), "contiguous", (1, 2, 3, 1), device)
+        found.append(StepsAndLabels(logs, targets, steps, labels))
+    return Inputs(found)
+
+
 def strided_labels(cell: Cell) -> Inputs:
     """Two and three samples, steps of 1 to 3; every label that lies between is a label too."""
     found, device = [], cell.target.device

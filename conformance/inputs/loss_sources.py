@@ -99,6 +99,19 @@ def weighted_elements(cell: Cell, means: bool = False) -> Inputs:
     return Inputs(found)
 
 
+def strided_weights(cell: Cell) -> Inputs:
+    """The calls that give a weight, which is no contiguous one, unreduced and summed."""
+    found = []
+    chosen = [call for call in cell.subject.calls if speaks_here(call) and "weight" in call.get("built", {})]
+    settings = product(chosen, ("stepped", "sliced"), ("float64", "float32"), reductions_of(cell.subject, None)[::2])
+    for turn, (call, layout, dtype, reduction) in enumerate(settings):
+        case = valued_call(
+            {**call, "built in": layout}, cell.subject.name, dtype, "contiguous", turn, cell.target.device
+        )
+        found.append(with_reduction(case, reduction, True))
+    return Inputs(found)
+
+
 def as_images(case: ValuedCall) -> ValuedCall:
     """The same with a contiguous input where NLLLoss gets four dimensions: others have a behaviour of their own."""
     if case.makes != "NLLLoss" or len(case.inputs[0].shape) != 4 or case.inputs[0].layout == "contiguous":

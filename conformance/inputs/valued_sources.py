@@ -40,7 +40,7 @@ def valued_call(call: dict[str, Any], makes: str, dtype: str, layout: str, turn:
             shape = tuple(int(word) for word in words.split() if word.isdigit())
             plans.append(strided(name, shape, kind, tuple(map(as_number, fixed)), device))
     built = tuple(
-        (name, worded_plan(words, dtype, "contiguous", turn + 3, device))
+        (name, worded_plan(words, dtype, call.get("built in", "contiguous"), turn + 3, device))
         for name, words in call.get("built", {}).items()
     )
     return ValuedCall(

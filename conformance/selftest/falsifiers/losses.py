@@ -493,6 +493,29 @@ def short_lengths_in_int32_are_the_longest() -> Break:
     return loses("ctc_loss", change)
 
 
+@falsifies(f"{AREA}.samples-without-steps-align-no-labels")
+def the_last_sample_without_steps_costs_a_little() -> Break:
+    """ctc_loss of a last sample without steps and labels, beside others, is not quite 0."""
+
+    def change(call: Any, logs: Any, targets: Any, steps: Any, labels: Any, *args: Any, **kwargs: Any) -> Any:
+        found = call(logs, targets, steps, labels, *args, **kwargs)
+        return found + 1e-9 if len(steps) > 1 and steps[-1] == labels[-1] == 0 else found
+
+    return loses("ctc_loss", change)
+
+
+@falsifies(f"{AREA}.weight-may-be-strided", subject="MultiMarginLoss")
+def strided_weights_are_read_in_a_row() -> Break:
+    """multi_margin_loss reads a weight that is not contiguous as if it were."""
+
+    def change(call: Any, x: Any, y: Any, *args: Any, weight: Any = None, **kwargs: Any) -> Any:
+        if weight is not None and not weight.is_contiguous():
+            weight = weight.as_strided(weight.shape, (1,))
+        return call(x, y, *args, weight=weight, **kwargs)
+
+    return loses("multi_margin_loss", change)
+
+
 @falsifies(f"{AREA}.concatenated-targets-may-be-strided")
 def strided_targets_are_reversed() -> Break:
     """ctc_loss reads targets that are not contiguous from behind."""
