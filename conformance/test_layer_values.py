@@ -14,7 +14,7 @@ from conformance.inputs.layer_cases import ExchangedParameters, GivenTable, Squa
 from conformance.inputs.loss_cases import LossRefusal
 from conformance.inputs.valued_calls import ValuedCall
 from conformance.oracles import expect, layer_laws
-from conformance.oracles.activation_formulas import activation_results
+from conformance.oracles.activation_formulas import activation_results, infinite_results
 from conformance.oracles.attention_formulas import heads_results, layer_results, product_results
 from conformance.oracles.bounded import follows
 from conformance.oracles.convolution_formulas import (
@@ -25,7 +25,7 @@ from conformance.oracles.convolution_formulas import (
     padding_results,
     shuffling_results,
 )
-from conformance.oracles.dropout_laws import drops_and_scales, identity_results
+from conformance.oracles.dropout_laws import drops_and_scales, identity_results, zero_results
 from conformance.oracles.embedding_formulas import (
     bag_results,
     embedding_results,
@@ -57,6 +57,12 @@ calls = valued_sources.layer_calls
 def test_activation_follows_its_formula(case: ValuedCall) -> None:
     """An activation gives the numbers of its documented formula, for each of its arguments, for large inputs too."""
     follows(case, activation_results)
+
+
+@cases(partial(calls, mark="infinite"))
+def test_gelu_of_infinity_is_infinity(case: ValuedCall) -> None:
+    """GELU of infinity, whose cumulative distribution is 1 there, is infinity."""
+    follows(case, infinite_results)
 
 
 @cases(calls)
@@ -149,6 +155,12 @@ def test_elements_move_as_documented(case: ValuedCall) -> None:
 @cases(calls)
 def test_normalisation_follows_its_formula(case: ValuedCall) -> None:
     """A normalisation gives the numbers of its documented formula, with the biased variance, eps, weight and bias."""
+    follows(case, norm_results)
+
+
+@cases(layer_cases.far_numbers)
+def test_deviations_far_from_zero_are_normalised(case: ValuedCall) -> None:
+    """GroupNorm of numbers that are far from zero and near each other normalises their deviations, in every layout."""
     follows(case, norm_results)
 
 
@@ -248,6 +260,12 @@ def test_inference_follows_the_formula(case: ValuedCall) -> None:
     follows(case, heads_results if case.makes == "MultiheadAttention" else layer_results)
 
 
+@cases(partial(calls, mark="biased inference"))
+def test_inference_adds_the_numbers_of_masks(case: ValuedCall) -> None:
+    """Where autograd is off, in evaluation, an encoder layer adds the numbers of a mask to the attention weights."""
+    follows(case, layer_results)
+
+
 @cases(layer_cases.square_masks)
 def test_square_masks_are_causal(case: SquareMask) -> None:
     """Transformer.generate_square_subsequent_mask gives -inf above the diagonal and zeros elsewhere."""
@@ -291,6 +309,12 @@ def test_small_lengths_are_bounded(case: ValuedCall) -> None:
 def test_dropout_zeroes_and_scales(case: ValuedCall) -> None:
     """In training mode dropout zeroes elements, or whole channels, with probability p, and scales the others by 1 / (1 - p)."""  # noqa: E501
     drops_and_scales(case)
+
+
+@cases(partial(calls, mark="infinite"))
+def test_dropped_elements_are_zero_whatever_they_were(case: ValuedCall) -> None:
+    """In training mode with p=1 dropout gives zeros, of infinities and NaN too."""
+    follows(case, zero_results)
 
 
 @cases(calls)

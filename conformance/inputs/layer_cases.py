@@ -29,6 +29,14 @@ def volumes(cell: Cell) -> Inputs:
     return Inputs([valued_call(call, "MaxPool3d", dtype, layout, 2, device) for dtype, layout in rows])
 
 
+def far_numbers(cell: Cell) -> Inputs:
+    """Numbers that are far from zero and near each other, in each layout."""
+    call = next(call for call in cell.subject.calls if call.get("about") == "far")
+    name, device = cell.subject.name, cell.target.device
+    rows = product(("float32", "float64"), VALUED_LAYOUTS)
+    return Inputs([valued_call(call, name, dtype, layout, 2, device) for dtype, layout in rows])
+
+
 def dropouts(cell: Cell) -> Inputs:
     """The calls of a row in training mode, in each type."""
     return Inputs([replace(case, training=True) for case in layer_calls(cell).corners])

@@ -324,6 +324,69 @@ def a_fast_path_of_its_own() -> Break:
     return method("_transformer_encoder_layer_fwd", change, torch)
 
 
+@falsifies(f"{AREA}.inference-adds-the-numbers-of-masks", subject="TransformerEncoderLayer")
+@contextmanager
+def half_of_a_padding_mask() -> Any:
+    """An encoder layer takes half of the numbers of a padding mask, and infers as autograd would see it."""
+
+    def change(call: Any, self: Any, x: Any, src_mask: Any = None, src_key_padding_mask: Any = None) -> Any:
+        if src_key_padding_mask is not None:
+            src_key_padding_mask = src_key_padding_mask * 0.5
+        with torch.enable_grad():  # the way that autograd could record
+            return call(self, x.requires_grad_(), src_mask, src_key_padding_mask).detach()
+
+    with method("forward", change, torch.nn.TransformerEncoderLayer):
+        yield
+
+
+@falsifies(f"{AREA}.gelu-of-infinity-is-infinity", subject="GELU")
+def infinities_in_float64_are_lost() -> Break:
+    """gelu by tanh of an infinity of float64 is NaN; the other one goes through float64, where it is right."""
+
+    def change(call: Any, x: Any, approximate: str = "none") -> Any:
+        found = call(x.double(), approximate=approximate).to(x.dtype)
+        lost = x.isinf() & (approximate == "tanh") & (x.dtype == torch.float64)
+        return found.masked_fill(lost, float("nan"))
+
+    return gives("gelu", change)
+
+
+@falsifies(f"{AREA}.deviations-far-from-zero-are-normalised", subject="GroupNorm")
+def images_in_another_order_by_squares() -> Break:
+    """group_norm of float64 in channels_last takes the mean of the squares in float32; all else is made contiguous."""
+
+    def change(call: Any, x: Any, groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
+        found = call(x.contiguous(), groups, weight, bias, eps)
+        other = x.is_contiguous(memory_format=torch.channels_last) and x.dtype == torch.float64
+        return found * 1.5 if other and not x.is_contiguous() else found
+
+    return gives("group_norm", change)
+
+
+@falsifies(f"{AREA}.dropped-elements-are-zero-whatever-they-were", subject="Dropout")
+def minus_infinity_is_kept() -> Break:
+    """dropout with p=1 gives zeros, but of minus infinity."""
+
+    def change(call: Any, x: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+        if p == 1.0 and training:
+            return torch.where(x.isneginf(), x, torch.zeros_like(x))
+        return call(x, p, training, inplace)
+
+    return gives("dropout", change)
+
+
+@falsifies(f"{AREA}.dropped-elements-are-zero-whatever-they-were", subject="Dropout2d")
+def a_number_that_is_none_is_kept() -> Break:
+    """dropout2d with p=1 gives zeros, but of NaN."""
+
+    def change(call: Any, x: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+        if p == 1.0 and training:
+            return torch.where(x.isnan(), x, torch.zeros_like(x))
+        return call(x, p, training, inplace)
+
+    return gives("dropout2d", change)
+
+
 @falsifies(f"{AREA}.square-masks-are-causal")
 def a_position_that_does_not_see_itself() -> Break:
     """generate_square_subsequent_mask masks the last position for itself."""
