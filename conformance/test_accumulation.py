@@ -126,6 +126,7 @@ from conformance.inputs.resetting import (
 )
 from conformance.inputs.saved_tensors import (
     CHANGES,
+    PART_CHANGES,
     ChangingHook,
     Escape,
     Nest,
@@ -1861,6 +1862,19 @@ def test_mutated_saved_tensors_keep_their_gradients(case: SavedUse) -> None:
         CHANGES[case.way](y)
         found = derivatives(case, leaf, used)
     same_derivatives(case, found, f"after a change by {case.way}")
+
+
+@cases(saved_tensors.part_mutating_uses, acts.acted)
+def test_tensors_mutated_in_part_keep_their_gradients(case: SavedUse) -> None:
+    """Where mutation is allowed, gradients are those of the values that were saved, also after a write to a part of them that begins behind the first element."""  # noqa: E501
+    with torch.autograd.graph.allow_mutation_on_saved_tensors():
+        leaf, x = case.start()
+        y = case.act(x)
+        used = y * 1
+        PART_CHANGES[case.way](x)
+        PART_CHANGES[case.way](y)
+        found = derivatives(case, leaf, used)
+    same_derivatives(case, found, f"after a change of its {case.way}")
 
 
 @cases(saved_tensors.mutating_uses, acts.acted)

@@ -58,6 +58,7 @@ CHANGE_CODE = {
     "method": "{0}.mul_(2)", "copy": "{0}.copy_(torch.full_like({0}, 5))", "item": "{0}[...] = 0",
     "view": "{0}.view_as({0}).add_(1)", "alias": "{0}.detach().sub_(3)",
     "out": "torch.add({0}.detach(), 1, out={0}.detach())", "twice": "{0}.add_(1).neg_()", "sine": "{0}.sin_()",
+    "last row": "{0}[-1].mul_(2)", "item of the end": "{0}[-1] = 5", "second rows": "{0}[1::2].add_(1)",
 }  # fmt: skip
 
 
@@ -206,6 +207,7 @@ SAVED_ACTS: dict[str, Any] = {
     "saved-tensor-hooks-are-thread-local": in_threads,
     "saved-tensor-hooks-object-serves-again": served_again,
     "mutated-saved-tensors-keep-their-gradients": mutation_kept,
+    "tensors-mutated-in-part-keep-their-gradients": mutation_kept,
     "allowed-mutation-reaches-the-tensor": mutation_seen,
     "allowing-mutation-ends-with-its-context": mutation_afterwards,
 }  # fmt: skip

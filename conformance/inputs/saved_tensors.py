@@ -275,6 +275,36 @@ CHANGES: dict[str, Callable[[torch.Tensor], None]] = {
 }
 
 
+def changed_in_its_last_row(x: torch.Tensor) -> None:
+    """Writes to the view of its last row."""
+    x[-1].mul_(2)
+
+
+def changed_by_an_item_of_its_end(x: torch.Tensor) -> None:
+    """Assigns to its last row."""
+    x[-1] = 5
+
+
+def changed_in_every_second_row(x: torch.Tensor) -> None:
+    """Writes to a view that begins at the second row and steps over others."""
+    x[1::2].add_(1)
+
+
+PART_CHANGES: dict[str, Callable[[torch.Tensor], None]] = {
+    "last row": changed_in_its_last_row,
+    "item of the end": changed_by_an_item_of_its_end,
+    "second rows": changed_in_every_second_row,
+}
+
+
+def part_mutating_uses(cell: Cell) -> Inputs:
+    """Saved inputs of two rows and more, modified after they were saved through views that begin behind the first."""
+    return crossed(
+        saved_use, cell.target.device, SAVED_DTYPES, ((2, 3), (17,), (3, 1, 2), (2, 3, 5)), DISJOINT,
+        tuple(SAVING_OPERATIONS), ("product",), tuple(PART_CHANGES), passes=1,
+    )  # fmt: skip
+
+
 def changing_uses(cell: Cell) -> Inputs:
     """Pack hooks that modify their input, in each way."""
     return saved_uses(cell, tuple(CHANGES))

@@ -447,6 +447,14 @@ def a_block_is_not_cloned() -> AbstractContextManager[Any]:
     )
 
 
+@falsifies(f"{AREA}.tensors-mutated-in-part-keep-their-gradients")
+def a_vector_is_not_cloned() -> AbstractContextManager[Any]:
+    """allow_mutation_on_saved_tensors clones every tensor when it is saved, but no vector."""
+    return patched(
+        graph, "allow_mutation_on_saved_tensors", lambda original: lambda: mutation_by_copies(lambda t: t.dim() == 1)
+    )
+
+
 @falsifies(f"{AREA}.allowed-mutation-reaches-the-tensor")
 def a_tracked_bfloat16_tensor_is_not_negated() -> AbstractContextManager[Any]:
     """neg_ of a bfloat16 tensor that requires grad does nothing."""
