@@ -407,6 +407,25 @@ def test_complex_division_by_a_huge_number_is_a_number(case: Call) -> None:
     numbers.close(expected, memory.contents(live.self_), case.self_.dtype, accuracy, f"self after {case.method}")
 
 
+@cases(extremes.lowest_integers)
+def test_common_divisors_of_the_lowest_integer_are_positive(case: Call) -> None:
+    """gcd_ of the lowest integer and another number is their greatest common divisor, which is positive."""
+    live = case.build()
+    live.apply()
+    other = case.args[0].array
+    expected = other & -other  # the lowest integer is a power of two, which shares its last set bit with the other
+    numbers.close(expected, memory.contents(live.self_), case.self_.dtype, "exact", "self after gcd_")
+
+
+@cases(extremes.far_exponents)
+def test_sigmoid_of_a_large_complex_number_is_a_number(case: Call) -> None:
+    """sigmoid_ of a complex number with a large real part is 0 or 1 to all digits, by the sign of that part."""
+    live = case.build()
+    live.apply()
+    expected = np.where(case.self_.array.real < 0, 0j, 1 + 0j)
+    numbers.close(expected, memory.contents(live.self_), case.self_.dtype, "fused", "self after sigmoid_")
+
+
 @cases(extremes.distant_exponents)
 def test_exponents_beyond_the_type_are_taken(case: Call) -> None:
     """ldexp_ gives the product also where 2 ** other is larger or smaller than any number of the type."""

@@ -140,6 +140,30 @@ def huge_divisors(cell: Cell) -> Inputs:
     return Inputs(found)
 
 
+def lowest_integers(cell: Cell) -> Inputs:
+    """The lowest integer of each signed type, beside numbers that share a power of two with it, and odd ones."""
+    found = []
+    for dtype in ("int8", "int16", "int32", "int64"):
+        lowest = -(2 ** (8 * ELEMENT_TYPES[dtype].itemsize - 1))
+        for turn, count in enumerate(LENGTHS):
+            others = (6, -12, 1, -3, 64, 96)
+            self_ = strided(dtype, (count,), LAYOUTS[turn % 3], (lowest,), cell.target.device)
+            other = strided(dtype, (count,), "contiguous", others[turn % 6 :] + others[: turn % 6], cell.target.device)
+            found.append(Call("gcd_", self_, (other,)))
+    return Inputs(found)
+
+
+def far_exponents(cell: Cell) -> Inputs:
+    """Complex numbers whose real part is too large for the exponential of the type, of both signs."""
+    found = []
+    for dtype, far in (("complex64", 128.0), ("complex128", 1024.0)):
+        for turn, count in enumerate(LENGTHS):
+            values = (complex(-far, 1.0), complex(far, -2.0), complex(-4 * far, 0.5), complex(2 * far, 3.0))
+            self_ = strided(dtype, (count,), LAYOUTS[turn % 3], values[turn % 4 :], cell.target.device)
+            found.append(Call("sigmoid_", self_))
+    return Inputs(found)
+
+
 def distant_exponents(cell: Cell) -> Inputs:
     """Small numbers times powers of two larger than any number of the type, and large ones times ones as small."""
     found = []

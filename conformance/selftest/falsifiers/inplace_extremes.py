@@ -126,7 +126,28 @@ def erf_of_each_element() -> AbstractContextManager[Any]:
     return instead("erf_", lambda original, self: one_by_one(self, [math.erf(x) for x in self.tolist()]))
 
 
+def divisors_of_each_element() -> AbstractContextManager[Any]:
+    """gcd_ goes through Python, one element after the other."""
+
+    def other(original: Any, self: Any, divisor: Any) -> Any:
+        pairs = zip(self.flatten().tolist(), divisor.flatten().tolist(), strict=True)
+        return one_by_one(self, [math.gcd(x, y) for x, y in pairs])
+
+    return instead("gcd_", other)
+
+
+def steps_beyond_the_exponential() -> AbstractContextManager[Any]:
+    """sigmoid_ of a complex number is 0 or 1 where its real part is large."""
+
+    def other(original: Any, self: Any) -> Any:
+        return one_by_one(self, [complex(x.real > 0, 0.0) for x in self.flatten().tolist()])
+
+    return instead("sigmoid_", other)
+
+
 REPAIRS |= {
+    "common-divisors-of-the-lowest-integer-are-positive": divisors_of_each_element,
+    "sigmoid-of-a-large-complex-number-is-a-number": steps_beyond_the_exponential,
     "remainder-stays-below-the-divisor": remainder_of_each_element,
     "division-of-the-lowest-integer-spares-the-process": division_refuses_the_lowest_integer,
     "power-of-a-number-is-that-of-a-tensor": numbers_become_tensors,
@@ -174,6 +195,29 @@ def a_cube_of_minus_infinity() -> AbstractContextManager[Any]:
         return found if lost is None else found.masked_fill_(lost, float("inf"))
 
     return repaired("power-of-a-number-is-that-of-a-tensor", lambda: instead("pow_", other))
+
+
+@falsifies(f"{AREA}.common-divisors-of-the-lowest-integer-are-positive", subject="gcd_")
+def a_negative_divisor_of_int16() -> AbstractContextManager[Any]:
+    """gcd_ of the lowest int16 and an odd number is -1."""
+
+    def other(original: Any, self: Any, divisor: Any) -> Any:
+        lost = (divisor % 2 == 1) if self.dtype is torch.int16 else None
+        found = original(self, divisor)
+        return found if lost is None else found.masked_fill_(lost, -1)
+
+    return repaired("common-divisors-of-the-lowest-integer-are-positive", lambda: instead("gcd_", other))
+
+
+@falsifies(f"{AREA}.sigmoid-of-a-large-complex-number-is-a-number", subject="sigmoid_")
+def nan_of_a_strided_complex128() -> AbstractContextManager[Any]:
+    """sigmoid_ of a large complex128 number is NaN where self is strided."""
+
+    def other(original: Any, self: Any) -> Any:
+        found = original(self)
+        return found.fill_(float("nan")) if self.dtype is torch.complex128 and strided(self) else found
+
+    return repaired("sigmoid-of-a-large-complex-number-is-a-number", lambda: instead("sigmoid_", other))
 
 
 @falsifies(f"{AREA}.i0-is-infinite-at-infinity")
