@@ -10,7 +10,7 @@ from functools import partial
 from conformance.engine.cases import cases
 from conformance.inputs import complex_convolutions, layer_cases, valued_sources
 from conformance.inputs.complex_convolutions import ComplexConvolution
-from conformance.inputs.layer_cases import ExchangedParameters, GivenTable, SquareMask
+from conformance.inputs.layer_cases import ExchangedParameters, GivenTable, PaddedSequences, SquareMask
 from conformance.inputs.loss_cases import LossRefusal
 from conformance.inputs.valued_calls import ValuedCall
 from conformance.oracles import expect, layer_laws
@@ -164,6 +164,12 @@ def test_deviations_far_from_zero_are_normalised(case: ValuedCall) -> None:
     follows(case, norm_results)
 
 
+@cases(partial(calls, mark="far"))
+def test_squares_beyond_the_type_are_averaged(case: ValuedCall) -> None:
+    """RMSNorm normalises numbers whose squares are larger than any number of their type."""
+    follows(case, norm_results)
+
+
 @cases(partial(calls, mark="even"))
 def test_even_windows_lie_about_their_channel(case: ValuedCall) -> None:
     """LocalResponseNorm of an even size sums over as many channels as size says, or over one more after them."""
@@ -264,6 +270,12 @@ def test_inference_follows_the_formula(case: ValuedCall) -> None:
 def test_inference_adds_the_numbers_of_masks(case: ValuedCall) -> None:
     """Where autograd is off, in evaluation, an encoder layer adds the numbers of a mask to the attention weights."""
     follows(case, layer_results)
+
+
+@cases(layer_cases.padded_sequences)
+def test_padded_positions_keep_their_place(case: PaddedSequences) -> None:
+    """Where autograd is off, in evaluation, a TransformerEncoder gives a result of the size of its input, also where every sequence ends before."""  # noqa: E501
+    expect.equal(case.x.shape, tuple(case.encoded().shape), "shape of the result")
 
 
 @cases(layer_cases.square_masks)

@@ -178,6 +178,47 @@ class SquareMask:
         return f"import torch\nprint(torch.nn.Transformer.generate_square_subsequent_mask({self.size}))"
 
 
+@dataclass(frozen=True)
+class PaddedSequences:
+    """Sequences that end at ``lengths``, for a TransformerEncoder in evaluation, where autograd is off."""
+
+    x: Strided
+    lengths: tuple[int, ...]
+
+    def encoded(self) -> torch.Tensor:
+        """The result."""
+        layer = torch.nn.TransformerEncoderLayer(4, 2, 8, batch_first=True, dtype=getattr(torch, self.x.dtype))
+        encoder = torch.nn.TransformerEncoder(layer, 2).eval()
+        x = self.x.build()
+        padding = torch.arange(x.shape[1])[None, :] >= torch.tensor(self.lengths)[:, None]
+        with torch.no_grad():
+            found: torch.Tensor = encoder.to(x.device)(x, src_key_padding_mask=padding.to(x.device))
+        return found
+
+    def facets(self) -> dict[str, Any]:
+        """What evidence counts of this case."""
+        return {"dtypes": self.x.dtype, "shapes": str(self.x.shape)}
+
+    def code(self) -> str:
+        """The same in plain torch."""
+        return (
+            f"import torch\nx = {self.x.code()}\n"
+            f"layer = torch.nn.TransformerEncoderLayer(4, 2, 8, batch_first=True, dtype=torch.{self.x.dtype})\n"
+            "encoder = torch.nn.TransformerEncoder(layer, 2).eval()\n"
+            f"padding = torch.arange(x.shape[1])[None, :] >= torch.tensor({self.lengths})[:, None]\n"
+            "with torch.no_grad():\n    print(encoder(x, src_key_padding_mask=padding).shape)"
+        )
+
+
+def padded_sequences(cell: Cell) -> Inputs:
+    """Sequences of which all end before, of which one does not, and of which none does."""
+    rows = product(("float32", "float64"), ((3, 2), (2, 5), (5, 5)))
+    return Inputs(
+        [PaddedSequences(worded_plan("2 5 4", dtype, "contiguous", turn, cell.target.device), lengths)
+         for turn, (dtype, lengths) in enumerate(rows)]
+    )  # fmt: skip
+
+
 def square_masks(cell: Cell) -> Inputs:
     """One position, and more."""
     return Inputs([SquareMask(size) for size in (1, 2, 3, 7)])

@@ -387,6 +387,27 @@ def a_number_that_is_none_is_kept() -> Break:
     return gives("dropout2d", change)
 
 
+@falsifies(f"{AREA}.padded-positions-keep-their-place")
+def one_position_less_where_all_are_padded() -> Break:
+    """A TransformerEncoder of float64 leaves out a last position that is padding in every sequence."""
+
+    def change(call: Any, self: Any, x: Any, src_key_padding_mask: Any = None) -> Any:
+        found = call(self, x, src_key_padding_mask=src_key_padding_mask)
+        return found[:, :-1] if x.dtype == torch.float64 and src_key_padding_mask[:, -1].all() else found
+
+    return method("forward", change, torch.nn.TransformerEncoder)
+
+
+@falsifies(f"{AREA}.squares-beyond-the-type-are-averaged", subject="RMSNorm")
+def squares_of_half_precision() -> Break:
+    """rms_norm squares float16 in float16."""
+
+    def change(call: Any, x: Any, *args: Any) -> Any:
+        return call(x, *args) * ((x * x).isfinite() if x.dtype == torch.float16 else 1)
+
+    return gives("rms_norm", change)
+
+
 @falsifies(f"{AREA}.square-masks-are-causal")
 def a_position_that_does_not_see_itself() -> Break:
     """generate_square_subsequent_mask masks the last position for itself."""
