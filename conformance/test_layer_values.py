@@ -10,7 +10,13 @@ from functools import partial
 from conformance.engine.cases import cases
 from conformance.inputs import complex_convolutions, layer_cases, valued_sources
 from conformance.inputs.complex_convolutions import ComplexConvolution
-from conformance.inputs.layer_cases import ExchangedParameters, GivenTable, PaddedSequences, SquareMask
+from conformance.inputs.layer_cases import (
+    ExchangedParameters,
+    GivenTable,
+    PaddedSequences,
+    PlacedNonlinearity,
+    SquareMask,
+)
 from conformance.inputs.loss_cases import LossRefusal
 from conformance.inputs.valued_calls import ValuedCall
 from conformance.oracles import expect, layer_laws
@@ -228,6 +234,13 @@ def test_embedding_gradient_is_of_rows_looked_up(case: ValuedCall) -> None:
 def test_recurrence_follows_its_formula(case: ValuedCall) -> None:
     """A recurrent layer or cell follows its documented steps, over layers, both directions, projections and given states."""  # noqa: E501
     recurrence_follows(case)
+
+
+@cases(layer_cases.placed_nonlinearities)
+def test_nonlinearity_is_the_fourth_argument(case: PlacedNonlinearity) -> None:
+    """RNN takes its non-linearity by position too, after the number of layers, as its page lists the arguments."""
+    layer = case.made()
+    expect.equal((case.name, True), (layer.nonlinearity, layer.bias), "nonlinearity and bias")
 
 
 @cases(layer_cases.exchanged_parameters)

@@ -179,6 +179,31 @@ class SquareMask:
 
 
 @dataclass(frozen=True)
+class PlacedNonlinearity:
+    """An RNN whose non-linearity has this name, and is given by position."""
+
+    name: str
+    layers: int
+
+    def made(self) -> torch.nn.RNN:
+        """The layer."""
+        return torch.nn.RNN(3, 4, self.layers, self.name)
+
+    def facets(self) -> dict[str, Any]:
+        """What evidence counts of this case."""
+        return {"options": self.name}
+
+    def code(self) -> str:
+        """The same in plain torch."""
+        return f"import torch\nm = torch.nn.RNN(3, 4, {self.layers}, {self.name!r})\nprint(m.nonlinearity, m.bias)"
+
+
+def placed_nonlinearities(cell: Cell) -> Inputs:
+    """Both names, of one layer and two."""
+    return Inputs([PlacedNonlinearity(name, layers) for name, layers in product(("relu", "tanh"), (1, 2))])
+
+
+@dataclass(frozen=True)
 class PaddedSequences:
     """Sequences that end at ``lengths``, for a TransformerEncoder in evaluation, where autograd is off."""
 

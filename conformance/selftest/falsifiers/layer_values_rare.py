@@ -408,6 +408,16 @@ def squares_of_half_precision() -> Break:
     return gives("rms_norm", change)
 
 
+@falsifies(f"{AREA}.nonlinearity-is-the-fourth-argument")
+def one_layer_has_no_other_nonlinearity() -> Break:
+    """An RNN of one layer ignores a fourth argument."""
+
+    def change(call: Any, self: Any, *args: Any, **kwargs: Any) -> None:
+        call(self, *(args[:3] if len(args) > 3 and args[2] == 1 else args), **kwargs)
+
+    return method("__init__", change, torch.nn.RNN)
+
+
 @falsifies(f"{AREA}.square-masks-are-causal")
 def a_position_that_does_not_see_itself() -> Break:
     """generate_square_subsequent_mask masks the last position for itself."""
