@@ -83,6 +83,12 @@ def test_convolution_follows_its_formula(case: ValuedCall) -> None:
     follows(case, convolution_results)
 
 
+@cases(partial(calls, mark="circular"))
+def test_circular_convolution_needs_no_batch(case: ValuedCall) -> None:
+    """A convolution with circular padding takes an input without a batch too."""
+    follows(case, convolution_results)
+
+
 @cases(complex_convolutions.complex_convolutions)
 def test_complex_convolution_follows_its_formula(case: ComplexConvolution) -> None:
     """A convolution of complex numbers is their cross-correlation, where input, weight or bias are conjugated views too."""  # noqa: E501

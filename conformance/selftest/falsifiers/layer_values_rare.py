@@ -418,6 +418,16 @@ def one_layer_has_no_other_nonlinearity() -> Break:
     return method("__init__", change, torch.nn.RNN)
 
 
+@falsifies(f"{AREA}.circular-convolution-needs-no-batch", subject="Conv2d")
+def the_edge_in_the_place_of_the_other_end() -> Break:
+    """pad repeats the edge of an image without a batch that is to be padded by its other end."""
+
+    def change(call: Any, x: Any, widths: Any, mode: str = "constant", value: Any = None) -> Any:
+        return call(x, widths, "replicate" if mode == "circular" and x.dim() == 3 else mode, value)
+
+    return gives("pad", change)
+
+
 @falsifies(f"{AREA}.square-masks-are-causal")
 def a_position_that_does_not_see_itself() -> Break:
     """generate_square_subsequent_mask masks the last position for itself."""
