@@ -40,7 +40,15 @@ class Clock:
         """Nanoseconds since some moment."""
         if self.queue is None:
             return time.thread_time_ns()
-        return time.perf_counter_ns() - int(os.pread(self.queue, 64, 0).split()[1])
+        while True:  # what the thread waits between two readings must be in both or in neither
+            queued = self._queued()
+            wall = time.perf_counter_ns()
+            if self._queued() == queued:
+                return wall - queued
+
+    def _queued(self) -> int:
+        assert self.queue is not None
+        return int(os.pread(self.queue, 64, 0).split()[1])
 
 
 def _opened(path: str) -> int | None:

@@ -43,3 +43,22 @@ def test_the_queue_is_not_counted(tmp_path: Path) -> None:
     after = clock.now()
     clock.close()
     assert after - before < -900_000_000_000
+
+
+@pytest.mark.skipif(not TOLD, reason="this system does not tell how long a thread stood in the queue")
+def test_a_queue_between_the_two_readings_is_not_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the thread had to wait after the time was read, and before the queue was, both are read anew."""
+    queue = tmp_path / "queue"
+    queue.write_bytes(b"5 0 1\n")
+    clock = Clock(str(queue))
+    before, wall = clock.now(), time.perf_counter_ns
+
+    def preempted() -> int:
+        waited = 3_000_000_000 if queue.read_bytes().startswith(b"5 3") else 0
+        queue.write_bytes(b"5 3000000000 1\n")
+        return wall() + waited
+
+    monkeypatch.setattr(time, "perf_counter_ns", preempted)
+    after = clock.now()
+    clock.close()
+    assert 0 <= after - before < 1_000_000_000
