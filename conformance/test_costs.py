@@ -140,25 +140,25 @@ def test_modes_make_no_nodes(case: Recording) -> None:
 
 @cases(growths.growths)
 def test_sharing_memory_takes_constant_time(case: Growth) -> None:
-    """What shares memory takes the same processor time for sixteen million elements as for 64, but for some microseconds."""  # noqa: E501
+    """What shares memory takes the same time for sixteen million elements as for 64, but for some microseconds."""  # noqa: E501
     growing.time_does_not_grow(case)
 
 
 @cases(growths.growths)
 def test_mapping_files_takes_constant_time(case: Growth) -> None:
-    """torch.load(mmap=True) and torch.from_file take about the same processor time for four million elements as for 64, since they read none."""  # noqa: E501
+    """torch.load(mmap=True) and torch.from_file take about the same time for four million elements as for 64, since they read none."""  # noqa: E501
     growing.time_does_not_grow(case)
 
 
 @cases(growths.steps_of_optimizers)
 def test_steps_take_time_in_proportion(case: Growth) -> None:
-    """A step of an optimizer over many parameters takes processor time in proportion to their number, and not to its square."""  # noqa: E501
+    """A step of an optimizer over many parameters takes time in proportion to their number, and not to its square."""  # noqa: E501
     growing.time_grows_in_proportion(case)
 
 
 @cases(growths.copies_grow)
 def test_copies_take_time_in_proportion(case: Growth) -> None:
-    """A copy takes processor time in proportion to the number of its elements, and not to its square."""
+    """A copy takes time in proportion to the number of its elements, and not to its square."""
     growing.time_grows_in_proportion(case)
 
 
@@ -167,25 +167,25 @@ def test_copies_take_time_in_proportion(case: Growth) -> None:
 
 @cases(contests.loops_and_calls)
 def test_calls_beat_loops(case: Contest) -> None:
-    """A call on all elements takes less than half of the processor time of a Python loop over three hundred of them."""
+    """A call on all elements takes less than half of the time of a Python loop over three hundred of them."""
     contested.takes_less_time(case)
 
 
 @cases(contests.optimizers_in_bulk)
 def test_steps_in_bulk_beat_loops(case: Contest) -> None:
-    """A step by the foreach or fused implementation takes less than nine tenths of the processor time of the loop, over many small parameters."""  # noqa: E501
+    """A step by the foreach or fused implementation takes less than nine tenths of the time of the loop, over many small parameters."""  # noqa: E501
     contested.takes_less_time(case)
 
 
 @cases(contests.convolutions_by_layout)
 def test_channels_last_costs_no_convolution_dear(case: Contest) -> None:
-    """A convolution with channels last takes at most twice the processor time of one with contiguous operands."""
+    """A convolution with channels last takes at most twice the time of one with contiguous operands."""
     contested.takes_less_time(case)
 
 
 @cases(contests.compiled_chains)
 def test_compiled_chains_take_no_longer(case: Contest) -> None:
-    """A chain of pointwise functions that torch.compile has compiled takes no more processor time than without, from the second call on."""  # noqa: E501
+    """A chain of pointwise functions that torch.compile has compiled takes no more time than without, from the second call on."""  # noqa: E501
     contested.takes_less_time_compiled(case)
 
 
