@@ -140,7 +140,7 @@ def test_modes_make_no_nodes(case: Recording) -> None:
 
 @cases(growths.growths)
 def test_sharing_memory_takes_constant_time(case: Growth) -> None:
-    """What shares memory takes the same time for sixteen million elements as for 64, but for some microseconds."""  # noqa: E501
+    """What shares memory takes the same time for sixteen million elements as for 64, but for some microseconds."""
     growing.time_does_not_grow(case)
 
 
@@ -152,7 +152,7 @@ def test_mapping_files_takes_constant_time(case: Growth) -> None:
 
 @cases(growths.steps_of_optimizers)
 def test_steps_take_time_in_proportion(case: Growth) -> None:
-    """A step of an optimizer over many parameters takes time in proportion to their number, and not to its square."""  # noqa: E501
+    """A step of an optimizer over many parameters takes time in proportion to their number, and not to its square."""
     growing.time_grows_in_proportion(case)
 
 
