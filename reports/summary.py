@@ -15,7 +15,7 @@ LONGEST_DETAIL = 160
 
 
 def markdown(run: Run) -> str:
-    """The standing, the counts by level and by area, and what fails."""
+    """The standing, the counts by level and by area, what fails, and which listed deviations are none any more."""
     said, version = standing(run), escaped(run.environment.torch.version)
     targets = ", ".join(escaped(target.name) for target in run.environment.targets)
     everything = Tally.of(run.cells)
@@ -39,6 +39,12 @@ def markdown(run: Run) -> str:
         ]
         if len(failing) > MOST_FAILURES:
             lines.append(f"- and {len(failing) - MOST_FAILURES:,} more")
+    stale = sorted(cell.id for cell in run.cells if cell.verdict == "fixed")
+    if stale:
+        lines += ["", f"### The list of deviations is stale: {counted(len(stale), 'listed cell')} passed", ""]
+        lines += [f"- {code(each)}" for each in stale[:MOST_FAILURES]]
+        if len(stale) > MOST_FAILURES:
+            lines.append(f"- and {len(stale) - MOST_FAILURES:,} more")
     if run.errors:
         lines += ["", f"### The suite itself broke in {counted(len(run.errors), 'place')}", ""]
         lines += [f"- {code(_brief(error))}" for error in run.errors[:MOST_FAILURES]]

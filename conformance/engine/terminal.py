@@ -175,6 +175,13 @@ class Terminal:
                 write(
                     f"left behind:  {leaving} cells left torch switched otherwise, as their evidence says", yellow=True
                 )
+            fixed = sum(cell["verdict"] == Verdict.FIXED for cell in self.cells.values())
+            if fixed:
+                told = os.path.relpath(record.path)
+                write(
+                    f"stale list:   {fixed} listed {'cell passes' if fixed == 1 else 'cells pass'}, FIXED above: "
+                    f"python -m conformance deviations check {told}", yellow=True,
+                )  # fmt: skip
             write(f"report:       {self.settings.stands.report(record.path)}")
             for line in recorder.misgivings:
                 write(f"expectations: {line}", yellow=True)

@@ -437,6 +437,7 @@ def test_listed_deviations_do_not_fail_the_run(run: Runner, tmp_path: Path) -> N
     assert 0 == result.status
     assert ("known", "fixed") == (result.verdicts()["fails"], result.verdicts()["passes"])
     assert "FIXED demo.passes[cpu] (must) passes, but is listed: accepted for now" in result.output.splitlines()
+    assert "stale list:   1 listed cell passes, FIXED above: python -m conformance deviations check" in result.output
 
 
 def test_a_stopped_clock_is_a_timeout(run: Runner, tmp_path: Path) -> None:

@@ -337,6 +337,16 @@ def test_summary_is_a_table_for_a_job_page(tmp_path: Path, capsys: Capture) -> N
     assert "- **must** `inplace.returns-self[sub_-cpu]` fail: " in out
 
 
+def test_summary_tells_stale_deviations(tmp_path: Path, capsys: Capture) -> None:
+    """What is listed and passes is named, as the list is wrong of it, and nothing is said where there is none."""
+    main(arguments("summary", records.save(tmp_path, records.small("fixed", "known"))))
+    told = capsys.readouterr().out
+    main(arguments("summary", records.save(tmp_path, records.small("known", "pass"))))
+
+    assert "### The list of deviations is stale: 1 listed cell passed\n\n- `inplace.returns-self[add_-cpu]`\n" in told
+    assert "stale" not in capsys.readouterr().out
+
+
 def test_summary_says_where_it_cuts(tmp_path: Path, capsys: Capture) -> None:
     """What is too long for a line, of a failure or of an error of the suite, ends with an ellipsis."""
     run = records.small("fail", errors=["e" * 400])
