@@ -2,7 +2,7 @@
 
     python conformance/findings.py old/bin/python new/bin/python
 
-Prints a row a finding: ``seen`` where its script ends by an error or a signal, ``-`` where this torch has not got what
+Prints a row a finding: ``x`` where its script ends by an error or a signal, ``-`` where this torch has not got what
 the script is about, blank where it ends well. Exit status: 1 where the page's table says otherwise of a release (its
 ``-`` also stands where the documentation of a release does not promise it yet), 2 where an interpreter cannot be used.
 It needs nothing of this project, so that any environment with torch will do, and a system that forks: torch is imported
@@ -116,7 +116,7 @@ def seen(python: str, chosen: Sequence[Finding]) -> Iterator[tuple[int, str, str
         raise FindingsError(f"expected {len(chosen)} answers of {python}; found {len(answers)}")
     for number, signal, status, said in answers:
         absent = not signal and ABSENT.search(said)
-        yield number, "-" if absent else "seen" if signal or status else "", f"signal {signal}" if signal else said
+        yield number, "-" if absent else "x" if signal or status else "", f"signal {signal}" if signal else said
 
 
 def release_of(python: str) -> str:

@@ -40,13 +40,13 @@ def finding(script: str, **told: str) -> Finding:
 ENDS = [
     ("assert True", ""),
     ("raise SystemExit(0)", ""),
-    ("assert 1 == 2", "seen"),
-    ("raise SystemExit('no')", "seen"),
-    ("import os; os.abort()", "seen"),
+    ("assert 1 == 2", "x"),
+    ("raise SystemExit('no')", "x"),
+    ("import os; os.abort()", "x"),
     ("import torch; torch.no_such_function()", "-"),
     ("import torch; torch.ones(1).no_such_method()", "-"),
     ("from torch import no_such_name", "-"),
-    ("None.device", "seen"),
+    ("None.device", "x"),
     ("import torch; torch.nn.Dropout(no_such_argument=1)", "-"),
     ("class Box: pass\nassert __name__ == '__main__'\nimport pickle; pickle.loads(pickle.dumps(Box()))", ""),
 ]
@@ -63,12 +63,12 @@ def test_a_script_is_told_by_how_it_ends() -> None:
 @pytest.mark.parametrize(
     ("told", "word", "expected"),
     [
-        ("seen", "seen", ""),
+        ("x", "x", ""),
         ("", "", ""),
-        ("-", "seen", ""),
-        ("seen", "", "2.4.1: expected seen by the page, found nothing"),
-        ("", "seen", "2.4.1: expected nothing by the page, found seen"),
-        ("seen", "-", "2.4.1: expected seen by the page, found -"),
+        ("-", "x", ""),
+        ("x", "", "2.4.1: expected x by the page, found nothing"),
+        ("", "x", "2.4.1: expected nothing by the page, found x"),
+        ("x", "-", "2.4.1: expected x by the page, found -"),
     ],
 )
 def test_the_page_is_held_against_what_is_seen(told: str, word: str, expected: str) -> None:
@@ -78,15 +78,15 @@ def test_the_page_is_held_against_what_is_seen(told: str, word: str, expected: s
 
 def test_a_release_that_the_page_has_not_is_no_fault() -> None:
     """One may ask it of a build of one's own."""
-    assert fault(finding(""), "2.99.0", "seen") == ""
+    assert fault(finding(""), "2.99.0", "x") == ""
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "expected a table of releases"),
-        (f"{TABLE}| 1 | A | seen | | x |\n\n### 1. A\n\nNothing.\n", "finding 1: expected one script.*found 0 and 2"),
-        (f"{TABLE}| 1 | A | seen | x |\n\n### 1. A\n\n```python\npass\n```\n", "row of 2 releases; found 1 and 1"),
+        (f"{TABLE}| 1 | A | x | | y |\n\n### 1. A\n\nNothing.\n", "finding 1: expected one script.*found 0 and 2"),
+        (f"{TABLE}| 1 | A | x | y |\n\n### 1. A\n\n```python\npass\n```\n", "row of 2 releases; found 1 and 1"),
         (f"{TABLE}\n### 1. A\n\n```python\npass\n```\n", "row of 2 releases; found 1 and 0"),
     ],
 )
