@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import signal
 import random
+import signal
 import sys
 from pathlib import Path
 from types import SimpleNamespace
