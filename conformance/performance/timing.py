@@ -20,7 +20,7 @@ from conformance.performance.snippets import Batch, Snippet
 
 ROUND = 4e-4  # seconds that a round takes at least, where its calls may be as many: thousands of ticks of the clock
 BUDGET = 0.04  # seconds of all rounds of a call
-FEWEST, MOST = 5, 41  # rounds
+FEWEST, MOST = 9, 41  # rounds
 SLOW = 0.25  # seconds of a call of which two rounds have to do
 
 
