@@ -64,11 +64,11 @@ def calibrated(snippet: Snippet, clock: Clock, calls: int | None = None) -> tupl
     return batch, seconds
 
 
-def rounds_within(seconds: float, budget: float = BUDGET) -> int:
+def rounds_within(seconds: float, budget: float = BUDGET, fewest: int = FEWEST) -> int:
     """How many rounds of so many seconds there are."""
     if seconds > SLOW:
         return 2
-    return max(FEWEST, min(MOST, int(budget / max(seconds, 1e-9))))
+    return max(fewest, min(MOST, int(budget / max(seconds, 1e-9))))
 
 
 def timed(batch: Batch, clock: Clock, rounds: int) -> Times:

@@ -25,6 +25,7 @@ from conformance.performance.subjects import Subject, subjects
 from conformance.performance.timing import calibrated, one_thread, quiet, rounds_within, timed
 
 TURN = 0.006  # seconds of rounds at each turn
+FEWEST = 5  # rounds of a turn, of which there are many
 
 
 class Worker:
@@ -59,7 +60,7 @@ class Worker:
         except Exception as error:  # the call that one release has and the other lacks is not compared
             return {"error": f"{type(error).__name__}: {error}".splitlines()[0][:200]}
         return {
-            "calls": self.batch.calls, "rounds": min(rounds_within(seconds, TURN), 15), "dtype": snippet.dtype,
+            "calls": self.batch.calls, "rounds": min(rounds_within(seconds, TURN, FEWEST), 15), "dtype": snippet.dtype,
             "elements": snippet.elements,
         }  # fmt: skip
 
