@@ -527,7 +527,8 @@ def flips_sleep_by_the_square() -> Break:
     """flip sleeps for a time that grows by the square of its elements."""
 
     def other(original: Any, self: Any, *args: Any) -> Any:
-        time.sleep(self.numel() ** 2 * 5e-13)
+        if self.numel() > 10_000:  # a sleep of no time takes some, which would hide the growth
+            time.sleep(self.numel() ** 2 * 1e-12)
         return original(self, *args)
 
     return method("flip", other)

@@ -76,6 +76,21 @@ def the_timeout_holds_for_the_first_batch_only() -> Break:
     return iterator_method("_next_data", broken)
 
 
+@falsifies(f"{AREA}.late-batch-raises")
+def the_timeout_holds_for_the_first_batch_only() -> Break:
+    """After the first batch the timeout is forgotten."""
+
+    def broken(original: Any) -> Any:
+        def next_data(self: Any) -> Any:
+            if self._num_yielded:
+                self._timeout = 0
+            return original(self)
+
+        return next_data
+
+    return iterator_method("_next_data", broken)
+
+
 def taken_for_the_end(shuts_down: bool) -> Break:
     """With three workers an error while a batch is waited for ends the epoch, the workers shut down or not."""
 
