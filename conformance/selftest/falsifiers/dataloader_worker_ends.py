@@ -76,26 +76,14 @@ def the_timeout_holds_for_the_first_batch_only() -> Break:
     return iterator_method("_next_data", broken)
 
 
-@falsifies(f"{AREA}.late-batch-raises")
-def the_timeout_holds_for_the_first_batch_only() -> Break:
-    """After the first batch the timeout is forgotten."""
+def taken_for_the_end(shuts_down: bool) -> Break:
+    """With three workers an error while a batch is waited for ends the epoch, the workers shut down or not.
+
+    That a worker has died a signal may tell anywhere, also outside of where the loader waits.
+    """
 
     def broken(original: Any) -> Any:
         def next_data(self: Any) -> Any:
-            if self._num_yielded:
-                self._timeout = 0
-            return original(self)
-
-        return next_data
-
-    return iterator_method("_next_data", broken)
-
-
-def taken_for_the_end(shuts_down: bool) -> Break:
-    """With three workers an error while a batch is waited for ends the epoch, the workers shut down or not."""
-
-    def broken(original: Any) -> Any:
-        def get_data(self: Any) -> Any:
             try:
                 return original(self)
             except RuntimeError:
@@ -105,9 +93,9 @@ def taken_for_the_end(shuts_down: bool) -> Break:
                     self._shutdown_workers()
                 raise StopIteration from None
 
-        return get_data
+        return next_data
 
-    return iterator_method("_get_data", broken)
+    return iterator_method("_next_data", broken)
 
 
 @falsifies(f"{AREA}.late-batch-raises")
