@@ -20,9 +20,9 @@ from conformance.inputs.layer_cases import (
 from conformance.inputs.loss_cases import LossRefusal
 from conformance.inputs.valued_calls import ValuedCall
 from conformance.oracles import expect, layer_laws
-from conformance.oracles.activation_formulas import activation_results, infinite_results
+from conformance.oracles.activation_formulas import activation_results
 from conformance.oracles.attention_formulas import heads_results, layer_results, product_results
-from conformance.oracles.bounded import follows
+from conformance.oracles.bounded import filled_results, follows
 from conformance.oracles.convolution_formulas import (
     complex_convolution_follows,
     convolution_results,
@@ -31,7 +31,7 @@ from conformance.oracles.convolution_formulas import (
     padding_results,
     shuffling_results,
 )
-from conformance.oracles.dropout_laws import drops_and_scales, identity_results, zero_results
+from conformance.oracles.dropout_laws import drops_and_scales, identity_results
 from conformance.oracles.embedding_formulas import (
     bag_results,
     embedding_results,
@@ -68,7 +68,7 @@ def test_activation_follows_its_formula(case: ValuedCall) -> None:
 @cases(partial(calls, mark="infinite"))
 def test_gelu_of_infinity_is_infinity(case: ValuedCall) -> None:
     """GELU of infinity, whose cumulative distribution is 1 there, is infinity."""
-    follows(case, infinite_results)
+    follows(case, partial(filled_results, float("inf")))
 
 
 @cases(calls)
@@ -345,7 +345,7 @@ def test_dropout_zeroes_and_scales(case: ValuedCall) -> None:
 @cases(partial(calls, mark="infinite"))
 def test_dropped_elements_are_zero_whatever_they_were(case: ValuedCall) -> None:
     """In training mode with p=1 dropout gives zeros, of infinities and NaN too."""
-    follows(case, zero_results)
+    follows(case, partial(filled_results, 0.0))
 
 
 @cases(calls)

@@ -12,7 +12,7 @@ import numpy as np
 
 from conformance.inputs.valued_calls import LiveValued
 from conformance.oracles.activated import SELU_ALPHA, SELU_SCALE
-from conformance.oracles.bounded import Bounded, chosen, log_sigmoid_of, log_softmax_of, number_of, softmax_of, unit_of
+from conformance.oracles.bounded import Bounded, chosen, log_sigmoid_of, log_softmax_of, number_of, softmax_of
 
 
 def activation_results(live: LiveValued) -> list[Any]:
@@ -98,8 +98,3 @@ def piecewise_activation(live: LiveValued, x: Bounded) -> Any:
     half = x.shape[axis] // 2
     first, second = (np.take(x.value, range(start, start + half), axis) for start in (0, half))
     return Bounded(first, x.unit) * Bounded(second, x.unit).sigmoid()
-
-
-def infinite_results(live: LiveValued) -> list[Any]:
-    """Infinity in the place of all elements."""
-    return [Bounded(np.full(live.arrays[0].shape, np.inf), unit_of(live.dtype))]

@@ -267,6 +267,11 @@ def number_of(live: Any, place: int) -> Bounded:
     return Bounded(live.arrays[place], unit_of(live.dtype))
 
 
+def filled_results(number: float, live: Any) -> list[Any]:
+    """The same number in the place of all elements of the input."""
+    return [Bounded(np.full(live.arrays[0].shape, number), unit_of(live.dtype))]
+
+
 def follows(case: Any, formula: Callable[[Any], list[Any]]) -> None:
     """Expect the results of a ``ValuedCall`` to be those of a formula, and its inputs to be as they were."""
     live = case.build()

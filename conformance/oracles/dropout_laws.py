@@ -48,11 +48,6 @@ def drops_and_scales(case: Any) -> None:
         expect.that(not wrong.any(), "elements that are kept", "scaled by 1 / (1 - p)", f"{found[wrong][:3]}")
 
 
-def zero_results(live: LiveValued) -> list[Any]:
-    """Zeros in the place of all elements."""
-    return [Bounded(np.zeros(live.arrays[0].shape), unit_of(live.dtype))]
-
-
 def identity_results(live: LiveValued) -> list[Any]:
     """The input."""
     return [live.arrays[0]]

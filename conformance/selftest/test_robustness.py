@@ -252,17 +252,22 @@ def test_a_full_disk_costs_what_does_not_fit(tmp_path: Path, size: str, begun: b
     assert 3 == done.returncode
 
 
+def launch_with_little_room(folder: Path, temporary: Path, size: str, *arguments: str) -> Found:
+    """A run whose temporary folder has that much room."""
+    temporary.mkdir()
+    small = f"mount -t tmpfs -o size={size} tmpfs {temporary} && {shlex.join(command(*arguments))}"
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", small], cwd=folder, env=environment(TMPDIR=str(temporary)),
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    return found(folder, done.returncode, done.stdout + done.stderr)
+
+
 @pytest.mark.skipif(not Path("/proc/self/ns/mnt").exists() or not mounts(), reason="no file system can be mounted here")
 def test_a_full_temporary_folder_costs_no_verdict(tmp_path: Path) -> None:
     """Where workers cannot note down all that they do, cells have their verdicts all the same."""
     folder = project(tmp_path / "p", {"passes": "must", "segfaults": "must"})
-    (tmp_path / "t").mkdir()
-    small = f"mount -t tmpfs -o size=16k tmpfs {tmp_path / 't'} && {shlex.join(command('-n', '1'))}"
-    done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", small], cwd=folder, env=environment(TMPDIR=str(tmp_path / "t")),
-        capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    run = found(folder, done.returncode, done.stdout + done.stderr)
+    run = launch_with_little_room(folder, tmp_path / "t", "16k", "-n", "1")
 
     assert {"passes": "pass", "segfaults": "crash"} == run.verdicts(), run.output
 
@@ -280,13 +285,7 @@ def test_a_failure_for_want_of_room_is_no_failure_of_torch(tmp_path: Path) -> No
         tmp_path / "p", {"passes": "must", "fails": "must"},
         module=lambda text: text.replace("    pass\n", f"    {FILES}\n", 1),
     )  # fmt: skip
-    (tmp_path / "t").mkdir()
-    small = f"mount -t tmpfs -o size=120k tmpfs {tmp_path / 't'} && {shlex.join(command('-n', '0'))}"
-    done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", small], cwd=folder, env=environment(TMPDIR=str(tmp_path / "t")),
-        capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    run = found(folder, done.returncode, done.stdout + done.stderr)
+    run = launch_with_little_room(folder, tmp_path / "t", "120k", "-n", "0")
 
     assert {"passes": "error", "fails": "fail"} == run.verdicts(), run.output
     assert 1 == run.status
