@@ -29,6 +29,7 @@ PRICED_MODULE = (
     "m = torch.nn.Sequential(*layers).to_empty(device={device!r})",
     "s = m.state_dict()",
 )
+PRICED_FOLDER = ("import tempfile", "d = tempfile.TemporaryDirectory()")
 # by name: how the operands are made, and which of them a layout is given
 PRICED_SETUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "matrix": ((f"x = {PRICED_EMPTY}",), ("x",)),
@@ -55,15 +56,8 @@ PRICED_SETUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
         (),
     ),
-    "file": (
-        (
-            "import tempfile",
-            "d = tempfile.TemporaryDirectory()",
-            "torch.save({{'x': torch.zeros(n)}}, d.name + '/x')",
-            "torch.zeros(n).numpy().tofile(d.name + '/y')",
-        ),
-        (),
-    ),
+    "archive": ((*PRICED_FOLDER, "torch.save({{'x': torch.zeros(n)}}, d.name + '/x')"), ()),
+    "file": ((*PRICED_FOLDER, "torch.zeros(n).numpy().tofile(d.name + '/y')"), ()),
     "loaded": ((*PRICED_MODULE, "x = s['2.weight']"), ()),
     "graded": (
         (
