@@ -151,9 +151,17 @@ mixed_with_the_cpu = told_by(WITH_CPU)
 mixed_devices = told_by(WITH_OTHER)
 
 
+def _accelerator_of_the_build() -> torch.device | None:
+    """The accelerator that torch was built for, whether this machine has one or not; in 2.6 only where it has one."""
+    try:
+        return torch.accelerator.current_accelerator()
+    except RuntimeError:  # documented for 2.6, since 2.7 it is None
+        return None
+
+
 def numbered_devices(cell: Cell) -> Inputs:
     """A number for a device: the accelerator's, or nothing's where there is none."""
-    built = torch.accelerator.current_accelerator()  # that of the build, whether this machine has one or not
+    built = _accelerator_of_the_build()
     if built is None:
         return device_programs((("", (("torch.device(0)", RAISED),)), ("", (("torch.device(1)", RAISED),))), cell)
     kind = built.type
