@@ -20,7 +20,8 @@ from conformance.performance.snippets import Batch, Snippet
 
 ROUND = 4e-4  # seconds that a round takes at least, where its calls may be as many: thousands of ticks of the clock
 BUDGET = 0.04  # seconds of all rounds of a call
-FEWEST, MOST = 9, 41  # rounds
+FEWEST, MOST = 9, 31  # rounds
+LONG, FEWEST_LONG = 0.02, 5  # seconds of a round that is long enough to see little of a short disturbance
 SLOW = 0.25  # seconds of a call of which two rounds have to do
 
 
@@ -68,6 +69,8 @@ def rounds_within(seconds: float, budget: float = BUDGET, fewest: int = FEWEST) 
     """How many rounds of so many seconds there are."""
     if seconds > SLOW:
         return 2
+    if seconds > LONG:
+        fewest = min(fewest, FEWEST_LONG)
     return max(fewest, min(MOST, int(budget / max(seconds, 1e-9))))
 
 

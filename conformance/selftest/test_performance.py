@@ -226,8 +226,10 @@ def test_rounds_are_as_long_as_the_clock_needs() -> None:
 
     assert (512, 1) == (fast.calls, slow.calls)
     assert 1e-6 == pytest.approx(times.median)
-    assert 9 == rounds_within(0.1)
-    assert 5 == rounds_within(0.1, fewest=5)
+    assert 31 == rounds_within(0.0001)
+    assert 9 == rounds_within(0.01)
+    assert 5 == rounds_within(0.01, fewest=5)
+    assert 5 == rounds_within(0.1)
     assert 2 == rounds_within(1.0)
     assert 0 == Times((1.0,), 1).iqr
 
