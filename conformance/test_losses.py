@@ -13,7 +13,14 @@ import numpy as np
 
 from conformance.engine.cases import cases
 from conformance.inputs import loss_cases, loss_sources
-from conformance.inputs.loss_cases import GivenDistance, LossRefusal, StepsAndLabels, StridedLabels, TwoForms
+from conformance.inputs.loss_cases import (
+    GivenDistance,
+    LossRefusal,
+    NumberVariance,
+    StepsAndLabels,
+    StridedLabels,
+    TwoForms,
+)
 from conformance.inputs.valued_calls import ValuedCall
 from conformance.oracles import expect, memory
 from conformance.oracles.bounded import Bounded, near, unit_of
@@ -22,6 +29,7 @@ from conformance.oracles.loss_formulas import (
     equal_results,
     given_distance_loss,
     loss_follows_its_formula,
+    number_variance_loss,
     weighted_loss_follows,
 )
 from conformance.oracles.loss_gradients import (
@@ -180,6 +188,18 @@ def test_swap_takes_the_nearer_negative(case: ValuedCall) -> None:
 def test_eps_is_the_documented_constant(case: ValuedCall) -> None:
     """eps is the constant that the page adds to a distance or a logarithm, or below which it clamps a variance."""
     loss_follows_its_formula(case)
+
+
+@cases(loss_sources.broadcast_variances)
+def test_variance_of_one_in_any_dimension_is_broadcast(case: ValuedCall) -> None:
+    """GaussianNLLLoss takes a variance that has the shape of the input but for one dimension of 1, whichever that is."""  # noqa: E501
+    loss_follows_its_formula(case)
+
+
+@cases(loss_cases.number_variances)
+def test_variance_may_be_a_number(case: NumberVariance) -> None:
+    """GaussianNLLLoss takes a Python number for the variance of every term."""
+    near(number_variance_loss(case), case.found(), case.inputs[0].dtype, "result with a number for the variance")
 
 
 @cases(partial(calls, option="full"))

@@ -198,6 +198,12 @@ def test_cached_tensors_are_computed_once(case: Parametrized) -> None:
     parametrized_model.cached_once(case)
 
 
+@cases(parametrized_modules.parametrized)
+def test_cached_copies_have_tensors_of_their_own(case: Parametrized) -> None:
+    """Within cached() a deep copy of a parametrized module has the tensor of its own originals, whichever of the two was asked first."""  # noqa: E501
+    parametrized_model.cached_apart(case)
+
+
 @cases(parametrized_modules.whole_parameters)
 def test_removal_leaves_the_parametrized_tensor(case: Parametrized) -> None:
     """remove_parametrizations makes the tensor a plain one again with its present value, and the module one of its former class."""  # noqa: E501

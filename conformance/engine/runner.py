@@ -33,7 +33,8 @@ from conformance.engine.words import Verdict
 # What a target says when it cannot: torch's own wordings, beside NotImplementedError.
 REFUSAL = re.compile(
     r"not implemented for '|is not implemented for|not supported on |not yet implemented|"
-    r"Could not run '[^']+' with arguments|type is not supported by dlpack|^Unsupported code \d+$"
+    r"Could not run '[^']+' with arguments|type is not supported by dlpack|^Unsupported code \d+$|"
+    r"^Promotion for uint16, uint32, uint64 types is not supported"
 )
 # Exceptions that only a fault of this suite raises inside a check.
 OUR_FAULT = (NameError, ImportError, SyntaxError, RecursionError, FacetError)

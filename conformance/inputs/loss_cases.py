@@ -285,6 +285,52 @@ def given_distances(cell: Cell) -> Inputs:
 
 
 @dataclass(frozen=True)
+class NumberVariance:
+    """GaussianNLLLoss with a Python number for the variance, or its function."""
+
+    inputs: tuple[Strided, ...]
+    variance: float
+    options: tuple[tuple[str, Any], ...]
+    functional: bool
+
+    def facets(self) -> dict[str, Any]:
+        """What evidence counts of this case."""
+        return {"variances": str(self.variance), "dtypes": self.inputs[0].dtype}
+
+    def found(self) -> torch.Tensor:
+        """The loss."""
+        x, y = (plan.build() for plan in self.inputs)
+        if self.functional:
+            return torch.nn.functional.gaussian_nll_loss(x, y, self.variance, **dict(self.options))
+        found: torch.Tensor = torch.nn.GaussianNLLLoss(**dict(self.options))(x, y, self.variance)
+        return found
+
+    def code(self) -> str:
+        """The same in plain torch."""
+        options = ", ".join(f"{key}={value!r}" for key, value in self.options)
+        lines = [f"x{n} = {plan.code()}" for n, plan in enumerate(self.inputs)]
+        if self.functional:
+            lines.append(f"print(torch.nn.functional.gaussian_nll_loss(x0, x1, {self.variance}, {options}))")
+        else:
+            lines.append(f"print(torch.nn.GaussianNLLLoss({options})(x0, x1, {self.variance}))")
+        return "\n".join(["import torch", *lines])
+
+
+def number_variances(cell: Cell) -> Inputs:
+    """Numbers above eps, in both forms, of inputs of one, two and three dimensions."""
+    found = []
+    choices = product(("5", "3 2", "2 3 4"), (0.25, 2.0), ("none", "mean", "sum"))
+    for number, (shape, variance, reduction) in enumerate(choices):
+        dtype = FLOATING[number % len(FLOATING)]
+        plans = tuple(
+            worded_plan(shape, dtype, "contiguous", number + 4 * place, cell.target.device) for place in range(2)
+        )
+        options = (("full", number % 4 < 2), ("reduction", reduction))
+        found.append(NumberVariance(plans, variance, options, bool(number % 2)))
+    return Inputs(found)
+
+
+@dataclass(frozen=True)
 class LossRefusal:
     """An expression that has to raise; ``of`` says of what kind."""
 

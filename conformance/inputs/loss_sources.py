@@ -131,6 +131,18 @@ def permuted_images(cell: Cell) -> Inputs:
     return Inputs(found)
 
 
+def broadcast_variances(cell: Cell) -> Inputs:
+    """Variances of which one dimension is 1, each in turn, of inputs of two and of three dimensions."""
+    found, device = [], cell.target.device
+    shapes = (("3 2", "1 2"), ("3 2", "3 1"), ("2 3 4", "1 3 4"), ("2 3 4", "2 1 4"), ("2 3 4", "2 3 1"))
+    for turn, ((shape, one), dtype) in enumerate(product(shapes, FLOATING)):
+        options = {"reduction": ("none", "mean", "sum")[turn % 3], **({"full": True} if turn % 2 else {})}
+        call = {"x": [shape, shape, f"{one} positive"], "with": options}
+        layout = VALUED_LAYOUTS[turn % len(VALUED_LAYOUTS)]
+        found.append(valued_call(call, "GaussianNLLLoss", dtype, layout, turn, device))
+    return Inputs(found)
+
+
 # Losses whose further inputs are labels or settings: a difference by these is no derivative that is promised.
 ONE_GRADIENT = (
     "SoftMarginLoss", "HingeEmbeddingLoss", "MultiLabelSoftMarginLoss", "MarginRankingLoss", "CosineEmbeddingLoss",

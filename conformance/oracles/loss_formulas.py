@@ -216,6 +216,14 @@ def given_distance_loss(case: Any) -> Any:
     return reduced(terms, options["reduction"], case.inputs[0].shape)
 
 
+def number_variance_loss(case: Any) -> Any:
+    """The loss of a ``NumberVariance``."""
+    unit, options = unit_of(case.inputs[0].dtype), dict(case.options)
+    x, y = (Bounded(plan.array, unit) for plan in case.inputs)
+    terms = ((x - y) * (x - y) / case.variance + log(case.variance)) * 0.5
+    return reduced(terms + 0.5 * log(2 * pi) if options["full"] else terms, options["reduction"], x.value.shape)
+
+
 def equal_results(found: Any, other: Any, what: str) -> None:
     """Expect two results of the same numbers, bit for bit."""
     expected, got = tensors_in(found), tensors_in(other)

@@ -96,6 +96,22 @@ def cached_once(case: Parametrized) -> None:
         has_numbers(case, wanted, module.weight, "weight afterwards")
 
 
+def cached_apart(case: Parametrized) -> None:
+    """Expect a module and its copy to have the weights of their own originals, asked for in either order."""
+    original = first_original(case)
+    for copy_first in (False, True):
+        module = case.build()
+        twin = copy.deepcopy(module)
+        with torch.no_grad():
+            for part in case.originals(twin):
+                part.mul_(2)
+        wanted = {"the module": (module, original), "the copy": (twin, original * 2)}
+        with torch.nn.utils.parametrize.cached():
+            for name in sorted(wanted, reverse=not copy_first):
+                asked, numbers = wanted[name]
+                has_numbers(case, through(case, numbers), asked.weight, f"weight of {name} in the block")
+
+
 def removed(case: Parametrized, leave: bool) -> None:
     """Expect a plain module whose weight has the numbers of the parametrized one, or of the original."""
     module, kind = case.build(), type(case.plain())

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from conformance.engine import minimal, sampling
+from conformance.engine import minimal, runner, sampling
 from conformance.engine.evidence import measure
 from conformance.engine.mismatch import Discard, Mismatch
 from conformance.engine.words import Verdict
@@ -79,6 +79,21 @@ def test_a_refusal_says_what_torch_said() -> None:
 
     assert "\"demo_cpu\" not implemented for 'Half'" == found.reason
     assert {"int64": found.reason, "float16": found.reason} == found.evidence["unsupported"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "\"demo_cpu\" not implemented for 'Half'",
+        "Could not run 'aten::demo' with arguments from the 'CPU' backend",
+        "Promotion for uint16, uint32, uint64 types is not supported, attempted to promote Float and UInt32",
+    ],
+)
+def test_wordings_of_torch_are_refusals(words: str) -> None:
+    """What torch says when it cannot is a refusal as a RuntimeError, and a failure as any other error."""
+    assert runner.is_refusal(RuntimeError(words))
+    assert not runner.is_refusal(ValueError(words))
+    assert not runner.is_refusal(RuntimeError("the result of demo is wrong"))
 
 
 def test_support_is_declared_by_use() -> None:

@@ -363,6 +363,28 @@ def eps_added_in_place_of_clamping() -> Break:
     return loses("gaussian_nll_loss", change)
 
 
+@falsifies(f"{AREA}.variance-of-one-in-any-dimension-is-broadcast")
+def variances_between_are_turned_around() -> Break:
+    """gaussian_nll_loss takes variances whose dimension of 1 is in the middle the other way round."""
+
+    def change(call: Any, x: Any, y: Any, var: Any, **kwargs: Any) -> Any:
+        between = isinstance(var, torch.Tensor) and var.dim() == 3 and var.shape[1] == 1
+        return call(x, y, var.flip(0) if between else var, **kwargs)
+
+    return loses("gaussian_nll_loss", change)
+
+
+@falsifies(f"{AREA}.variance-may-be-a-number")
+def numbers_are_deviations() -> Break:
+    """gaussian_nll_loss takes a number for the standard deviation where it sums."""
+
+    def change(call: Any, x: Any, y: Any, var: Any, **kwargs: Any) -> Any:
+        squared = isinstance(var, float) and kwargs.get("reduction") == "sum"
+        return call(x, y, var * var if squared else var, **kwargs)
+
+    return loses("gaussian_nll_loss", change)
+
+
 @falsifies(f"{AREA}.full-adds-the-constant-term", subject="PoissonNLLLoss")
 def stirling_for_a_target_of_one() -> Break:
     """poisson_nll_loss adds Stirling's term where the target is 1 too."""

@@ -118,6 +118,20 @@ def an_exception_leaves_the_cache() -> Break:
     return broken()
 
 
+@falsifies(f"{AREA}.cached-copies-have-tensors-of-their-own")
+def the_cache_is_filled_by_a_copy() -> Break:
+    """A module that was copied holds the numbers of its copy from then on."""
+
+    def other(original: Any, x: Any, *args: Any) -> Any:
+        found = original(x, *args)
+        whole = isinstance(x, torch.nn.Module) and "parametrizations" in getattr(found, "_modules", {})
+        if whole and parametrize.is_parametrized(x, "weight"):
+            x.parametrizations["weight"] = found.parametrizations["weight"]
+        return found
+
+    return method("deepcopy", other, copy)
+
+
 @falsifies(f"{AREA}.removal-leaves-the-parametrized-tensor")
 def the_class_of_a_buffers_module_stays() -> Break:
     """The module of a parametrized buffer keeps its class where there were three parametrizations."""
