@@ -7,6 +7,7 @@ Reference: https://docs.pytorch.org/docs/stable/data.html#working-with-collate-f
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter, OrderedDict, UserDict, UserList, defaultdict, deque, namedtuple
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -77,7 +78,7 @@ MAPPING_TYPES: dict[str, Any] = {
 }  # fmt: skip
 SEQUENCE_TYPES: dict[str, Any] = {
     "list": list, "tuple": tuple, "pair": PairBox, "single": SingleBox, "userlist": UserList, "deque": deque,
-    "notedlist": NotedList, "frozenrow": FrozenRow, "fixedrow": FixedRow, "range": range,
+    "notedlist": NotedList, "frozenrow": FrozenRow, "fixedrow": FixedRow, "range": range, "array": array,
 }  # fmt: skip
 
 
@@ -94,6 +95,8 @@ def boxed(kind: str, values: list[Any], keys: tuple[Any, ...]) -> Any:
         return defaultdict(list, zip(keys, values, strict=True))
     if kind == "deque":
         return deque(values, maxlen=len(values) + 3)
+    if kind == "array":
+        return array("d", values)
     if kind == "range":
         return range(values[0], values[0] + len(values))
     if kind in MAPPING_TYPES:
@@ -132,6 +135,8 @@ class Box:
             made = items if self.kind == "dict" else f"{name}({'list, ' * (self.kind == 'default')}{items})"
         elif self.kind in ("list", "tuple"):
             made = listed if self.kind == "list" else f"({', '.join(parts)}{',' * (len(parts) == 1)})"
+        elif self.kind == "array":
+            made = f'array("d", {listed})'
         elif self.kind == "range":
             made = f"range({parts[0]}, {self.parts[0].value + len(parts)})"
         elif self.kind in ("pair", "single", "fixedrow"):

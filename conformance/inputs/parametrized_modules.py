@@ -175,7 +175,7 @@ class Parametrized:
 
     def code(self) -> str:
         """The same in plain torch."""
-        lines = ["parametrize = torch.nn.utils.parametrize"]
+        lines = ["import copy", "parametrize = torch.nn.utils.parametrize"]
         for name in dict.fromkeys(self.chain):
             rule, inverse, _ = PARAMETRIZING_RULES.get(name, ("first + second", "x * 0.75, x * 0.25", 1.0))
             given = "first, second" if name == "Split" else "x"
@@ -195,8 +195,8 @@ class Parametrized:
             lines.append(f"parametrize.register_parametrization(m, 'weight', {name}(){unsafe})")
         assign = ["m.weight = m.weight.detach() * 2", "print(m.weight)"] if self.invertible() else []
         return "\n".join([
-            *lines, "print(m, m.weight, m.state_dict())",
-            "with parametrize.cached():", "    print(m.weight is m.weight)",
+            *lines, "print(m, m.weight, m.state_dict())", "twin = copy.deepcopy(m)",
+            "with parametrize.cached():", "    print(m.weight is m.weight, m.weight is twin.weight)",
             *assign, "print(parametrize.remove_parametrizations(m, 'weight').state_dict())",
         ])  # fmt: skip
 

@@ -21,6 +21,7 @@ FALLBACKS: dict[str, tuple[type, ...]] = {
     "fixed": (dict,),
     "fixedrow": (list,),
     "range": (list,),
+    "array": (list, tuple),
     "tuple": (list, tuple),
 }
 NUMBER_TYPES: dict[type, str] = {bool: "bool", int: "int64", float: "float64"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from array import array
 from collections import Counter, OrderedDict, UserDict, UserList, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -330,6 +331,12 @@ def a_queue_loses_its_largest_length() -> Break:
 def a_range_becomes_a_tuple() -> Break:
     """A range becomes a tuple."""
     return collating(lambda x: type(x) is range, lambda found, batch: tuple(found))
+
+
+@falsifies(f"{AREA}.collate-goes-down-arrays-of-the-standard-library")
+def an_array_becomes_one_tensor() -> Break:
+    """An array.array becomes one tensor of the first sample."""
+    return collating(lambda x: type(x) is array, lambda found, batch: torch.tensor(batch[0]))
 
 
 @falsifies(f"{AREA}.collate-leaves-samples-alone")
