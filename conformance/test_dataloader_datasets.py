@@ -1072,7 +1072,7 @@ def test_collate_makes_lists_of_other_sequences(case: DataBatch) -> None:
     same_batch(case.samples, torch.utils.data.default_collate(case.build()), "the batch")
 
 
-@cases(collate_sources.array_batches)
+@cases(collate_sources.standard_array_batches)
 def test_collate_goes_down_arrays_of_the_standard_library(case: DataBatch) -> None:
     """default_collate makes a list or a tuple of samples that are array.array, which are sequences, one tensor of each place."""  # noqa: E501
     same_batch(case.samples, torch.utils.data.default_collate(case.build()), "the batch")

@@ -259,7 +259,7 @@ def fixed_sequence_batches(cell: Cell) -> Inputs:
     return _batches([*_in_containers(("fixedrow",)), box("range", INT, INT, INT), mapping("dict", r=box("range", INT))])
 
 
-def array_batches(cell: Cell) -> Inputs:
+def standard_array_batches(cell: Cell) -> Inputs:
     """Arrays of the standard library, of one, two and three numbers, by themselves and in a dict."""
     arrays = [box("array", *[FLOAT] * count) for count in (1, 2, 3)]
     return _batches([*arrays, mapping("dict", a=arrays[1])])
