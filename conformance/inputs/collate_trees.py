@@ -7,7 +7,7 @@ Reference: https://docs.pytorch.org/docs/stable/data.html#working-with-collate-f
 
 from __future__ import annotations
 
-from array import array
+from array import array as standard_array
 from collections import Counter, OrderedDict, UserDict, UserList, defaultdict, deque, namedtuple
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -78,7 +78,7 @@ MAPPING_TYPES: dict[str, Any] = {
 }  # fmt: skip
 SEQUENCE_TYPES: dict[str, Any] = {
     "list": list, "tuple": tuple, "pair": PairBox, "single": SingleBox, "userlist": UserList, "deque": deque,
-    "notedlist": NotedList, "frozenrow": FrozenRow, "fixedrow": FixedRow, "range": range, "array": array,
+    "notedlist": NotedList, "frozenrow": FrozenRow, "fixedrow": FixedRow, "range": range, "array": standard_array,
 }  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def boxed(kind: str, values: list[Any], keys: tuple[Any, ...]) -> Any:
     if kind == "deque":
         return deque(values, maxlen=len(values) + 3)
     if kind == "array":
-        return array("d", values)
+        return standard_array("d", values)
     if kind == "range":
         return range(values[0], values[0] + len(values))
     if kind in MAPPING_TYPES:
