@@ -808,8 +808,8 @@ def test_skipped_data_is_not_read(case: Stored) -> None:
     if not entry.size:
         raise expect.Discard("there are no data to read")
     data = bytes(written[entry.start : entry.start + entry.size])
-    # Other bytes than those of x, which may be found again in memory that was given back. What is found where nothing
-    # was read is whatever that memory held, which may be the bytes of one file, and is not those of four.
+    # Other bytes than those of x, which may be found again in memory that was given back. Where nothing was read, what
+    # is found is whatever that memory held: maybe the bytes of one file, and not those of four.
     read = []
     for turn in (0x5A, 0xA5, 0x3C, 0xC3):
         turned = bytes(byte ^ turn for byte in data)
@@ -818,7 +818,7 @@ def test_skipped_data_is_not_read(case: Stored) -> None:
             found = torch.load(io.BytesIO(bytes(written)), weights_only=True)
         expect.equal((x.dtype, x.shape, x.stride()), (found.dtype, found.shape, found.stride()), "the loaded tensor")
         read.append(turned == stored_bits(found))
-    expect.that(not all(read), "bytes of the loaded tensor", "other ones than the file's", "those of each of four files")
+    expect.that(not all(read), "bytes of the loaded tensor", "other ones than the file's", "those of each file")
 
 
 # --- damage -----------------------------------------------------------------------------------------------------
